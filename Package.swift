@@ -1,0 +1,51 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of compiler settings for every target: Swift 6 mode, warnings are errors, and the upcoming features that
+/// make imports explicit and keep `async` functions on their caller's loop.
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+]
+
+let package = Package(
+    name: "mcp-tunnel",
+    products: [
+        .library(name: "TunnelCore", targets: ["TunnelCore"]),
+        .library(name: "TunnelTLS", targets: ["TunnelTLS"]),
+        .library(name: "TunnelPKI", targets: ["TunnelPKI"]),
+        .library(name: "TunnelIO", targets: ["TunnelIO"]),
+        .library(name: "TunnelProxy", targets: ["TunnelProxy"]),
+        .executable(name: "mcp-proxy", targets: ["mcp-proxy"]),
+    ],
+    targets: [
+        .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+        .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
+        .target(name: "CLinux"),
+
+        .target(
+            name: "TunnelCore", dependencies: ["COpenSSL", "CZlib"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
+        .target(
+            name: "TunnelTLS", dependencies: ["TunnelCore", "COpenSSL"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
+        .target(
+            name: "TunnelPKI", dependencies: ["COpenSSL"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
+        .target(
+            name: "TunnelIO", dependencies: ["TunnelCore", "TunnelTLS", "CLinux"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
+        .target(
+            name: "TunnelProxy", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"],
+            exclude: ["CHANGELOG.md"], swiftSettings: swift),
+        .executableTarget(name: "mcp-proxy", dependencies: ["TunnelProxy", "TunnelCore"], swiftSettings: swift),
+
+        .testTarget(name: "TunnelCoreTests", dependencies: ["TunnelCore"], swiftSettings: swift),
+        .testTarget(name: "TunnelTLSTests", dependencies: ["TunnelTLS", "TunnelCore"], swiftSettings: swift),
+        .testTarget(name: "TunnelPKITests", dependencies: ["TunnelPKI"], swiftSettings: swift),
+        .testTarget(name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore"], swiftSettings: swift),
+        .testTarget(
+            name: "TunnelProxyTests", dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS"], swiftSettings: swift),
+    ]
+)

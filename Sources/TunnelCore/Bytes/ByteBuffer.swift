@@ -1,0 +1,149 @@
+/// A growable run of bytes with a read end and a write end: bytes are appended at the back and consumed at the front.
+///
+/// Uniquely owned, so there is no copy-on-write check and no reference count. An empty buffer owns no memory. Memory
+/// that was consumed is reused before the buffer grows, and growth doubles, so appending is amortised O(1).
+/// Nothing here bounds the size: whoever appends bytes from a peer checks a limit first.
+public struct ByteBuffer: ~Copyable {
+    private var base: UnsafeMutableRawPointer?
+    /// Bytes allocated at `base`; 0 exactly when `base` is `nil`.
+    public private(set) var capacity = 0
+    private var head = 0
+    private var tail = 0
+
+    /// An empty buffer. Allocates only when `capacity` is above zero.
+    public init(capacity: Int = 0) {
+        if capacity > 0 { reserve(capacity) }
+    }
+
+    deinit { base?.deallocate() }
+
+    /// Bytes that can be read.
+    public var count: Int { tail - head }
+    public var isEmpty: Bool { tail == head }
+
+    /// The readable byte at `index`, counted from the read end.
+    public subscript(index: Int) -> UInt8 {
+        precondition(index >= 0 && index < count, "ByteBuffer index out of range")
+        return base.unsafelyUnwrapped.load(fromByteOffset: head + index, as: UInt8.self)
+    }
+
+    /// Makes room for `extra` more bytes without a further allocation.
+    public mutating func reserve(_ extra: Int) {
+        if capacity - tail >= extra { return }
+        let count = tail - head
+        if let base, capacity >= count + extra, head >= count {
+            // The old bytes do not overlap their new place, and at least half of the room is free: move, do not grow.
+            base.copyMemory(from: base + head, byteCount: count)
+        } else {
+            let size = max(64, max(count + extra, capacity < count + extra ? capacity * 2 : capacity))
+            let fresh = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+            if let base {
+                fresh.copyMemory(from: base + head, byteCount: count)
+                base.deallocate()
+            }
+            base = fresh
+            capacity = size
+        }
+        head = 0
+        tail = count
+    }
+
+    /// Reads the bytes in place.
+    public func withBytes<R: ~Copyable, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
+        let bytes = UnsafeRawBufferPointer(start: base.map { $0 + head }, count: count).bindMemory(to: UInt8.self)
+        return try body(bytes.span)
+    }
+
+    /// Reads and changes the bytes in place; their number stays.
+    public mutating func withMutableBytes<R: ~Copyable, E: Error>(
+        _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
+    ) throws(E) -> R {
+        try body(UnsafeMutableRawBufferPointer(start: base.map { $0 + head }, count: count))
+    }
+
+    /// Drops `count` bytes from the read end.
+    public mutating func consume(_ count: Int) {
+        precondition(count >= 0 && count <= self.count, "ByteBuffer consumed past its end")
+        head += count
+        if head == tail { (head, tail) = (0, 0) }
+    }
+
+    /// Drops every byte and keeps the memory.
+    public mutating func removeAll() { (head, tail) = (0, 0) }
+
+    /// Drops bytes from the write end until `count` are left.
+    public mutating func truncate(to count: Int) {
+        precondition(count >= 0 && count <= self.count, "ByteBuffer truncated past its start")
+        tail = head + count
+    }
+
+    /// Drops every byte and gives the memory back, for an idle connection.
+    public mutating func release() {
+        base?.deallocate()
+        (base, capacity, head, tail) = (nil, 0, 0, 0)
+    }
+
+    /// Lets `body` write up to `atMost` bytes behind the readable ones; it returns how many it wrote.
+    public mutating func append<E: Error>(
+        atMost: Int, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> Int
+    ) throws(E) -> Int {
+        reserve(atMost)
+        let room = UnsafeMutableRawBufferPointer(start: base.map { $0 + tail }, count: atMost)
+        let written = try body(room)
+        precondition(written >= 0 && written <= atMost, "more bytes written than there was room for")
+        tail += written
+        return written
+    }
+
+    public mutating func append(_ byte: UInt8) {
+        reserve(1)
+        base.unsafelyUnwrapped.storeBytes(of: byte, toByteOffset: tail, as: UInt8.self)
+        tail += 1
+    }
+
+    public mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        reserve(bytes.count)
+        (base.unsafelyUnwrapped + tail).copyMemory(from: source, byteCount: bytes.count)
+        tail += bytes.count
+    }
+
+    public mutating func append(_ bytes: borrowing Span<UInt8>) {
+        bytes.withUnsafeBytes { append($0) }
+    }
+
+    public mutating func append(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { append($0) }
+    }
+
+    public mutating func append(_ text: StaticString) {
+        append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    public mutating func append(_ text: String) {
+        var text = text
+        text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Appends `value` in decimal digits.
+    public mutating func append(decimal value: UInt64) {
+        // 20 digits hold UInt64.max.
+        _ = append(atMost: 20) { room in
+            var value = value, digits = 0
+            repeat {
+                room[19 - digits] = UInt8(truncatingIfNeeded: value % 10) &+ 0x30
+                value /= 10
+                digits += 1
+            } while value > 0
+            guard let start = room.baseAddress else { return 0 }
+            start.copyMemory(from: start + (20 - digits), byteCount: digits)
+            return digits
+        }
+    }
+
+    /// A copy of the bytes, for tests and for what is kept.
+    public var array: [UInt8] { withBytes { span in span.withUnsafeBytes { [UInt8]($0) } } }
+}
+
+// SAFETY: the memory has exactly one owner, this noncopyable value, so handing the value over hands all of it over.
+extension ByteBuffer: @unchecked Sendable {}
