@@ -15,7 +15,19 @@ public struct ByteBuffer: ~Copyable {
         if capacity > 0 { reserve(capacity) }
     }
 
+    /// Takes over memory from `UnsafeMutableRawPointer.allocate`, for a pool.
+    package init(adopting memory: UnsafeMutableRawPointer, capacity: Int) {
+        base = memory
+        self.capacity = capacity
+    }
+
     deinit { base?.deallocate() }
+
+    /// Drops every byte and hands the memory to the caller, who frees or reuses it; `nil` if there is none.
+    package mutating func surrender() -> UnsafeMutableRawPointer? {
+        defer { (base, capacity, head, tail) = (nil, 0, 0, 0) }
+        return base
+    }
 
     /// Bytes that can be read.
     public var count: Int { tail - head }
@@ -69,7 +81,25 @@ public struct ByteBuffer: ~Copyable {
     }
 
     /// Drops every byte and keeps the memory.
-    public mutating func removeAll() { (head, tail) = (0, 0) }
+    ///
+    /// - Parameter headroom: bytes to leave free in front, for ``prepend(_:)``.
+    public mutating func removeAll(headroom: Int = 0) {
+        if headroom > capacity {
+            tail = head
+            reserve(headroom)
+        }
+        (head, tail) = (headroom, headroom)
+    }
+
+    /// Puts bytes in front of the readable ones without moving those.
+    ///
+    /// - Returns: `false`, and nothing done, when there is not enough free room in front.
+    public mutating func prepend(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard bytes.count <= head, let base, let source = bytes.baseAddress else { return bytes.isEmpty }
+        head -= bytes.count
+        (base + head).copyMemory(from: source, byteCount: bytes.count)
+        return true
+    }
 
     /// Drops bytes from the write end until `count` are left.
     public mutating func truncate(to count: Int) {

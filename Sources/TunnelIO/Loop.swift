@@ -1,0 +1,50 @@
+internal import Glibc
+internal import Synchronization
+
+/// One event loop: a thread, its poll set and the tasks that run on it.
+///
+/// The actor exists so that the compiler proves confinement: sockets, streams and sessions are not `Sendable` and hang
+/// off `reactor`, which only code on this loop can reach.
+package actor Loop {
+    package nonisolated let executor: LoopExecutor
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// Which loop of its group this is, from 0.
+    package nonisolated let index: Int
+    private let isStopping = Atomic<Bool>(false)
+    private let poll: Poll
+
+    /// - Throws: ``IOError`` when the kernel gives no epoll or event descriptor.
+    package init(index: Int = 0) throws(IOError) {
+        let poll = try Poll()
+        self.index = index
+        executor = LoopExecutor(wakeDescriptor: poll.wakeDescriptor)
+        self.poll = poll
+    }
+
+    /// Everything on this loop that may only be touched on it.
+    package private(set) lazy var reactor = Reactor(loop: self, poll: poll)
+
+    /// Starts `body` on this loop. Tasks are created here and nowhere else, so that the executor preference, without
+    /// which each resumption would bounce through the global pool, cannot be forgotten.
+    package nonisolated func spawn(_ body: @escaping @Sendable (isolated Loop) async -> Void) {
+        Task.detached(executorPreference: executor) { await body(self) }
+    }
+
+    /// Serves this loop on the calling thread until ``stop()``.
+    package nonisolated func run() {
+        executor.adoptCurrentThread()
+        while !isStopping.load(ordering: .acquiring) {
+            let isBusy = executor.drain()
+            assumeIsolated { $0.reactor.turn(isBusy: isBusy) }
+        }
+        // What the last jobs scheduled still runs, so that no continuation is dropped.
+        _ = executor.drain()
+    }
+
+    /// Makes ``run()`` return after its current turn. From any thread.
+    package nonisolated func stop() {
+        isStopping.store(true, ordering: .releasing)
+        executor.wake()
+    }
+}

@@ -1,0 +1,154 @@
+internal import CLinux
+internal import Glibc
+package import TunnelCore
+
+/// Told when a descriptor becomes ready. Called on the loop, never from inside another call of the handler.
+package protocol ReadinessHandler: AnyObject {
+    func ready(_ readiness: Readiness)
+}
+
+/// Where a handler is registered. A closed and reused slot has another generation, so a late report finds nobody.
+package struct Registration: Equatable {
+    fileprivate let slot: UInt32
+    fileprivate let generation: UInt32
+    fileprivate var tag: UInt64 { UInt64(generation) << 32 | UInt64(slot) }
+}
+
+/// What one loop owns and only its thread touches: the readiness table, the deadlines, the clock, shared buffers.
+///
+/// Not `Sendable`: it is reached through ``Loop/reactor`` and by objects that live on the loop.
+package final class Reactor {
+    private struct Slot {
+        var handler: (any ReadinessHandler)?
+        var generation: UInt32
+    }
+
+    /// For starting tasks on this loop and for names in logs; the actor outlives its reactor's use.
+    package unowned let loop: Loop
+    private let poll: Poll
+    private var slots: [Slot] = []
+    private var freeSlots: [UInt32] = []
+    private var timers = TimerQueue()
+    /// Handlers that stopped before their descriptor was drained, to be called again next turn.
+    private var unfinished: [Registration] = []
+    private var resumed: [Registration] = []
+
+    /// Nanoseconds of CLOCK_MONOTONIC, read once a turn.
+    package private(set) var now: UInt64
+
+    /// 64 KiB that any handler may use between two suspension points; nothing in it outlives a call.
+    package let scratch: UnsafeMutableRawBufferPointer
+    /// A buffer that any code may fill and must have emptied before it suspends.
+    package var staging = ByteBuffer(capacity: 128 * 1024)
+    /// Spare buffers for bytes that must outlive a turn.
+    package var buffers = BufferPool()
+
+    package static let scratchSize = 64 * 1024
+
+    init(loop: Loop, poll: Poll) {
+        self.loop = loop
+        self.poll = poll
+        now = Reactor.clock()
+        scratch = .allocate(byteCount: Reactor.scratchSize, alignment: 64)
+    }
+
+    deinit { scratch.deallocate() }
+
+    // MARK: Readiness
+
+    /// Watches a connected or connecting descriptor until ``deregister(_:)``.
+    package func register(_ fd: CInt, _ handler: any ReadinessHandler) throws(IOError) -> Registration {
+        let registration = allocateSlot(handler)
+        do { try poll.add(fd, tag: registration.tag) } catch {
+            deregister(registration)
+            throw error
+        }
+        return registration
+    }
+
+    /// Watches a listening descriptor; `isShared` when other loops watch the same one.
+    package func registerListener(
+        _ fd: CInt, isShared: Bool, _ handler: any ReadinessHandler
+    ) throws(IOError) -> Registration {
+        let registration = allocateSlot(handler)
+        do { try poll.addListener(fd, tag: registration.tag, isShared: isShared) } catch {
+            deregister(registration)
+            throw error
+        }
+        return registration
+    }
+
+    /// Forgets the handler. The caller closes the descriptor, which takes it out of the poll set.
+    package func deregister(_ registration: Registration) {
+        let index = Int(registration.slot)
+        guard slots[index].generation == registration.generation else { return }
+        slots[index].handler = nil
+        slots[index].generation &+= 1
+        freeSlots.append(registration.slot)
+    }
+
+    /// Calls the handler once more next turn, for one that stopped early so that others get their share.
+    package func callAgain(_ registration: Registration) { unfinished.append(registration) }
+
+    private func allocateSlot(_ handler: any ReadinessHandler) -> Registration {
+        if let slot = freeSlots.popLast() {
+            slots[Int(slot)].handler = handler
+            return Registration(slot: slot, generation: slots[Int(slot)].generation)
+        }
+        slots.append(Slot(handler: handler, generation: 1))
+        return Registration(slot: UInt32(slots.count - 1), generation: 1)
+    }
+
+    private func handler(of registration: Registration) -> (any ReadinessHandler)? {
+        let index = Int(registration.slot)
+        guard index < slots.count, slots[index].generation == registration.generation else { return nil }
+        return slots[index].handler
+    }
+
+    // MARK: Time
+
+    /// Sets `deadline` to fire `nanoseconds` from now; it replaces what was set before.
+    package func set(_ deadline: Deadline, after nanoseconds: UInt64) {
+        timers.set(deadline, due: now &+ nanoseconds)
+    }
+
+    /// Takes `deadline` out for good.
+    package func remove(_ deadline: Deadline) { timers.remove(deadline) }
+
+    /// The clock itself, for measuring inside a turn.
+    package static func clock() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+
+    // MARK: The turn
+
+    /// Waits for readiness, unless there is work already, and hands it out; then runs the deadlines that are due.
+    func turn(isBusy: Bool) {
+        let count = poll.wait(milliseconds: isBusy || !unfinished.isEmpty ? 0 : timeout())
+        now = Reactor.clock()
+        for index in 0..<count {
+            let (readiness, tag) = poll.event(index)
+            if tag == Poll.wakeTag {
+                loop.executor.clearWake()
+                continue
+            }
+            let registration = Registration(slot: UInt32(truncatingIfNeeded: tag), generation: UInt32(tag >> 32))
+            handler(of: registration)?.ready(readiness)
+        }
+        if !unfinished.isEmpty {
+            swap(&unfinished, &resumed)
+            for registration in resumed { handler(of: registration)?.ready([]) }
+            resumed.removeAll(keepingCapacity: true)
+        }
+        while let action = timers.popDue(now: now) { action() }
+    }
+
+    /// How long the poll may wait, rounded up so that a deadline is due when it returns.
+    private func timeout() -> CInt {
+        guard let next = timers.next else { return -1 }
+        let now = Reactor.clock()
+        return next <= now ? 0 : CInt(clamping: (next - now + 999_999) / 1_000_000)
+    }
+}

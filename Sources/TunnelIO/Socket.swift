@@ -1,0 +1,232 @@
+internal import CLinux
+internal import Glibc
+package import TunnelCore
+
+/// Told by a socket what came, when the socket is read by push instead of by ``Socket/readable()``.
+package protocol SocketReader: AnyObject {
+    /// Bytes may be there: read until ``Socket/receive(into:)`` says that nothing is left.
+    func socketBecameReadable()
+    /// The socket has failed or was closed; `error` says why. Called once.
+    func socketFailed(_ error: IOError)
+}
+
+/// One connected stream socket on a loop.
+///
+/// Reads are tried at once and wait only where nothing is there. Writes never wait: what the kernel does not take is
+/// kept, in order, and sent when it does; the writer awaits ``flush()`` before it writes more, which bounds the memory.
+/// Closing is how an operation is cancelled: pending waits end with an error.
+package final class Socket: ReadinessHandler {
+    private struct State {
+        var isReadable = true
+        var isWritable = true
+        /// The peer's end was reported: a short read no longer means that nothing is left.
+        var sawHangUp = false
+        var failure: IOError?
+        var readWaiter: UnsafeContinuation<Void, Never>?
+        var flushWaiter: UnsafeContinuation<Void, Never>?
+    }
+
+    package unowned let reactor: Reactor
+    package private(set) var descriptor: CInt
+    private var registration: Registration?
+    private var state = State()
+    /// What the kernel has not taken yet.
+    private var unsent = ByteBuffer()
+    /// When set, it is told of bytes and of failure; ``readable()`` is not used then.
+    package weak var reader: (any SocketReader)?
+
+    /// Takes over a connected, non-blocking descriptor; it is closed with this object.
+    package init(adopting descriptor: CInt, on reactor: Reactor) throws(IOError) {
+        self.descriptor = descriptor
+        self.reactor = reactor
+        do { registration = try reactor.register(descriptor, self) } catch {
+            Glibc.close(descriptor)
+            self.descriptor = -1
+            throw error
+        }
+    }
+
+    deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
+
+    package var isClosed: Bool { descriptor < 0 }
+    /// Why the socket can no longer be used; `nil` while it can.
+    package var failure: IOError? { state.failure }
+    /// Bytes that wait for the kernel.
+    package var unsentCount: Int { unsent.count }
+
+    // MARK: Reading
+
+    /// Reads what is there.
+    ///
+    /// - Returns: the number of bytes; 0 at the end of the stream; `nil` when nothing is there now.
+    package func receive(into room: UnsafeMutableRawBufferPointer) throws(IOError) -> Int? {
+        if let failure = state.failure { throw failure }
+        guard state.isReadable else { return nil }
+        while true {
+            let count = recv(descriptor, room.baseAddress, room.count, 0)
+            if count > 0 {
+                // Fewer bytes than asked for means the queue is empty: the next byte brings a new report.
+                if count < room.count && !state.sawHangUp { state.isReadable = false }
+                return count
+            }
+            if count == 0 { return 0 }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN:
+                state.isReadable = false
+                return nil
+            default:
+                let error = IOError.fromErrno("read")
+                fail(error)
+                throw error
+            }
+        }
+    }
+
+    /// Waits until ``receive(into:)`` has something to say. One task may wait at a time.
+    package func readable() async {
+        if state.isReadable || state.failure != nil { return }
+        await withUnsafeContinuation { state.readWaiter = $0 }
+    }
+
+    /// Whether something can be read now, the end of the stream included: for a pooled connection that should be quiet.
+    package var hasInput: Bool {
+        if state.failure != nil || state.sawHangUp { return true }
+        guard state.isReadable else { return false }
+        var byte: UInt8 = 0
+        let count = recv(descriptor, &byte, 1, CInt(MSG_PEEK))
+        if count < 0 && errno == EAGAIN {
+            state.isReadable = false
+            return false
+        }
+        return true
+    }
+
+    // MARK: Writing
+
+    /// Sends `bytes`, all of them: what the kernel does not take now is copied and sent later.
+    package func send(_ bytes: UnsafeRawBufferPointer) {
+        guard state.failure == nil else { return }
+        var rest = bytes
+        if unsent.isEmpty && state.isWritable {
+            let (sent, error) = transmit(bytes)
+            if let error { return fail(error) }
+            if sent == bytes.count { return }
+            rest = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(sent))
+        }
+        if unsent.capacity == 0 { unsent = reactor.buffers.take() }
+        unsent.append(rest)
+    }
+
+    /// Sends the bytes of `buffer` and empties it.
+    package func send(_ buffer: inout ByteBuffer) {
+        buffer.withMutableBytes { send(UnsafeRawBufferPointer($0)) }
+        buffer.removeAll()
+    }
+
+    /// Waits until the kernel has taken everything. One task may wait at a time.
+    package func flush() async throws(IOError) {
+        if !unsent.isEmpty && state.failure == nil {
+            await withUnsafeContinuation { state.flushWaiter = $0 }
+        }
+        if let failure = state.failure { throw failure }
+    }
+
+    /// Hands bytes to the kernel until it takes no more; how many it took, and why it failed if it did.
+    private func transmit(_ bytes: UnsafeRawBufferPointer) -> (sent: Int, error: IOError?) {
+        var sent = 0
+        while sent < bytes.count {
+            let count = Glibc.send(
+                descriptor, bytes.baseAddress.map { $0 + sent }, bytes.count - sent, CInt(MSG_NOSIGNAL))
+            if count >= 0 {
+                sent += count
+                continue
+            }
+            if errno == EINTR { continue }
+            guard errno == EAGAIN else { return (sent, .fromErrno("write")) }
+            state.isWritable = false
+            break
+        }
+        return (sent, nil)
+    }
+
+    // MARK: Ending
+
+    /// Says that no more will be sent, once the kernel has taken what was.
+    package func shutdownWrite() {
+        guard descriptor >= 0 else { return }
+        shutdown(descriptor, CInt(SHUT_WR))
+    }
+
+    /// Closes the descriptor. Pending and later operations fail with `reason`.
+    package func close(_ reason: IOError = IOError(.closed, "socket")) {
+        guard descriptor >= 0 else { return }
+        if let registration { reactor.deregister(registration) }
+        registration = nil
+        Glibc.close(descriptor)
+        descriptor = -1
+        fail(reason)
+    }
+
+    /// Closes with a reset instead of an orderly end, so that a peer cannot take what it has for the whole.
+    package func reset(_ reason: IOError) {
+        guard descriptor >= 0 else { return }
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
+        close(reason)
+    }
+
+    /// The reader hears of it next turn, because it may be the one whose call failed.
+    private func fail(_ error: IOError) {
+        guard state.failure == nil else { return }
+        state.failure = error
+        reactor.buffers.give(&unsent)
+        let waiters = (state.readWaiter, state.flushWaiter)
+        (state.readWaiter, state.flushWaiter) = (nil, nil)
+        waiters.0?.resume()
+        waiters.1?.resume()
+        if reader != nil { continueNextTurn() }
+    }
+
+    // MARK: Dispatch
+
+    package func ready(_ readiness: Readiness) {
+        if readiness.contains(.hangUp) { state.sawHangUp = true }
+        if readiness.contains(.write) {
+            state.isWritable = true
+            if !unsent.isEmpty { sendUnsent() }
+        }
+        if let failure = state.failure {
+            let reader = reader
+            self.reader = nil
+            reader?.socketFailed(failure)
+            return
+        }
+        // An empty report is our own call after a bounded turn.
+        guard readiness.contains(.read) || readiness.isEmpty else { return }
+        state.isReadable = true
+        if let waiter = state.readWaiter {
+            state.readWaiter = nil
+            waiter.resume()
+        } else {
+            reader?.socketBecameReadable()
+        }
+    }
+
+    private func sendUnsent() {
+        let (sent, error) = unsent.withMutableBytes { transmit(UnsafeRawBufferPointer($0)) }
+        if let error { return fail(error) }
+        unsent.consume(sent)
+        guard unsent.isEmpty else { return }
+        reactor.buffers.give(&unsent)
+        if let waiter = state.flushWaiter {
+            state.flushWaiter = nil
+            waiter.resume()
+        }
+    }
+
+    /// Asks for one more ``SocketReader/socketBecameReadable()`` next turn, after a bounded amount of work.
+    package func continueNextTurn() {
+        if let registration { reactor.callAgain(registration) }
+    }
+}
