@@ -16,7 +16,7 @@ package final class BlockingPool: Sendable {
     private let state = Mutex(State())
     private let maxThreads: Int
     private let maxQueued: Int
-    private let signal = Signal()
+    private let signal = ThreadSignal()
 
     package init(threads: Int, queued: Int) {
         maxThreads = threads
@@ -91,38 +91,5 @@ package final class BlockingPool: Sendable {
             }
             if isDone { return }
         }
-    }
-}
-
-/// A counting semaphore between threads.
-final class Signal: Sendable {
-    // SAFETY: the semaphore lives at one address for this object's life, and sem_* are made for many threads.
-    nonisolated(unsafe) private let semaphore: UnsafeMutablePointer<sem_t>
-
-    init() {
-        semaphore = .allocate(capacity: 1)
-        sem_init(semaphore, 0, 0)
-    }
-
-    deinit {
-        sem_destroy(semaphore)
-        semaphore.deallocate()
-    }
-
-    func post() { sem_post(semaphore) }
-
-    /// Waits for a post; `false` when none came in time.
-    func wait(seconds: Int) -> Bool { wait(milliseconds: seconds * 1000) }
-
-    func wait(milliseconds: Int) -> Bool {
-        var until = timespec()
-        clock_gettime(CLOCK_REALTIME, &until)
-        let nanoseconds = until.tv_nsec + (milliseconds % 1000) * 1_000_000
-        until.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
-        until.tv_nsec = nanoseconds % 1_000_000_000
-        while sem_timedwait(semaphore, &until) != 0 {
-            if errno != EINTR { return false }
-        }
-        return true
     }
 }

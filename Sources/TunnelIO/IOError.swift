@@ -29,14 +29,17 @@ package struct IOError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The failure that `errno` holds now.
     static func fromErrno(_ operation: String) -> IOError { IOError(.system(errno), operation) }
 
-    package var description: String {
+    package var description: String { "\(operation): \(reason)" }
+
+    /// The failure without what was tried.
+    package var reason: String {
         switch code {
-        case .system(let number): "\(operation): \(IOError.text(of: number))"
-        case .timedOut: "\(operation): i/o timeout"
-        case .closed: "\(operation): closed"
-        case .endOfStream: "\(operation): unexpected end of stream"
-        case .tls: "\(operation): \(detail)"
-        case .nameNotFound: "\(operation): no such host"
+        case .system(let number): IOError.text(of: number)
+        case .timedOut: "i/o timeout"
+        case .closed: "closed"
+        case .endOfStream: "unexpected end of stream"
+        case .tls: detail
+        case .nameNotFound: "no such host"
         }
     }
 

@@ -42,6 +42,8 @@ final class Poll: Sendable {
         guard CLinux_epoll_add(descriptor, fd, interest, tag) == 0 else { throw .fromErrno("epoll_ctl") }
     }
 
+    func remove(_ fd: CInt) { _ = CLinux_epoll_remove(descriptor, fd) }
+
     /// Waits for readiness; the number of reports, to be read with ``event(_:)``.
     func wait(milliseconds: CInt) -> Int {
         Int(max(0, CLinux_epoll_wait(descriptor, events, CInt(Poll.batch), milliseconds)))

@@ -43,6 +43,11 @@ package final class Reactor {
     /// Spare buffers for bytes that must outlive a turn.
     package var buffers = BufferPool()
 
+    /// What the program that runs on this loop hangs on it, to be found from a task.
+    package var context: AnyObject?
+    /// Name resolution for this loop.
+    package private(set) lazy var resolver = Resolver(self)
+
     package static let scratchSize = 64 * 1024
 
     init(loop: Loop, poll: Poll) {
@@ -53,6 +58,20 @@ package final class Reactor {
     }
 
     deinit { scratch.deallocate() }
+
+    // MARK: Tasks
+
+    /// Starts a second task on this loop that works on an object of this loop.
+    package func spawn<Value: AnyObject>(with value: Value, _ body: @escaping @Sendable (Value) async -> Void) {
+        let bound = Bound(value: value)
+        loop.spawn { _ in await body(bound.value) }
+    }
+
+    /// Carries an object of this loop into a task of this loop.
+    private struct Bound<Value: AnyObject>: @unchecked Sendable {
+        // SAFETY: made on the loop by `spawn`, and read only in the task that `spawn` starts on the same loop.
+        let value: Value
+    }
 
     // MARK: Readiness
 
@@ -85,6 +104,17 @@ package final class Reactor {
         slots[index].handler = nil
         slots[index].generation &+= 1
         freeSlots.append(registration.slot)
+    }
+
+    /// Stops watching a listening descriptor, which stays open.
+    package func deregisterListener(_ fd: CInt, _ registration: Registration) {
+        poll.remove(fd)
+        deregister(registration)
+    }
+
+    /// Hands a watched descriptor to another handler.
+    func replaceHandler(of registration: Registration, with handler: any ReadinessHandler) {
+        slots[Int(registration.slot)].handler = handler
     }
 
     /// Calls the handler once more next turn, for one that stopped early so that others get their share.

@@ -22,6 +22,8 @@ package final class Socket: ReadinessHandler {
         /// The peer's end was reported: a short read no longer means that nothing is left.
         var sawHangUp = false
         var failure: IOError?
+        /// The peer takes no more bytes; what it has said can still be read.
+        var writeFailure: IOError?
         var readWaiter: UnsafeContinuation<Void, Never>?
         var flushWaiter: UnsafeContinuation<Void, Never>?
     }
@@ -46,11 +48,23 @@ package final class Socket: ReadinessHandler {
         }
     }
 
+    /// Takes over a descriptor that is watched already: one that has just connected.
+    init(connected descriptor: CInt, _ registration: Registration, on reactor: Reactor) {
+        self.descriptor = descriptor
+        self.reactor = reactor
+        self.registration = registration
+        reactor.replaceHandler(of: registration, with: self)
+    }
+
     deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
 
     package var isClosed: Bool { descriptor < 0 }
     /// Why the socket can no longer be used; `nil` while it can.
     package var failure: IOError? { state.failure }
+    /// Why nothing more can be sent, although what the peer said can still be read.
+    package var writeFailure: IOError? { state.failure ?? state.writeFailure }
+    /// Whether the kernel has reported the peer's end, which may lie behind bytes that are not read yet.
+    package var sawHangUp: Bool { state.sawHangUp }
     /// Bytes that wait for the kernel.
     package var unsentCount: Int { unsent.count }
 
@@ -106,11 +120,11 @@ package final class Socket: ReadinessHandler {
 
     /// Sends `bytes`, all of them: what the kernel does not take now is copied and sent later.
     package func send(_ bytes: UnsafeRawBufferPointer) {
-        guard state.failure == nil else { return }
+        guard state.failure == nil, state.writeFailure == nil else { return }
         var rest = bytes
         if unsent.isEmpty && state.isWritable {
             let (sent, error) = transmit(bytes)
-            if let error { return fail(error) }
+            if let error { return failWrite(error) }
             if sent == bytes.count { return }
             rest = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(sent))
         }
@@ -129,7 +143,7 @@ package final class Socket: ReadinessHandler {
         if !unsent.isEmpty && state.failure == nil {
             await withUnsafeContinuation { state.flushWaiter = $0 }
         }
-        if let failure = state.failure { throw failure }
+        if let failure = state.failure ?? state.writeFailure { throw failure }
     }
 
     /// Hands bytes to the kernel until it takes no more; how many it took, and why it failed if it did.
@@ -176,6 +190,13 @@ package final class Socket: ReadinessHandler {
         close(reason)
     }
 
+    private func failWrite(_ error: IOError) {
+        state.writeFailure = error
+        reactor.buffers.give(&unsent)
+        state.flushWaiter?.resume()
+        state.flushWaiter = nil
+    }
+
     /// The reader hears of it next turn, because it may be the one whose call failed.
     private func fail(_ error: IOError) {
         guard state.failure == nil else { return }
@@ -215,7 +236,7 @@ package final class Socket: ReadinessHandler {
 
     private func sendUnsent() {
         let (sent, error) = unsent.withMutableBytes { transmit(UnsafeRawBufferPointer($0)) }
-        if let error { return fail(error) }
+        if let error { return failWrite(error) }
         unsent.consume(sent)
         guard unsent.isEmpty else { return }
         reactor.buffers.give(&unsent)

@@ -29,6 +29,8 @@ static inline int CLinux_epoll_add(int epoll, int fd, uint32_t events, uint64_t 
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
+static inline int CLinux_epoll_remove(int epoll, int fd) { return epoll_ctl(epoll, EPOLL_CTL_DEL, fd, 0); }
+
 static inline int CLinux_epoll_wait(int epoll, struct epoll_event *events, int count, int milliseconds) {
     return epoll_wait(epoll, events, count, milliseconds);
 }
@@ -59,6 +61,8 @@ static inline int CLinux_socket(int family) { return socket(family, SOCK_STREAM 
 static inline int CLinux_set_flag(int fd, int level, int option, int value) {
     return setsockopt(fd, level, option, &value, sizeof value);
 }
+
+static inline int CLinux_IPV6_V6ONLY(void) { return IPV6_V6ONLY; }
 
 static inline int CLinux_socket_error(int fd) {
     int error = 0;

@@ -1,0 +1,183 @@
+package import TunnelCore
+package import TunnelTLS
+
+/// One connection that we opened, plain or TLS, seen as a byte stream.
+package final class ClientConnection: SocketReader {
+    package enum Received: Equatable {
+        case bytes(Int)
+        /// The peer ended the stream in order.
+        case end
+        /// Nothing is there now: await ``ClientConnection/readable()``.
+        case nothing
+    }
+
+    package let socket: Socket
+    /// The address that was dialled.
+    package let address: SocketAddress
+    private unowned let reactor: Reactor
+    private var engine: TLSEngine?
+    /// Records that came and did not fit in the reader's room.
+    private var records = ByteBuffer()
+    private var hasPendingPlaintext = false
+    private var sawCloseNotify = false
+    /// Requests sent on it so far; above zero it is a reused one.
+    package var exchanges = 0
+    /// When it was put aside, by the loop's clock.
+    package var idleSince: UInt64 = 0
+    /// Called when a connection that is put aside says something: it can only be an end.
+    private var discard: ((ClientConnection) -> Void)?
+
+    package init(_ socket: Socket, _ address: SocketAddress, on reactor: Reactor) {
+        (self.socket, self.address, self.reactor) = (socket, address, reactor)
+    }
+
+    // MARK: TLS
+
+    /// Shakes hands as a client; from then on the stream is what is inside TLS.
+    ///
+    /// - Parameter timeout: nanoseconds for the whole handshake.
+    package func startTLS(
+        _ context: TLSClientContext, serverName: String, timeout: UInt64
+    ) async throws(IOError) {
+        let deadline = Deadline { [unowned self] in socket.close(IOError(.timedOut, "tls handshake")) }
+        reactor.set(deadline, after: timeout)
+        defer { reactor.remove(deadline) }
+        do {
+            engine = try TLSEngine(client: context, serverName: serverName)
+            try engine?.start(output: &reactor.staging)
+        } catch { throw failed(error) }
+        socket.send(&reactor.staging)
+        while engine?.isHandshakeComplete == false {
+            guard let count = try socket.receive(into: reactor.scratch) else {
+                await socket.readable()
+                continue
+            }
+            if count == 0 { throw IOError(.endOfStream, "tls handshake") }
+            var early = ByteBuffer()
+            records.append(UnsafeRawBufferPointer(rebasing: reactor.scratch[..<count]))
+            _ = try decrypt(into: &early, limit: 0)
+        }
+        try await socket.flush()
+    }
+
+    package var tlsVersion: String? { engine?.version?.rawValue }
+
+    private func decrypt(into buffer: inout ByteBuffer, limit: Int) throws(IOError) -> Int {
+        let before = buffer.count
+        var failure: TLSError?
+        var consumed = 0
+        records.withMutableBytes { bytes in
+            do throws(TLSError) {
+                guard
+                    let progress = try engine?.process(
+                        UnsafeRawBufferPointer(bytes), plaintext: &buffer, plaintextLimit: limit,
+                        output: &reactor.staging)
+                else { return }
+                consumed = progress.consumed
+                hasPendingPlaintext = progress.hasPending
+                sawCloseNotify = progress.isClosed
+            } catch { failure = error }
+        }
+        // An alert, or the end of our side of a handshake.
+        if !reactor.staging.isEmpty { socket.send(&reactor.staging) }
+        if let failure { throw failed(failure) }
+        records.consume(consumed)
+        if records.isEmpty { records.release() }
+        return buffer.count - before
+    }
+
+    private func failed(_ error: TLSError) -> IOError {
+        let failure = IOError(.tls, error.operation, detail: error.detail)
+        socket.close(failure)
+        return failure
+    }
+
+    // MARK: Bytes
+
+    /// Appends what is there to `buffer`.
+    ///
+    /// - Parameter limit: bytes that `buffer` may hold in the end.
+    package func receive(into buffer: inout ByteBuffer, limit: Int) throws(IOError) -> Received {
+        let room = limit - buffer.count
+        guard room > 0 else { return .nothing }
+        if case .none = engine {
+            var end = false
+            let count = try buffer.append(atMost: room) { bytes throws(IOError) in
+                guard let count = try socket.receive(into: bytes) else { return 0 }
+                end = count == 0
+                return count
+            }
+            return count > 0 ? .bytes(count) : end ? .end : .nothing
+        }
+        while true {
+            if !records.isEmpty || hasPendingPlaintext {
+                let count = try decrypt(into: &buffer, limit: limit)
+                if count > 0 { return .bytes(count) }
+            }
+            if sawCloseNotify { return .end }
+            guard let count = try socket.receive(into: reactor.scratch) else { return .nothing }
+            // RFC 8446 §6.1: without close_notify the data may have been cut short.
+            if count == 0 { throw IOError(.endOfStream, "read") }
+            records.append(UnsafeRawBufferPointer(rebasing: reactor.scratch[..<count]))
+        }
+    }
+
+    /// Waits until ``receive(into:limit:)`` has something to say.
+    package func readable() async {
+        if hasPendingPlaintext || sawCloseNotify { return }
+        await socket.readable()
+    }
+
+    /// Sends all of `bytes`: what the kernel does not take is kept. Await ``flush()`` before sending more.
+    package func send(_ bytes: UnsafeRawBufferPointer) throws(IOError) {
+        if case .none = engine {
+            socket.send(bytes)
+        } else {
+            do { try engine?.write(bytes, output: &reactor.staging) } catch { throw failed(error) }
+            socket.send(&reactor.staging)
+        }
+        if let failure = socket.writeFailure { throw failure }
+    }
+
+    package func flush() async throws(IOError) { try await socket.flush() }
+
+    package func close(_ reason: IOError = IOError(.closed, "connection")) {
+        if socket.failure == nil {
+            engine?.close(output: &reactor.staging)
+            if !reactor.staging.isEmpty { socket.send(&reactor.staging) }
+        }
+        socket.close(reason)
+    }
+
+    // MARK: Put aside
+
+    /// Whether the peer has ended it, or sent something that nobody asked for.
+    package var hasInput: Bool { hasPendingPlaintext || !records.isEmpty || sawCloseNotify || socket.hasInput }
+
+    /// Watches for the peer's end while no request is under way.
+    package func putAside(discard: @escaping (ClientConnection) -> Void) {
+        self.discard = discard
+        idleSince = reactor.now
+        socket.reader = self
+    }
+
+    /// Takes it up again.
+    package func takeUp() {
+        socket.reader = nil
+        discard = nil
+    }
+
+    package func socketBecameReadable() {
+        // TLS session tickets come unasked for after the handshake; anything else is an end.
+        if case .some = engine, let count = try? socket.receive(into: reactor.scratch), count > 0 {
+            var unexpected = ByteBuffer()
+            records.append(UnsafeRawBufferPointer(rebasing: reactor.scratch[..<count]))
+            if (try? decrypt(into: &unexpected, limit: 1)) == 0, !sawCloseNotify { return }
+        } else if !socket.hasInput {
+            return
+        }
+        discard?(self)
+    }
+
+    package func socketFailed(_ error: IOError) { discard?(self) }
+}

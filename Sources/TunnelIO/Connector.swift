@@ -1,0 +1,131 @@
+internal import CLinux
+internal import Glibc
+package import TunnelCore
+
+/// Opens one connection to the first of several addresses that answers (RFC 8305, happy eyeballs).
+///
+/// Addresses are tried in the order given. The next one starts when the one before has failed, or beside it when that
+/// has said nothing for a quarter of a second. The caller has checked every address; nothing is resolved here.
+package final class Connector {
+    /// RFC 8305 §5, Connection Attempt Delay.
+    private static let attemptDelay: UInt64 = 250_000_000
+
+    private final class Attempt: ReadinessHandler {
+        let address: SocketAddress
+        let descriptor: CInt
+        var registration: Registration?
+        unowned let connector: Connector
+
+        init(_ address: SocketAddress, _ descriptor: CInt, _ connector: Connector) {
+            (self.address, self.descriptor, self.connector) = (address, descriptor, connector)
+        }
+
+        func ready(_ readiness: Readiness) {
+            guard !readiness.isDisjoint(with: [.write, .hangUp]) else { return }
+            connector.finished(self, CLinux_socket_error(descriptor))
+        }
+    }
+
+    private let reactor: Reactor
+    private var remaining: ArraySlice<SocketAddress>
+    private var attempts: [Attempt] = []
+    private var waiter: UnsafeContinuation<Void, Never>?
+    private var outcome: Result<(Socket, SocketAddress), DialError>?
+    private var lastError: DialError?
+    private lazy var overall = Deadline { [unowned self] in
+        let address = attempts.first?.address ?? lastError?.address
+        end(.failure(DialError(address: address, error: IOError(.timedOut, "connect"))))
+    }
+    private lazy var nextAttempt = Deadline { [unowned self] in startNext() }
+
+    private init(_ addresses: [SocketAddress], on reactor: Reactor) {
+        self.reactor = reactor
+        remaining = addresses[...]
+    }
+
+    /// Connects to the first address that answers.
+    ///
+    /// - Parameter timeout: nanoseconds for all addresses together.
+    /// - Throws: ``DialError`` of the last address that failed, or a time-out.
+    package static func connect(
+        to addresses: [SocketAddress], timeout: UInt64, on reactor: Reactor
+    ) async throws(DialError) -> (Socket, SocketAddress) {
+        let connector = Connector(addresses, on: reactor)
+        reactor.set(connector.overall, after: timeout)
+        connector.startNext()
+        if connector.outcome == nil { await withUnsafeContinuation { connector.waiter = $0 } }
+        reactor.remove(connector.overall)
+        reactor.remove(connector.nextAttempt)
+        switch connector.outcome {
+        case .success(let result): return result
+        case .failure(let error): throw error
+        case nil: throw DialError(address: nil, error: IOError(.closed, "connect"))
+        }
+    }
+
+    private func startNext() {
+        guard outcome == nil else { return }
+        guard let address = remaining.popFirst() else {
+            if attempts.isEmpty {
+                end(.failure(lastError ?? DialError(address: nil, error: IOError(.nameNotFound, "connect"))))
+            }
+            return
+        }
+        let descriptor = CLinux_socket(address.family)
+        guard descriptor >= 0 else { return failed(address, .fromErrno("socket")) }
+        _ = CLinux_set_flag(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, 1)
+        let result = address.withSockaddr { Glibc.connect(descriptor, $0, $1) == 0 ? 0 : errno } ?? ENAMETOOLONG
+        guard result == 0 || result == EINPROGRESS else {
+            close(descriptor)
+            return failed(address, IOError(.system(result), "connect"))
+        }
+        let attempt = Attempt(address, descriptor, self)
+        do { attempt.registration = try reactor.register(descriptor, attempt) } catch {
+            close(descriptor)
+            return failed(address, error)
+        }
+        attempts.append(attempt)
+        if !remaining.isEmpty { reactor.set(nextAttempt, after: Connector.attemptDelay) }
+    }
+
+    private func failed(_ address: SocketAddress, _ error: IOError) {
+        lastError = DialError(address: address, error: error)
+        startNext()
+    }
+
+    private func finished(_ attempt: Attempt, _ error: CInt) {
+        attempts.removeAll { $0 === attempt }
+        guard let registration = attempt.registration else { return }
+        if error != 0 {
+            reactor.deregister(registration)
+            close(attempt.descriptor)
+            return failed(attempt.address, IOError(.system(error), "connect"))
+        }
+        let socket = Socket(connected: attempt.descriptor, registration, on: reactor)
+        end(.success((socket, attempt.address)))
+    }
+
+    private func end(_ result: Result<(Socket, SocketAddress), DialError>) {
+        outcome = result
+        for attempt in attempts {
+            if let registration = attempt.registration { reactor.deregister(registration) }
+            close(attempt.descriptor)
+        }
+        attempts = []
+        waiter?.resume()
+        waiter = nil
+    }
+}
+
+/// Why no connection to an upstream could be opened, and to which address.
+package struct DialError: Error, CustomStringConvertible {
+    package let address: SocketAddress?
+    package let error: IOError
+
+    package init(address: SocketAddress?, error: IOError) { (self.address, self.error) = (address, error) }
+
+    /// For example `dial tcp 10.0.0.5:9000: connect: connection refused`.
+    package var description: String {
+        address.map { "dial tcp \($0): \(error)" } ?? "dial tcp: \(error)"
+    }
+}

@@ -1,0 +1,83 @@
+internal import TunnelCore
+internal import TunnelIO
+
+/// The request's body on its way up, in a task of its own, so that an answer may come and go on meanwhile.
+extension Exchange {
+    /// Bytes that a direction moves before others on the loop get their turn.
+    static let turnBytes = 1 << 20
+
+    func startUpload() {
+        upload = .running
+        reactor.spawn(with: self) { exchange in await exchange.uploadBody() }
+    }
+
+    /// Ends an upload that is still under way, and waits for its task.
+    func stopUpload() async {
+        guard upload == .running else { return }
+        isUploadCancelled = true
+        connection?.close(IOError(.closed, "exchange"))
+        stream?.wake()
+        await uploadEnded()
+    }
+
+    /// Waits until the upload's task is over.
+    func uploadEnded() async {
+        if upload == .running { await withUnsafeContinuation { uploadWaiter = $0 } }
+    }
+
+    private func uploadBody() async {
+        upload = await moveBody()
+        uploadWaiter?.resume()
+        uploadWaiter = nil
+    }
+
+    private func moveBody() async -> Upload {
+        guard let stream else { return .refused }
+        var moved = 0
+        while !requestBody.isComplete {
+            if isUploadCancelled || stream.end != nil { return .refused }
+            if stream.plaintext.isEmpty {
+                await stream.readable()
+                continue
+            }
+            do throws(HTTPError) { moved += try sendPiece(stream) } catch {
+                state.log(.warn, "bad request") { $0.field("reason", error.reason) }
+                upload = .malformed
+                connection?.close(IOError(.closed, "malformed body"))
+                return .malformed
+            }
+            guard let connection else { return .refused }
+            do throws(IOError) { try await connection.flush() } catch { return .refused }
+            if moved > Exchange.turnBytes {
+                moved = 0
+                await Task.yield()
+            }
+        }
+        return .done
+    }
+
+    /// Sends what of the body is here; how many bytes were taken.
+    private func sendPiece(_ stream: TunnelStream) throws(HTTPError) -> Int {
+        uploadHasSent = true
+        let consumed = try stream.plaintext.withMutableBytes { bytes throws(HTTPError) in
+            let (consumed, produced) = try requestBody.decode(inPlace: bytes)
+            let payload = UnsafeRawBufferPointer(rebasing: bytes[..<produced])
+            if request.framing == .chunked {
+                loop.answer.removeAll()
+                appendBody(payload, to: &loop.answer)
+                loop.answer.withMutableBytes { send(UnsafeRawBufferPointer($0)) }
+            } else {
+                record.bytesIn += UInt64(produced)
+                send(payload)
+            }
+            return consumed
+        }
+        stream.consume(consumed)
+        return consumed
+    }
+
+    private func send(_ bytes: UnsafeRawBufferPointer) {
+        // A failure shows at the next flush.
+        do throws(IOError) { try connection?.send(bytes) } catch {}
+    }
+}

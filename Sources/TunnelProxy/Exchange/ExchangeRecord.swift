@@ -1,0 +1,62 @@
+internal import TunnelCore
+internal import TunnelIO
+
+/// What is told of one exchange when it is over.
+struct ExchangeRecord {
+    /// Why an exchange ended; the raw value is the log's word.
+    enum End: String {
+        case complete
+        /// The far side was gone before the answer was.
+        case clientGone = "client_gone"
+        /// The upstream broke off, or answered nonsense.
+        case upstreamFailed = "upstream_failed"
+        /// No route, or an address that may not be dialled.
+        case refused
+        case timeout
+        case limit
+        case shutdown
+        case badRequest = "bad_request"
+    }
+
+    var started: UInt64 = 0
+    var firstByte: UInt64 = 0
+    var status: UInt16 = 0
+    var bytesIn: UInt64 = 0
+    var bytesOut: UInt64 = 0
+    var end = End.complete
+    var upstream: SocketAddress?
+}
+
+/// The names of one request, copied out of its head so that the log can tell them at the end: method, host and path.
+struct RequestLabels: ~Copyable {
+    private var bytes = ByteBuffer()
+    private var methodEnd = 0
+    private var hostEnd = 0
+    /// What a log value may be long.
+    private static let maxPath = LogLine.maxValueBytes + 1
+
+    mutating func take(_ head: RequestHead, of bytes: Span<UInt8>) {
+        self.bytes.removeAll()
+        self.bytes.append(bytes.extracting(head.methodRange))
+        methodEnd = self.bytes.count
+        self.bytes.append(bytes.extracting(head.authority))
+        hostEnd = self.bytes.count
+        self.bytes.append(bytes.extracting(head.path.prefix(RequestLabels.maxPath)))
+    }
+
+    /// Writes the names as fields.
+    func write(to line: inout LogLine) {
+        bytes.withBytes { bytes in
+            line.field("method", bytes.extracting(0..<methodEnd))
+            line.field("host", bytes.extracting(methodEnd..<hostEnd))
+            line.field("path", bytes.extracting(hostEnd..<bytes.count))
+        }
+    }
+
+    func writeHost(to line: inout LogLine) {
+        bytes.withBytes { line.field("host", $0.extracting(methodEnd..<hostEnd)) }
+    }
+
+    /// Gives back what a long path needed.
+    mutating func release() { if bytes.capacity > 256 { bytes.release() } }
+}

@@ -1,0 +1,117 @@
+internal import Glibc
+internal import Synchronization
+internal import TunnelCore
+internal import TunnelIO
+internal import TunnelTLS
+
+/// Looks at the certificate files every `tls.reload_interval`, by content, and swaps the pair in one step.
+///
+/// Content, not inode or time: Kubernetes changes a mounted Secret by moving a symlink above the file. A pair that is
+/// broken, does not match or is half written changes nothing and is told once; the next look finds it whole.
+final class IdentityWatcher: Sendable {
+    private struct Seen {
+        var inForce: IdentityFiles.Contents?
+        /// What was refused last, by its contents or the error of reading them.
+        var refused: IdentityFiles.Contents?
+        var readFailure: String?
+    }
+
+    private let files: IdentityFiles
+    private let interval: UInt64
+    private let proxy: ProxyState
+    private let loop: Loop
+    private let seen = Mutex(Seen())
+    private let isStopped = Flag()
+
+    /// Keys that encrypt session tickets are replaced this often; the previous ones still open older tickets.
+    private static let ticketKeyLife: Int64 = 3600
+
+    init(_ tls: ProxyConfiguration.TLS, _ proxy: ProxyState, _ loop: Loop) {
+        files = IdentityFiles(tls)
+        interval = tls.reloadInterval.nanoseconds
+        (self.proxy, self.loop) = (proxy, loop)
+    }
+
+    func start() {
+        tell(proxy.credentials.current.identity, "certificate loaded")
+        seen.withLock { $0.inForce = try? files.read() }
+        scheduleNext()
+    }
+
+    func stop() { isStopped.set() }
+
+    private func scheduleNext() {
+        guard interval > 0 else { return }
+        loop.spawn { loop in
+            let deadline = Deadline { [self] in
+                guard !isStopped.isSet else { return }
+                // A full queue means that the machine has worse problems; the next interval tries again.
+                if !BlockingPool.shared.submit({ self.look() }) { scheduleNext() }
+            }
+            loop.reactor.set(deadline, after: self.interval)
+        }
+    }
+
+    private func look() {
+        check()
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        do throws(TLSError) {
+            _ = try proxy.credentials.ticketKeys.rotateIfDue(
+                now: Int64(time.tv_sec), every: IdentityWatcher.ticketKeyLife)
+        } catch {
+            proxy.log(.error, "ticket keys not rotated") { $0.field("error", error.description) }
+        }
+        if !isStopped.isSet { scheduleNext() }
+    }
+
+    /// Takes the files' contents into use if they are new and a pair.
+    func check() {
+        let contents: IdentityFiles.Contents
+        do throws(FileError) { contents = try files.read() } catch {
+            let isNews = seen.withLock { seen in
+                defer { seen.readFailure = error.description }
+                return seen.readFailure != error.description
+            }
+            if isNews { refuse(error.description) }
+            return
+        }
+        let isNew = seen.withLock { seen in
+            seen.readFailure = nil
+            if contents == seen.inForce { seen.refused = nil }
+            return contents != seen.inForce && contents != seen.refused
+        }
+        guard isNew else { return }
+        do {
+            let identity = try files.identity(of: contents)
+            try proxy.credentials.replace(with: identity)
+            seen.withLock { seen in
+                seen.inForce = contents
+                seen.refused = nil
+            }
+            tell(identity, "certificate reloaded")
+        } catch {
+            seen.withLock { $0.refused = contents }
+            refuse("\(error)")
+        }
+    }
+
+    private func refuse(_ reason: String) {
+        proxy.log(.warn, "certificate not reloaded, the old one stays") { $0.field("reason", reason) }
+    }
+
+    private func tell(_ identity: TLSIdentity, _ message: String) {
+        proxy.log(.info, message) { line in
+            line.field("subject", identity.subject)
+            line.field("fingerprint", identity.fingerprint)
+            line.field("not_after", UnixTime(seconds: identity.notAfter).description)
+        }
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        if identity.notAfter < Int64(time.tv_sec) {
+            proxy.log(.warn, "certificate has expired") { line in
+                line.field("not_after", UnixTime(seconds: identity.notAfter).description)
+            }
+        }
+    }
+}

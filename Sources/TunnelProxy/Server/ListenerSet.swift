@@ -1,0 +1,77 @@
+internal import Glibc
+internal import TunnelCore
+internal import TunnelIO
+
+/// The listeners of a proxy: one for each loop on the same port, or one Unix socket that all loops share.
+struct ListenerSet {
+    /// One for each loop.
+    let listeners: [Listener]
+    let address: SocketAddress
+    let isShared: Bool
+
+    init(_ wanted: ListenAddress, count: Int) throws {
+        switch wanted {
+        case .unix(let path):
+            let listener = try ListenerSet.bind(.unix(path: path), isShared: false)
+            listeners = Array(repeating: listener, count: count)
+            isShared = count > 1
+        case .tcp(let host, let port):
+            let first = try ListenerSet.bindFirst(host, port)
+            // Port 0 became a real one with the first.
+            var all = [first]
+            while all.count < count { all.append(try ListenerSet.bind(first.address, isShared: true)) }
+            listeners = all
+            isShared = false
+        }
+        address = listeners[0].address
+    }
+
+    private static func bindFirst(_ host: String?, _ port: UInt16) throws -> Listener {
+        if let host {
+            guard let address = IPAddress(host) ?? lookUp(host) else {
+                throw ProxyError("listen_addr: no address for host \(host)")
+            }
+            return try bind(.ip(address, port: port), isShared: true)
+        }
+        // Without a host every address is meant: the IPv6 wildcard takes both families where there is IPv6.
+        if let both = try? Listener(.ip(IPAddress(v6High: 0, low: 0), port: port), isShared: true) { return both }
+        return try bind(.ip(IPAddress(v4: 0), port: port), isShared: true)
+    }
+
+    private static func bind(_ address: SocketAddress, isShared: Bool) throws -> Listener {
+        do throws(IOError) { return try Listener(address, isShared: isShared) } catch {
+            throw ProxyError("listen tcp \(address): \(error)")
+        }
+    }
+
+    /// Only at the start, where nothing waits for the thread.
+    private static func lookUp(_ host: String) -> IPAddress? { try? Resolver.lookUp(host).get().first }
+
+    /// What the policy must know to never dial the proxy itself.
+    var own: [UpstreamPolicy.Listener] { ListenerSet.own(address) }
+
+    static func own(_ address: SocketAddress) -> [UpstreamPolicy.Listener] {
+        guard case .ip(let ip, let port) = address else { return [] }
+        var addresses = [ip]
+        if ip.isUnspecified {
+            addresses += interfaceAddresses()
+            addresses += [IPAddress(v4: 0), IPAddress(v6High: 0, low: 0)]
+        }
+        return Set(addresses).map { UpstreamPolicy.Listener(address: $0, port: port) }
+    }
+
+    private static func interfaceAddresses() -> [IPAddress] {
+        var list: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&list) == 0 else { return [] }
+        defer { freeifaddrs(list) }
+        var addresses: [IPAddress] = []
+        var next = list
+        while let entry = next {
+            if let address = SocketAddress(copying: entry.pointee.ifa_addr), case .ip(let ip, _) = address {
+                addresses.append(ip)
+            }
+            next = entry.pointee.ifa_next
+        }
+        return addresses
+    }
+}

@@ -1,0 +1,213 @@
+internal import Synchronization
+public import TunnelCore
+internal import TunnelIO
+internal import TunnelTLS
+
+/// The whole proxy, to be embedded: WebSocket listener, inner TLS, routing, address policy and upstreams.
+///
+/// It runs on threads of its own. It installs no signal handlers and writes nowhere but to the log that it is given.
+///
+///     let server = try ProxyServer(configuration: .load(path: "config.yaml"), log: log)
+///     try server.start()
+///     …
+///     let wasClean = await server.stop()
+public final class ProxyServer: Sendable {
+    public enum State: Sendable, Equatable {
+        case idle
+        case running
+        /// It takes no new connections and waits for requests under way.
+        case draining
+        case stopped
+    }
+
+    private struct Parts: Sendable {
+        var state = State.idle
+        var group: LoopGroup?
+        var address: SocketAddress?
+        var watcher: IdentityWatcher?
+    }
+
+    private let proxy: ProxyState
+    private let parts = Mutex(Parts())
+    private let configurationAtStart: ProxyConfiguration
+
+    /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
+    ///
+    /// - Throws: ``ConfigurationError`` that names the file and the remedy.
+    public init(configuration: ProxyConfiguration, log: Log) throws {
+        configurationAtStart = configuration
+        let snapshot = try ProxySnapshot(configuration, listeners: [])
+        let identity = try IdentityFiles(configuration.tls).load()
+        let options = TLSServerOptions(
+            minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12, alpn: ["http/1.1"],
+            sessionTickets: configuration.tls.sessionTickets)
+        let credentials = try ServerCredentials(identity: identity, options: options)
+        proxy = ProxyState(snapshot, credentials: credentials, log: log)
+    }
+
+    /// Binds the listener and starts serving. Returns as soon as connections are accepted.
+    ///
+    /// - Throws: when the address cannot be bound or a thread cannot be started; the proxy is then as before.
+    public func start() throws {
+        let isFirst = parts.withLock { parts in
+            guard parts.state == .idle else { return false }
+            parts.state = .running
+            return true
+        }
+        guard isFirst else { throw ProxyError("the proxy was started before") }
+        do { try open() } catch {
+            parts.withLock { $0.state = .stopped }
+            throw error
+        }
+    }
+
+    private func open() throws {
+        let configuration = configurationAtStart
+        let group = try LoopGroup(count: configuration.threads)
+        do {
+            let listeners = try ListenerSet(configuration.listenAddress, count: group.loops.count)
+            proxy.snapshot = try ProxySnapshot(configuration, listeners: listeners.own)
+            let watcher = IdentityWatcher(configuration.tls, proxy, group.loops[0])
+            parts.withLock { parts in
+                parts.group = group
+                parts.address = listeners.address
+                parts.watcher = watcher
+            }
+            proxy.log(.info, "listening") { line in
+                line.field("addr", "\(listeners.address)")
+                line.field("loops", group.loops.count)
+            }
+            logRoutes(proxy.snapshot)
+            for (loop, listener) in zip(group.loops, listeners.listeners) {
+                let (proxy, isShared) = (proxy, listeners.isShared)
+                loop.spawn { loop in
+                    let part = ProxyLoop(loop.reactor, proxy)
+                    loop.reactor.context = part
+                    do throws(IOError) { try part.accept(from: listener, isShared: isShared) } catch {
+                        proxy.log(.error, "accept failed") { $0.field("error", error.description) }
+                    }
+                }
+            }
+            watcher.start()
+        } catch {
+            group.stop()
+            throw error
+        }
+    }
+
+    private func logRoutes(_ snapshot: ProxySnapshot) {
+        for route in snapshot.routes {
+            proxy.log(.info, "route configured") { line in
+                line.field("route", route.name)
+                line.field("upstream", route.upstream.description)
+            }
+        }
+    }
+
+    /// What the proxy is doing.
+    public var state: State { parts.withLock { $0.state } }
+
+    /// Where it listens, for example `127.0.0.1:8080` or `unix:/run/proxy.sock`; `nil` before ``start()``.
+    public var address: String? { parts.withLock { $0.address.map { "\($0)" } } }
+
+    /// The TCP port it listens on, also when the configuration asked for any; `nil` before ``start()`` and for a Unix
+    /// socket.
+    public var port: UInt16? {
+        parts.withLock { parts in
+            if case .ip(_, let port) = parts.address { port } else { nil }
+        }
+    }
+
+    /// Requests under way now.
+    public var requestsInFlight: Int { proxy.requests.load(ordering: .relaxed) }
+
+    /// WebSockets open now.
+    public var connections: Int { proxy.connections.load(ordering: .relaxed) }
+
+    // MARK: Reload
+
+    /// Puts another configuration in force, in one step: routes, upstream policy, limits and log level. Streams that are
+    /// open go on under the one that they began with.
+    ///
+    /// - Returns: the settings that differ and need a restart; the running values stay.
+    /// - Throws: ``ConfigurationError``; everything stays as it was.
+    @discardableResult
+    public func reload(_ configuration: ProxyConfiguration) throws -> [String] {
+        let old = configurationAtStart
+        var fixed: [String] = []
+        if configuration.listenAddress != old.listenAddress { fixed.append("listen_addr") }
+        if configuration.threads != old.threads { fixed.append("threads") }
+        if configuration.tls != old.tls { fixed.append("tls") }
+        if configuration.logFormat != old.logFormat { fixed.append("log_format") }
+        let listeners = parts.withLock { $0.address }.map { ListenerSet.own($0) } ?? []
+        let snapshot = try ProxySnapshot(configuration, listeners: listeners)
+        proxy.snapshot = snapshot
+        proxy.log.threshold = configuration.logLevel
+        for setting in fixed {
+            proxy.log(.warn, "setting needs a restart") { $0.field("setting", setting) }
+        }
+        logRoutes(snapshot)
+        for loop in loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.adopt(snapshot) } }
+        return fixed
+    }
+
+    private var loops: [Loop] { parts.withLock { $0.group?.loops ?? [] } }
+
+    // MARK: Stop
+
+    /// Drains and stops: no new connections, requests under way may finish within `shutdown_timeout`, then every
+    /// WebSocket is closed with 1001.
+    ///
+    /// - Returns: `false` when requests had to be cut off.
+    @discardableResult
+    public func stop() async -> Bool {
+        await withUnsafeContinuation { continuation in
+            let isQueued = BlockingPool.shared.submit { continuation.resume(returning: self.stopAndWait()) }
+            if !isQueued { continuation.resume(returning: false) }
+        }
+    }
+
+    /// ``stop()`` for callers outside of Swift concurrency: blocks the calling thread.
+    @discardableResult
+    public func stopAndWait() -> Bool {
+        let group: LoopGroup? = parts.withLock { parts in
+            guard parts.state == .running else { return nil }
+            parts.state = .draining
+            return parts.group
+        }
+        guard let group else { return state == .stopped }
+        parts.withLock { $0.watcher }?.stop()
+        proxy.isDraining.store(true, ordering: .sequentiallyConsistent)
+        proxy.log(.info, "shutting down") { $0.field("requests", requestsInFlight) }
+        for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.stopAccepting() } }
+
+        let timeout = proxy.snapshot.configuration.shutdownTimeout.nanoseconds
+        let isClean = proxy.idle.wait(until: Reactor.clock() &+ timeout) {
+            self.proxy.requests.load(ordering: .sequentiallyConsistent) == 0
+        }
+        if !isClean { proxy.log(.warn, "shutdown cut short") { $0.field("requests", requestsInFlight) } }
+        for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.closeSessions() } }
+        _ = proxy.idle.wait(until: Reactor.clock() &+ ProxyServer.closeTimeout, ignoringInterrupt: true) {
+            self.proxy.connections.load(ordering: .sequentiallyConsistent) == 0
+        }
+        group.stop()
+        parts.withLock { parts in
+            parts.state = .stopped
+            parts.group = nil
+        }
+        proxy.log(.info, "stopped") { $0.field("clean", isClean) }
+        return isClean
+    }
+
+    /// Makes a ``stop()`` that waits for requests wait no longer.
+    public func stopNow() { proxy.idle.interrupt() }
+
+    /// For the closing handshakes of all WebSockets together.
+    private static let closeTimeout: UInt64 = 2_000_000_000
+}
+
+/// Why the proxy cannot do what was asked.
+public struct ProxyError: Error, Sendable, CustomStringConvertible {
+    public let description: String
+    init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,82 @@
+internal import TunnelCore
+internal import TunnelTLS
+
+/// What a request is served by: one configuration, resolved into tables. Immutable; a reload swaps the whole.
+final class ProxySnapshot: Sendable {
+    struct Route: Sendable {
+        /// The key in `routes`, for logs.
+        let name: String
+        let upstream: UpstreamAddress
+    }
+
+    let configuration: ProxyConfiguration
+    let routes: [Route]
+    let policy: UpstreamPolicy
+    let headLimits: HeadLimits
+    let hostRules: [HostRule]
+    /// For `https` upstreams; `nil` when no route needs it.
+    let upstreamTLS: TLSClientContext?
+    private let table: RouteTable
+
+    // The configuration's durations in the loop's unit.
+    let headerTimeout: UInt64
+    let keepAliveTimeout: UInt64
+    let handshakeTimeout: UInt64
+    let connectTimeout: UInt64
+    let responseHeaderTimeout: UInt64
+    let dnsTimeout: UInt64
+    let dnsTTL: UInt64
+    let poolIdleTimeout: UInt64
+
+    /// - Parameter listeners: the proxy's own addresses, never to be dialled.
+    /// - Throws: ``ConfigurationError`` for what only shows here, such as a CA file that holds no certificate.
+    init(_ configuration: ProxyConfiguration, listeners: [UpstreamPolicy.Listener]) throws {
+        self.configuration = configuration
+        routes = configuration.routes.map { Route(name: $0.key, upstream: $0.upstream) }
+        table = try RouteTable(
+            routes: routes.enumerated().map { (host: $1.name, value: $0) }, tunnelDomain: configuration.tunnelDomain)
+        policy = UpstreamPolicy(
+            allowed: configuration.upstream.allowedRanges, validationDisabled: configuration.upstream.disableIPValidation,
+            ownListeners: listeners)
+        let limits = configuration.limits
+        headLimits = HeadLimits(maxBytes: limits.maxHeaderBytes, maxFields: limits.maxHeaders)
+        hostRules = routes.map { route in
+            configuration.upstream.hostHeader == .preserve
+                ? .preserve : .replace(Array(ProxySnapshot.authority(of: route.upstream).utf8))
+        }
+        if routes.contains(where: { $0.upstream.scheme == .https }) {
+            let tls = configuration.upstream.tls
+            let anchors = try tls.caFile.map { try FileBytes.read($0) }
+            let trust = try TrustStore(pem: anchors, includingSystem: tls.includeSystemCAs)
+            upstreamTLS = try TLSClientContext(trust: trust, options: TLSClientOptions(alpn: ["http/1.1"]))
+        } else {
+            upstreamTLS = nil
+        }
+        headerTimeout = limits.headerTimeout.nanoseconds
+        keepAliveTimeout = limits.keepAliveTimeout.nanoseconds
+        handshakeTimeout = configuration.tls.handshakeTimeout.nanoseconds
+        connectTimeout = configuration.upstream.connectTimeout.nanoseconds
+        responseHeaderTimeout = configuration.upstream.responseHeaderTimeout.nanoseconds
+        dnsTimeout = configuration.upstream.dnsTimeout.nanoseconds
+        dnsTTL = configuration.upstream.dnsTTL.nanoseconds
+        poolIdleTimeout = configuration.upstream.idleTimeout.nanoseconds
+    }
+
+    /// The index in `routes` of the route for a Host value.
+    func route(for authority: Span<UInt8>) -> Int? { table.lookup(authority) }
+
+    private static func authority(of upstream: UpstreamAddress) -> String {
+        let host = upstream.host.utf8.contains(UInt8(ascii: ":")) ? "[\(upstream.host)]" : upstream.host
+        return "\(host):\(upstream.port)"
+    }
+}
+
+extension Duration {
+    /// The loop's unit; a duration below zero counts as zero, one beyond the range as its end.
+    var nanoseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        guard seconds >= 0, attoseconds >= 0 else { return 0 }
+        let (whole, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? .max / 4 : min(.max / 4, whole + UInt64(attoseconds / 1_000_000_000))
+    }
+}

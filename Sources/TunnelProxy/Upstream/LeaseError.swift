@@ -1,0 +1,53 @@
+internal import TunnelCore
+internal import TunnelIO
+
+/// Why a request got no connection to its upstream.
+enum LeaseError: Error {
+    case lookup(host: String, IOError)
+    /// No address of the upstream may be dialled; this is one of them.
+    case refused(IPAddress, UpstreamPolicy.Refusal)
+    case dial(DialError)
+    case tls(SocketAddress, IOError)
+
+    /// What the client is told: which hop failed, never an address.
+    var body: String {
+        switch self {
+        case .lookup: "The upstream's name could not be resolved"
+        case .refused: "The upstream's address is not allowed"
+        case .dial(let error) where error.error.code == .timedOut: "The upstream did not accept a connection in time"
+        case .dial: "The upstream could not be reached"
+        case .tls: "The TLS handshake with the upstream failed"
+        }
+    }
+
+    var status: UInt16 {
+        switch self {
+        case .lookup(_, let error), .tls(_, let error): error.code == .timedOut ? 504 : 502
+        case .dial(let error): error.error.code == .timedOut ? 504 : 502
+        case .refused: 502
+        }
+    }
+
+    var end: ExchangeRecord.End {
+        if case .refused = self { return .refused }
+        return status == 504 ? .timeout : .upstreamFailed
+    }
+
+    /// The message of the log line; operators search for these texts.
+    var logMessage: String {
+        switch self {
+        case .lookup(let host, let error): "dial tcp: lookup \(host): \(error.reason)"
+        case .refused(let address, _): UpstreamPolicy.refusal(for: address)
+        case .dial(let error): error.description
+        case .tls(let address, _): "dial tcp \(address): tls handshake failed"
+        }
+    }
+
+    func writeFields(to line: inout LogLine) {
+        switch self {
+        case .refused(_, let refusal): line.field("rule", refusal.rawValue)
+        case .tls(_, let error): line.field("reason", error.detail.isEmpty ? error.description : error.detail)
+        default: break
+        }
+    }
+}

@@ -1,0 +1,178 @@
+internal import TunnelCore
+internal import TunnelIO
+
+/// The connections of one loop to its upstreams: opened where the policy allows, kept for the next request.
+final class UpstreamPools {
+    private unowned let loop: ProxyLoop
+    private let reactor: Reactor
+    private var pools: [UpstreamAddress: UpstreamPool] = [:]
+
+    init(_ loop: ProxyLoop) {
+        self.loop = loop
+        reactor = loop.reactor
+    }
+
+    /// A connection for one request.
+    ///
+    /// - Parameter fresh: take none that was used before.
+    func lease(
+        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool
+    ) async throws(LeaseError) -> ClientConnection {
+        if !fresh, let pooled = pools[upstream]?.take(snapshot) {
+            loop.metrics.poolHits += 1
+            return pooled
+        }
+        let addresses = try await allowedAddresses(of: upstream, snapshot)
+        let socket: Socket
+        let address: SocketAddress
+        do throws(DialError) {
+            (socket, address) = try await Connector.connect(
+                to: addresses, timeout: snapshot.connectTimeout, on: reactor)
+        } catch {
+            loop.metrics.upstreamConnectsFailed += 1
+            throw .dial(error)
+        }
+        loop.metrics.upstreamConnects += 1
+        let connection = ClientConnection(socket, address, on: reactor)
+        guard upstream.scheme == .https else { return connection }
+        do throws(IOError) {
+            guard let context = snapshot.upstreamTLS else { throw IOError(.tls, "handshake", detail: "no trust anchor") }
+            try await connection.startTLS(context, serverName: upstream.host, timeout: snapshot.connectTimeout)
+        } catch {
+            connection.close()
+            loop.metrics.upstreamConnectsFailed += 1
+            throw .tls(address, error)
+        }
+        return connection
+    }
+
+    /// Resolves the upstream and checks each address; only literals that passed are dialled.
+    private func allowedAddresses(
+        of upstream: UpstreamAddress, _ snapshot: ProxySnapshot
+    ) async throws(LeaseError) -> [SocketAddress] {
+        let found: [IPAddress]
+        do throws(IOError) {
+            found = try await reactor.resolver.resolve(
+                upstream.host, timeout: snapshot.dnsTimeout, ttl: snapshot.dnsTTL)
+        } catch {
+            throw .lookup(host: upstream.host, error)
+        }
+        var allowed: [IPAddress] = []
+        var refusal: LeaseError?
+        for address in found {
+            switch snapshot.policy.verdict(address, port: upstream.port) {
+            case .allowed: allowed.append(address)
+            case .denied(let reason): refusal = refusal ?? .refused(address, reason)
+            }
+        }
+        if allowed.isEmpty { throw refusal ?? .lookup(host: upstream.host, IOError(.nameNotFound, "lookup")) }
+        return UpstreamPools.alternating(allowed).map { .ip($0, port: upstream.port) }
+    }
+
+    /// RFC 8305 §4: the families in turn, beginning with that of the resolver's first answer.
+    private static func alternating(_ addresses: [IPAddress]) -> [IPAddress] {
+        guard let first = addresses.first else { return [] }
+        let same = addresses.filter { $0.isIPv4 == first.isIPv4 }
+        let other = addresses.filter { $0.isIPv4 != first.isIPv4 }
+        var result: [IPAddress] = []
+        for index in 0..<max(same.count, other.count) {
+            if index < same.count { result.append(same[index]) }
+            if index < other.count { result.append(other[index]) }
+        }
+        return result
+    }
+
+    /// Keeps a connection whose last answer is whole.
+    func giveBack(_ connection: ClientConnection, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot) {
+        let pool: UpstreamPool
+        if let known = pools[upstream] {
+            pool = known
+        } else {
+            pool = UpstreamPool(upstream, on: reactor)
+            pools[upstream] = pool
+        }
+        pool.give(connection, snapshot)
+    }
+
+    /// Closes the connections to all other upstreams.
+    func keep(only upstreams: Set<UpstreamAddress>) {
+        for (upstream, pool) in pools where !upstreams.contains(upstream) {
+            pool.closeAll()
+            pools[upstream] = nil
+        }
+    }
+}
+
+/// The idle connections of one loop to one upstream, the last used first.
+final class UpstreamPool {
+    private let upstream: UpstreamAddress
+    private unowned let reactor: Reactor
+    private var idle: [ClientConnection] = []
+    /// The configuration by which those in `idle` were checked.
+    private var snapshot: ProxySnapshot?
+    private lazy var sweep = Deadline { [unowned self] in closeOverdue() }
+
+    init(_ upstream: UpstreamAddress, on reactor: Reactor) {
+        (self.upstream, self.reactor) = (upstream, reactor)
+    }
+
+    /// A live connection, or `nil`.
+    func take(_ snapshot: ProxySnapshot) -> ClientConnection? {
+        check(snapshot)
+        while let connection = idle.popLast() {
+            connection.takeUp()
+            if !connection.hasInput { return connection }
+            connection.close()
+        }
+        return nil
+    }
+
+    func give(_ connection: ClientConnection, _ snapshot: ProxySnapshot) {
+        check(snapshot)
+        guard idle.count < snapshot.configuration.upstream.maxIdlePerRoute, snapshot.poolIdleTimeout > 0,
+            isAllowed(connection, snapshot)
+        else { return connection.close() }
+        idle.append(connection)
+        connection.putAside { [unowned self] in remove($0) }
+        if !sweep.isSet { reactor.set(sweep, after: snapshot.poolIdleTimeout) }
+    }
+
+    func closeAll() {
+        reactor.remove(sweep)
+        for connection in idle { connection.close() }
+        idle = []
+    }
+
+    /// After a reload, drops what the new policy refuses; a TLS connection was verified by anchors that may have gone.
+    private func check(_ snapshot: ProxySnapshot) {
+        guard self.snapshot !== snapshot else { return }
+        self.snapshot = snapshot
+        idle.removeAll { connection in
+            if upstream.scheme == .http && isAllowed(connection, snapshot) { return false }
+            connection.close()
+            return true
+        }
+    }
+
+    private func isAllowed(_ connection: ClientConnection, _ snapshot: ProxySnapshot) -> Bool {
+        guard case .ip(let address, let port) = connection.address else { return false }
+        return snapshot.policy.verdict(address, port: port).isAllowed
+    }
+
+    /// The upstream has ended it.
+    private func remove(_ connection: ClientConnection) {
+        connection.takeUp()
+        idle.removeAll { $0 === connection }
+        connection.close()
+    }
+
+    private func closeOverdue() {
+        guard let limit = snapshot?.poolIdleTimeout else { return }
+        // The oldest are in front.
+        while let first = idle.first, reactor.now &- first.idleSince >= limit {
+            idle.removeFirst()
+            first.close()
+        }
+        if let first = idle.first { reactor.set(sweep, after: first.idleSince &+ limit &- reactor.now) }
+    }
+}
