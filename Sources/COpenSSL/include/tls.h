@@ -3,7 +3,62 @@
 #define COPENSSL_TLS_H
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+// Options: OpenSSL spells them SSL_OP_BIT(n), which the importer does not evaluate.
+static inline uint64_t COpenSSL_OP_NO_RENEGOTIATION(void) { return SSL_OP_NO_RENEGOTIATION; }
+static inline uint64_t COpenSSL_OP_NO_COMPRESSION(void) { return SSL_OP_NO_COMPRESSION; }
+static inline uint64_t COpenSSL_OP_NO_TICKET(void) { return SSL_OP_NO_TICKET; }
+static inline uint64_t COpenSSL_OP_CIPHER_SERVER_PREFERENCE(void) { return SSL_OP_CIPHER_SERVER_PREFERENCE; }
+static inline uint64_t COpenSSL_OP_PRIORITIZE_CHACHA(void) { return SSL_OP_PRIORITIZE_CHACHA; }
+
+// Calls that OpenSSL defines as macros over SSL_CTX_ctrl and SSL_ctrl.
+static inline void COpenSSL_CTX_set_mode(SSL_CTX *context, long mode) { SSL_CTX_set_mode(context, mode); }
+static inline void COpenSSL_CTX_clear_mode(SSL_CTX *context, long mode) { SSL_CTX_clear_mode(context, mode); }
+static inline int COpenSSL_CTX_set_min_version(SSL_CTX *context, int version) {
+    return (int)SSL_CTX_set_min_proto_version(context, version);
+}
+static inline int COpenSSL_CTX_set_max_version(SSL_CTX *context, int version) {
+    return (int)SSL_CTX_set_max_proto_version(context, version);
+}
+static inline void COpenSSL_CTX_set_session_cache_mode(SSL_CTX *context, long mode) {
+    SSL_CTX_set_session_cache_mode(context, mode);
+}
+static inline void COpenSSL_CTX_set_max_cert_list(SSL_CTX *context, long bytes) {
+    SSL_CTX_set_max_cert_list(context, bytes);
+}
+static inline int COpenSSL_CTX_set_groups(SSL_CTX *context, const char *list) {
+    return (int)SSL_CTX_set1_groups_list(context, (char *)list);
+}
+/// The context takes its own reference to `certificate`.
+static inline int COpenSSL_CTX_add_chain_certificate(SSL_CTX *context, X509 *certificate) {
+    return (int)SSL_CTX_add1_chain_cert(context, certificate);
+}
+static inline int COpenSSL_CTX_set_app_data(SSL_CTX *context, void *data) {
+    return SSL_CTX_set_app_data(context, data);
+}
+static inline void *COpenSSL_CTX_get_app_data(const SSL_CTX *context) { return SSL_CTX_get_app_data(context); }
+static inline int COpenSSL_set_server_name(SSL *ssl, const char *name) {
+    return (int)SSL_set_tlsext_host_name(ssl, name);
+}
+
+/// One line in the form of RFC 4514, control characters escaped, other scripts left as UTF-8.
+static inline unsigned long COpenSSL_name_format(void) { return XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB; }
+
+// Stacks are typed by macros.
+static inline int COpenSSL_general_name_count(const GENERAL_NAMES *names) { return sk_GENERAL_NAME_num(names); }
+/// The bytes of the dNSName at `index`, borrowed from `names`; NULL for a name of another kind.
+static inline const ASN1_IA5STRING *COpenSSL_dns_name(const GENERAL_NAMES *names, int index) {
+    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
+    return name->type == GEN_DNS ? name->d.dNSName : NULL;
+}
 
 #endif

@@ -1,0 +1,71 @@
+internal import COpenSSL
+
+/// What a client speaks.
+public struct TLSClientOptions: Sendable {
+    /// Oldest version accepted.
+    public var minVersion: TLSVersion
+    /// Newest version offered.
+    public var maxVersion: TLSVersion
+    /// Protocol names to offer, the preferred one first (RFC 7301). Empty: no ALPN.
+    public var alpn: [String]
+
+    public init(minVersion: TLSVersion = .tls12, maxVersion: TLSVersion = .tls13, alpn: [String] = []) {
+        self.minVersion = minVersion
+        self.maxVersion = maxVersion
+        self.alpn = alpn
+    }
+}
+
+/// A client's half of TLS, made once and shared by every loop.
+///
+/// The server's chain must lead to an anchor and its certificate must name the server: the dNSName entries for a
+/// host name, the iPAddress entries for an address. The subject's common name counts for nothing (RFC 9110 §4.3.4).
+public final class TLSClientContext: Sendable {
+    public let options: TLSClientOptions
+    let context: TLSContext
+
+    /// - Throws: for an empty range of versions or an ALPN name that is not 1 to 255 bytes.
+    public init(trust: TrustStore, options: TLSClientOptions = TLSClientOptions()) throws(TLSError) {
+        guard options.minVersion <= options.maxVersion else {
+            throw TLSError(operation: "make context", detail: "minVersion is above maxVersion")
+        }
+        context = try TLSContext(
+            server: false, versions: options.minVersion...options.maxVersion, alpn: options.alpn, tickets: nil)
+        try context.trust(trust)
+        self.options = options
+    }
+
+    /// Tells `ssl` whom it must meet, and the server which name is wanted (RFC 6066 §3: never for an address).
+    func setName(_ name: String, of ssl: OpaquePointer) throws(TLSError) {
+        let operation = "set server name"
+        ERR_clear_error()
+        let parameters = SSL_get0_param(ssl)
+        var host = name[...]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        if X509_VERIFY_PARAM_set1_ip_asc(parameters, String(host)) == 1 { return }
+        ERR_clear_error()
+        // A name in full may end in a dot; neither SNI nor certificates write it.
+        if host.hasSuffix(".") { host = host.dropLast() }
+        guard !host.isEmpty, host.utf8.count <= 253, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            throw TLSError(operation: operation, detail: "not a host name or address")
+        }
+        X509_VERIFY_PARAM_set_hostflags(
+            parameters, CUnsignedInt(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+        guard X509_VERIFY_PARAM_set1_host(parameters, String(host), 0) == 1,
+            COpenSSL_set_server_name(ssl, String(host)) == 1
+        else { throw .fromQueue(operation) }
+    }
+}
+
+/// What a client needs to resume a session with the same server: a ticket and its secret. Opaque, never logged.
+public final class TLSClientSession: Sendable, CustomStringConvertible {
+    // SAFETY: OpenSSL counts references atomically; a session is not changed once its ticket has come.
+    nonisolated(unsafe) let pointer: OpaquePointer
+
+    /// Takes over the caller's reference.
+    init(owning pointer: OpaquePointer) { self.pointer = pointer }
+
+    deinit { SSL_SESSION_free(pointer) }
+
+    public var description: String { "<redacted>" }
+}
