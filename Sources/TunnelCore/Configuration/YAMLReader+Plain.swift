@@ -68,6 +68,10 @@ extension YAMLReader {
             at += 1
         }
         at = contentEnd
+        // Allowed, but parsers in use stumble over it.
+        guard !inFlow || !bytes[start..<contentEnd].contains(0x09) else {
+            throw fail(.unsupported, "tab inside a text in brackets", remedy: "put quotes around the text")
+        }
         return start..<contentEnd
     }
 
