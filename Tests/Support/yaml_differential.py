@@ -51,6 +51,7 @@ REFUSAL_DEVIATIONS = [
      "s-separate-in-line (section 6.2) is made of spaces and tabs; only indentation (6.1) must be spaces"),
     ("expected chomping or indentation indicators, but found '\\t'",
      "a tab behind the header of a block scalar is s-separate-in-line too (s-b-comment, section 6.6)"),
+    ("expected a comment or a line break, but found '\\t'", "the same, behind a space"),
     ("more indented follow up line than first in a block scalar",
      "section 8.1.1.1 forbids leading empty lines that are longer than the indentation, not shorter ones: example 8.2"),
 ]
@@ -58,7 +59,7 @@ REFUSAL_DEVIATIONS = [
 # Documents that ruamel reads otherwise than the specification says: (predicate on document and both trees, reason).
 READING_DEVIATIONS = [
     (lambda document, ours, theirs: theirs[0] == "!!str" and theirs[2] in ("literal", "folded")
-     and re.search(rb"^\.\.\.[ \t]", document, re.M),
+     and re.search(rb"^\.\.\.(\s|\Z)", document, re.M),
      "a block scalar at the top may not hold a line that starts with a document marker (c-forbidden, section 9.1.2)"),
 ]
 

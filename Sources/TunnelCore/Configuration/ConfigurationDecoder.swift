@@ -16,12 +16,10 @@ package struct ConfigurationDecoder {
         let schema = Schema(fields)
         decodeSection(document, path: "", schema, into: &root)
         for field in fields where field.isRequired && marks[field.name] == nil && !hasFailed(field.name) {
-            let parents = sequence(first: parent(of: field.name)) { $0.isEmpty ? nil : parent(of: $0) }
-            // A section that is no mapping has been reported already.
-            if parents.contains(where: hasFailed) { continue }
+            let sections = sequence(first: parent(of: field.name)) { $0.isEmpty ? nil : parent(of: $0) }
             report(
                 "missing, and required", remedy: "set it", field: field.name,
-                at: parents.lazy.compactMap { marks[$0] }.first)
+                at: sections.lazy.compactMap { marks[$0] }.first)
         }
     }
 
@@ -30,7 +28,10 @@ package struct ConfigurationDecoder {
         diagnostics.append(Diagnostic(file: file, mark: mark, field: field, problem: problem, remedy: remedy))
     }
 
-    package func hasFailed(_ field: String) -> Bool { failed.contains(field) }
+    /// Whether something was reported about a field or about a section that it lies in.
+    package func hasFailed(_ field: String) -> Bool {
+        sequence(first: field) { $0.isEmpty ? nil : parent(of: $0) }.contains(where: failed.contains)
+    }
 
     /// Reports a value of another kind than the field has, in the words of Go's YAML package, and returns `nil`.
     package mutating func mismatch<Value: ConfigurationValue>(
