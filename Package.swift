@@ -41,6 +41,9 @@ let package = Package(
             exclude: ["CHANGELOG.md"], swiftSettings: swift),
         .executableTarget(name: "mcp-proxy", dependencies: ["TunnelProxy", "TunnelCore"], swiftSettings: swift),
 
+        .executableTarget(
+            name: "yaml-dump", dependencies: ["TunnelCore"], path: "Tests/Support/yaml-dump", swiftSettings: swift),
+
         .testTarget(name: "TunnelCoreTests", dependencies: ["TunnelCore"], swiftSettings: swift),
         .testTarget(name: "TunnelTLSTests", dependencies: ["TunnelTLS", "TunnelCore"], swiftSettings: swift),
         .testTarget(name: "TunnelPKITests", dependencies: ["TunnelPKI"], swiftSettings: swift),

@@ -1,0 +1,121 @@
+/// Fills a value from a YAML tree by a table of fields and collects everything that is wrong, so that one look at
+/// the messages is enough to mend the file.
+package struct ConfigurationDecoder {
+    /// The file's name, for messages.
+    package let file: String?
+    package private(set) var diagnostics: [Diagnostic] = []
+    /// Where each section, field and list item stands that the document has. The document itself is the empty path.
+    package var marks: [String: YAMLMark] = [:]
+    /// Fields that something was reported about. A check of the whole leaves them out, for it would only add noise.
+    private var failed: Set<String> = []
+
+    package init(file: String?) { self.file = file }
+
+    /// Reads `document` into `root`. A field that is missing or null keeps the value it has in `root`.
+    package mutating func decode<Root>(_ document: YAMLNode, _ fields: [ConfigurationField<Root>], into root: inout Root) {
+        let schema = Schema(fields)
+        decodeSection(document, path: "", schema, into: &root)
+        for field in fields where field.isRequired && marks[field.name] == nil && !hasFailed(field.name) {
+            let sections = sequence(first: parent(of: field.name)) { $0.isEmpty ? nil : parent(of: $0) }
+            report(
+                "missing, and required", remedy: "set it", field: field.name,
+                at: sections.lazy.compactMap { marks[$0] }.first)
+        }
+    }
+
+    package mutating func report(_ problem: String, remedy: String, field: String, at mark: YAMLMark?) {
+        failed.insert(field)
+        diagnostics.append(Diagnostic(file: file, mark: mark, field: field, problem: problem, remedy: remedy))
+    }
+
+    /// Whether something was reported about a field or about a section that it lies in.
+    package func hasFailed(_ field: String) -> Bool {
+        sequence(first: field) { $0.isEmpty ? nil : parent(of: $0) }.contains(where: failed.contains)
+    }
+
+    /// Reports a value of another kind than the field has, in the words of Go's YAML package, and returns `nil`.
+    package mutating func mismatch<Value: ConfigurationValue>(
+        _ node: YAMLNode, _ type: Value.Type, field: String, remedy: String? = nil
+    ) -> Value? {
+        report(
+            "cannot unmarshal \(described(node)) into \(type.kindName)", remedy: remedy ?? "write a \(type.typeName)",
+            field: field, at: node.mark)
+        return nil
+    }
+
+    private mutating func decodeSection<Root>(
+        _ node: YAMLNode, path: String, _ schema: Schema<Root>, into root: inout Root
+    ) {
+        marks[path] = node.mark
+        if node.isNull { return }
+        guard case .mapping(let entries) = node.content else {
+            report(
+                "cannot unmarshal \(described(node)) into struct", remedy: "write 'key: value' lines",
+                field: path, at: node.mark)
+            return
+        }
+        var seen: [String: YAMLMark] = [:]
+        for entry in entries {
+            let key = entry.key.text ?? "", name = path.isEmpty ? key : "\(path).\(key)"
+            if let first = seen.updateValue(entry.key.mark, forKey: key) {
+                seen[key] = first
+                report(
+                    "duplicate key", remedy: "keep one of the two, the first is on line \(first.line)",
+                    field: Diagnostic.excerpt(name), at: entry.key.mark)
+            } else if let field = schema.fields[name] {
+                if entry.value.isNull { continue }
+                marks[name] = entry.value.mark
+                field.read(entry.value, &self, &root)
+            } else if schema.keys[name] != nil {
+                decodeSection(entry.value, path: name, schema, into: &root)
+            } else {
+                report(
+                    "unknown key", remedy: schema.remedy(forUnknown: key, in: path), field: Diagnostic.excerpt(name),
+                    at: entry.key.mark)
+            }
+        }
+    }
+}
+
+/// The table of fields, arranged for the way down through a document.
+private struct Schema<Root> {
+    var fields: [String: ConfigurationField<Root>] = [:]
+    /// The keys that each section knows, in the table's order.
+    var keys: [String: [String]] = [:]
+
+    init(_ table: [ConfigurationField<Root>]) {
+        for field in table {
+            fields[field.name] = field
+            var path = field.name
+            while !path.isEmpty {
+                let section = parent(of: path)
+                let key = String(path.dropFirst(section.isEmpty ? 0 : section.count + 1))
+                if keys[section]?.contains(key) != true { keys[section, default: []].append(key) }
+                path = section
+            }
+        }
+    }
+
+    func remedy(forUnknown key: String, in section: String) -> String {
+        let known = keys[section] ?? []
+        // The right name in the wrong section first: an exact match beats a similar one.
+        let elsewhere = keys.keys.filter { $0 != section && keys[$0]?.contains(key) == true }.sorted()
+        if let home = elsewhere.first {
+            return home.isEmpty ? "it belongs to the top level" : "did you mean '\(home).\(key)'?"
+        }
+        if let nearest = nearestName(to: key, among: known) { return "did you mean '\(nearest)'?" }
+        return "known keys here: \(known.joined(separator: ", "))"
+    }
+}
+
+/// The section that a path lies in; empty for the top level.
+private func parent(of path: String) -> String {
+    path.lastIndex(of: ".").map { String(path[..<$0]) } ?? ""
+}
+
+/// A node's type, and for a scalar the start of its text, as Go's YAML package writes them.
+private func described(_ node: YAMLNode) -> String {
+    guard let text = node.text else { return node.coreType.rawValue }
+    let shown = Diagnostic.excerpt(text, limit: text.unicodeScalars.count > 10 ? 7 : 10)
+    return "\(node.coreType.rawValue) `\(shown)`"
+}

@@ -1,0 +1,89 @@
+/// A place in a document. Lines and columns count from 1; a column counts Unicode scalars, as editors do.
+public struct YAMLMark: Hashable, Sendable {
+    public let line: Int
+    public let column: Int
+
+    public init(line: Int, column: Int) {
+        self.line = line
+        self.column = column
+    }
+}
+
+/// One node of a YAML document, with the place it was written at.
+///
+/// The tree is as the document says it: scalars keep their text and style, and only ``coreType`` and the typed
+/// readers beside it apply the core schema (YAML 1.2.2 §10.3), so that a decoder can tell `true` from `"true"`.
+public struct YAMLNode: Hashable, Sendable {
+    /// How a scalar was written. Only a plain one can be anything else than a string.
+    public enum ScalarStyle: Hashable, Sendable {
+        case plain, singleQuoted, doubleQuoted, literal, folded
+    }
+
+    /// One `key: value` of a mapping, in the document's order.
+    public struct Entry: Hashable, Sendable {
+        /// Always a scalar: the reader refuses complex keys.
+        public let key: YAMLNode
+        public let value: YAMLNode
+
+        public init(key: YAMLNode, value: YAMLNode) {
+            self.key = key
+            self.value = value
+        }
+    }
+
+    public enum Content: Hashable, Sendable {
+        case scalar(String, ScalarStyle)
+        case sequence([YAMLNode])
+        case mapping([Entry])
+    }
+
+    public let content: Content
+    /// Where the node's first character stands. For a value left out, the place where it would have stood.
+    public let mark: YAMLMark
+
+    public init(_ content: Content, at mark: YAMLMark) {
+        self.content = content
+        self.mark = mark
+    }
+
+    /// The text of a scalar, whatever its style; `nil` for a collection.
+    public var text: String? {
+        guard case .scalar(let text, _) = content else { return nil }
+        return text
+    }
+}
+
+extension YAMLNode {
+    /// What one document may hold. A configuration is far below each of these; they bound what a hostile one costs.
+    public enum Limit {
+        /// Bytes of a document.
+        public static let documentBytes = 1 << 20
+        /// Collections inside one another.
+        public static let depth = 64
+        /// Scalars and collections together.
+        public static let nodes = 100_000
+        /// Bytes from the start of a key to its colon (YAML 1.2.2 §7.4.2 says 1024 characters).
+        public static let keyBytes = 1024
+    }
+
+    /// Reads one YAML 1.2 document. An empty one is a plain empty scalar, which is null.
+    ///
+    /// Covers block and flow collections, plain, quoted and block scalars, and comments. What it does not cover
+    /// (anchors, aliases, tags, directives, merge keys, complex keys, single-pair flow entries, several documents,
+    /// tabs as indentation) it refuses, and never reads otherwise than the specification says. JSON is YAML.
+    ///
+    /// - Parameter bytes: the document, in UTF-8.
+    /// - Parameter allowDuplicateKeys: keep every entry of a mapping, for a decoder that reports duplicates itself.
+    ///   YAML forbids them (§3.2.1.1), so the default is to refuse.
+    /// - Throws: the first thing that is wrong, with its place and what to do about it.
+    public static func parse(_ bytes: [UInt8], allowDuplicateKeys: Bool = false) throws(YAMLError) -> YAMLNode {
+        let source = try YAMLSource(bytes)
+        var reader = YAMLReader(source, allowDuplicateKeys: allowDuplicateKeys)
+        return try reader.document()
+    }
+
+    /// The same for bytes that are borrowed from elsewhere.
+    public static func parse(_ bytes: Span<UInt8>, allowDuplicateKeys: Bool = false) throws(YAMLError) -> YAMLNode {
+        try parse(bytes.withUnsafeBufferPointer { [UInt8]($0) }, allowDuplicateKeys: allowDuplicateKeys)
+    }
+}

@@ -1,0 +1,163 @@
+import TunnelCore
+
+/// Checks a whole configuration: each value's range, and how the values fit together. Files and code go through it
+/// alike; a file adds the places to the messages.
+struct ConfigurationCheck {
+    private var decoder: ConfigurationDecoder
+    /// The field that a tunnel domain given on the command line is reported as.
+    private let tunnelDomainField: String
+
+    /// Continues with what `decoder` has found: fields that it refused are not judged again.
+    init(decoder: ConfigurationDecoder, tunnelDomainField: String = "tunnel_domain") {
+        self.decoder = decoder
+        self.tunnelDomainField = tunnelDomainField
+    }
+
+    var diagnostics: [Diagnostic] { decoder.diagnostics }
+
+    /// A year: longer is a mistake, and a timer adds this to the time without a second thought.
+    private static let longest = Duration.seconds(8760 * 3600)
+
+    mutating func run(_ configuration: ProxyConfiguration) {
+        checkGeneral(configuration)
+        checkRoutes(configuration)
+        checkUpstream(configuration.upstream)
+        checkWebSocket(configuration.webSocket)
+        checkLimits(configuration.limits)
+    }
+
+    private mutating func checkGeneral(_ configuration: ProxyConfiguration) {
+        let listen = configuration.listenAddress
+        if ListenAddress(listen.description) != listen {
+            report("listen_addr", "invalid listen address", "use an IP address, or an absolute path of up to 107 bytes")
+        }
+        range("shutdown_timeout", configuration.shutdownTimeout, from: .zero)
+        range("threads", configuration.threads, 0...256)
+        required("tls.cert_file", configuration.tls.certFile)
+        required("tls.key_file", configuration.tls.keyFile)
+        range("tls.reload_interval", configuration.tls.reloadInterval, from: .milliseconds(10))
+        range("tls.handshake_timeout", configuration.tls.handshakeTimeout, from: .milliseconds(1))
+        if let domain = configuration.tunnelDomain, !AddressSyntax.isHostName(domain) || !domain.contains(".") {
+            report(
+                tunnelDomainField, "not a domain name \"\(Diagnostic.excerpt(domain))\"",
+                "write it as the Console shows it, such as abcd1234.tunnel.anthropic.com, without '*.' and dot at the end")
+        }
+    }
+
+    private mutating func checkRoutes(_ configuration: ProxyConfiguration) {
+        if configuration.routes.isEmpty, decoder.diagnostics.allSatisfy({ !$0.field.hasPrefix("routes") }) {
+            report("routes", "no routes", "add at least one 'name: scheme://host:port'")
+        }
+        let canVerify =
+            configuration.upstream.tls.caFile != nil || configuration.upstream.tls.includeSystemCAs
+            || decoder.hasFailed("upstream.tls.ca_file") || decoder.hasFailed("upstream.tls.include_system_cas")
+        let hasDomain =
+            configuration.tunnelDomain != nil || decoder.hasFailed("tunnel_domain")
+        var seen: Set<String> = []
+        for (index, route) in configuration.routes.enumerated() {
+            let field = "routes.\(Diagnostic.excerpt(route.key))"
+            let mark = decoder.marks["routes[\(index)]"]
+            if !AddressSyntax.isHostName(route.key) {
+                decoder.report(
+                    "not a host name", remedy: "use letters, digits, hyphens and dots: a subdomain or a full host name",
+                    field: field, at: mark)
+            } else if !seen.insert(route.key).inserted {
+                decoder.report(
+                    "duplicate route", remedy: "keep one of them; host names do not differ by case", field: field, at: mark)
+            } else if !route.key.contains("."), !hasDomain {
+                decoder.report(
+                    "a bare subdomain needs the tunnel domain",
+                    remedy: "set tunnel_domain or -tunnel-domain, or write the full host name", field: field, at: mark)
+            }
+            if route.upstream.scheme == .https, !canVerify {
+                decoder.report(
+                    "an https upstream needs certificates to trust",
+                    remedy: "set upstream.tls.ca_file, or upstream.tls.include_system_cas: true", field: field, at: mark)
+            }
+        }
+    }
+
+    private mutating func checkUpstream(_ upstream: ProxyConfiguration.Upstream) {
+        let isGiven =
+            decoder.marks["upstream.allowed_ips"] != nil
+            || upstream.allowedIPs != ProxyConfiguration.Upstream.privateRanges
+        if upstream.disableIPValidation, isGiven {
+            report(
+                "upstream.allowed_ips", "has no effect beside disable_ip_validation: true",
+                "remove one of the two")
+        } else if upstream.allowedIPs.isEmpty {
+            report(
+                "upstream.allowed_ips", "an empty list would refuse every upstream",
+                "list the ranges of your servers, or remove the field for the private ones")
+        }
+        for (index, text) in upstream.allowedIPs.enumerated() {
+            guard let problem = validateAllowedRange(text) else { continue }
+            report(
+                "upstream.allowed_ips[\(index)]", "\(problem): \"\(Diagnostic.excerpt(text))\"",
+                "write 10.0.0.0/8, 192.168.1.7 or fd00::/8")
+        }
+        if upstream.tls.caFile?.isEmpty == true {
+            report("upstream.tls.ca_file", "empty path", "name a file, or leave the field out")
+        }
+        range("upstream.connect_timeout", upstream.connectTimeout, from: .milliseconds(1))
+        range("upstream.response_header_timeout", upstream.responseHeaderTimeout, from: .zero)
+        range("upstream.dns_timeout", upstream.dnsTimeout, from: .milliseconds(1))
+        range("upstream.dns_ttl", upstream.dnsTTL, from: .zero)
+        range("upstream.idle_timeout", upstream.idleTimeout, from: .milliseconds(1))
+        range("upstream.max_idle_per_route", upstream.maxIdlePerRoute, 0...65_536)
+    }
+
+    private mutating func checkWebSocket(_ webSocket: ProxyConfiguration.WebSocket) {
+        range("websocket.ping_interval", webSocket.pingInterval, from: .zero)
+        range("websocket.idle_timeout", webSocket.idleTimeout, from: .zero)
+        range("websocket.max_frame_size", webSocket.maxFrameSize, 1_024...1_073_741_824)
+        // RFC 6455 §4.1: characters U+0021 to U+007E without separators, which is a token.
+        if !webSocket.subprotocol.utf8.allSatisfy(isTokenByte) {
+            report("websocket.subprotocol", "not a token", "use letters, digits, '-', '.' and '_'")
+        }
+    }
+
+    private mutating func checkLimits(_ limits: ProxyConfiguration.Limits) {
+        range("limits.max_header_bytes", limits.maxHeaderBytes, 1_024...1_048_576)
+        range("limits.max_headers", limits.maxHeaders, 1...10_000)
+        range("limits.header_timeout", limits.headerTimeout, from: .milliseconds(1))
+        range("limits.keep_alive_timeout", limits.keepAliveTimeout, from: .zero)
+        range("limits.max_requests_per_connection", limits.maxRequestsPerConnection, 1...100_000)
+        range("limits.max_requests", limits.maxRequests, 1...1_000_000)
+        range("limits.max_connections", limits.maxConnections, 1...1_000_000)
+        range("limits.buffer_size", limits.bufferSize, 16_384...1_048_576)
+    }
+
+    // MARK: - One value
+
+    private mutating func required(_ field: String, _ value: String) {
+        if value.isEmpty { report(field, "missing, and required", "set it") }
+    }
+
+    private mutating func range(_ field: String, _ value: Int, _ allowed: ClosedRange<Int>) {
+        if !allowed.contains(value) {
+            report(field, "\(value) is out of range", "use \(allowed.lowerBound) to \(allowed.upperBound)")
+        }
+    }
+
+    private mutating func range(_ field: String, _ value: Duration, from least: Duration) {
+        if value < least || value > Self.longest {
+            report(
+                field, "\(GoDuration(clamping: value)) is out of range",
+                "use \(least == .zero ? "0" : least.shown) to 8760h")
+        }
+    }
+
+    private mutating func report(_ field: String, _ problem: String, _ remedy: String) {
+        if decoder.hasFailed(field) { return }
+        decoder.report(problem, remedy: remedy, field: field, at: decoder.marks[field])
+    }
+}
+
+/// A character of a token (RFC 9110 §5.6.2).
+private func isTokenByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+    default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+    }
+}

@@ -1,0 +1,64 @@
+package import TunnelCore
+
+/// Where the proxy listens.
+public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
+    /// A TCP port on one address, or on all of them (IPv4 and IPv6) if `host` is `nil`. Port 0 takes any free one.
+    /// An IPv6 address is without brackets.
+    case tcp(host: String?, port: UInt16)
+    /// A Unix domain socket at an absolute path of at most 107 bytes, as `sockaddr_un` has room for.
+    case unix(path: String)
+
+    /// Reads `:8080`, `127.0.0.1:8080`, `[::]:8080`, `localhost:8080` (which is 127.0.0.1) or `unix:/path`; `nil` for
+    /// anything else. Other host names are not resolved: what a listener binds to must not depend on DNS.
+    public init?(_ text: String) {
+        if text.hasPrefix("unix:") {
+            let path = String(text.dropFirst(5))
+            guard path.hasPrefix("/"), path.utf8.count <= 107, !path.utf8.contains(0) else { return nil }
+            self = .unix(path: path)
+            return
+        }
+        guard let colon = text.lastIndex(of: ":"),
+            let port = AddressSyntax.port(text[text.index(after: colon)...], allowsZero: true)
+        else { return nil }
+        var host = text[..<colon]
+        if host.isEmpty {
+            self = .tcp(host: nil, port: port)
+        } else if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+            guard AddressSyntax.isIPv6(host) else { return nil }
+            self = .tcp(host: host.lowercased(), port: port)
+        } else if host.lowercased() == "localhost" {
+            self = .tcp(host: "127.0.0.1", port: port)
+        } else {
+            guard AddressSyntax.isIPv4(host) else { return nil }
+            self = .tcp(host: String(host), port: port)
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .tcp(nil, let port): ":\(port)"
+        case .tcp(let host?, let port): host.utf8.contains(0x3A) ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+}
+
+extension ListenAddress: ConfigurationValue {
+    package static var typeName: String { "string" }
+
+    package static func read(
+        _ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder
+    ) -> ListenAddress? {
+        guard let text = String.read(node, field: field, &decoder) else { return nil }
+        guard let address = ListenAddress(text) else {
+            decoder.report(
+                "invalid listen address \"\(Diagnostic.excerpt(text))\"",
+                remedy: "write :8080, 127.0.0.1:8080, [::1]:8080 or unix:/path", field: field, at: node.mark)
+            return nil
+        }
+        return address
+    }
+
+    package var shown: String { description }
+}

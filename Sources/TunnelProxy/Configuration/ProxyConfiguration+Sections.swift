@@ -1,0 +1,108 @@
+extension ProxyConfiguration {
+    /// The inner TLS session, in which the proxy is the server.
+    public struct TLS: Sendable, Equatable {
+        /// PEM files, read again whenever their content changes.
+        public var certFile: String
+        public var keyFile: String
+        /// How often the files are looked at.
+        public var reloadInterval = Duration.seconds(10)
+        /// How long a client may take from the upgrade to the end of the handshake.
+        public var handshakeTimeout = Duration.seconds(10)
+        public var minVersion = Version.tls12
+        /// Whether clients may resume a session without a full handshake (RFC 5077, RFC 8446 §2.2).
+        public var sessionTickets = true
+
+        public init(certFile: String, keyFile: String) {
+            self.certFile = certFile
+            self.keyFile = keyFile
+        }
+
+        public enum Version: String, Sendable, CaseIterable {
+            case tls12 = "1.2"
+            case tls13 = "1.3"
+        }
+    }
+
+    /// The way to the servers behind the proxy.
+    public struct Upstream: Sendable, Equatable {
+        /// The addresses that may be dialled: IPv4 and IPv6, single or as CIDR ranges.
+        public var allowedIPs = Upstream.privateRanges
+        /// Dial any address. Turns the defence against server-side request forgery off.
+        public var disableIPValidation = false
+        public var tls = TLS()
+        public var hostHeader = HostHeader.preserve
+        /// Add `Forwarded` and `X-Forwarded-*` to requests; if not, they pass as they came.
+        public var forwardedHeaders = false
+        public var connectTimeout = Duration.seconds(10)
+        /// From the end of a request to the head of its answer; 0 for no limit.
+        public var responseHeaderTimeout = Duration.zero
+        public var dnsTimeout = Duration.seconds(5)
+        /// How long an answer of DNS may be used again; 0 to ask for each connection.
+        public var dnsTTL = Duration.seconds(5)
+        /// How long a connection is kept for further requests.
+        public var idleTimeout = Duration.seconds(90)
+        /// Idle connections kept for each route on each event loop; 0 to keep none.
+        public var maxIdlePerRoute = 64
+
+        public init() {}
+
+        /// The blocks of RFC 1918, the default of ``allowedIPs``.
+        public static let privateRanges = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+
+        /// What makes the certificate of an `https` upstream trustworthy. Such a route needs one of the two.
+        public struct TLS: Sendable, Equatable {
+            /// A PEM file of CA certificates.
+            public var caFile: String?
+            /// Trust the CAs of the system too.
+            public var includeSystemCAs = false
+
+            public init() {}
+        }
+
+        /// Which `Host` an upstream sees.
+        public enum HostHeader: String, Sendable, CaseIterable {
+            /// The tunnel's host name, as the client sent it.
+            case preserve
+            /// The upstream's own host and port.
+            case upstream
+        }
+    }
+
+    /// The outer connection, which cloudflared makes.
+    public struct WebSocket: Sendable, Equatable {
+        /// How often a ping is sent; 0 for never.
+        public var pingInterval = Duration.seconds(30)
+        /// A connection on which nothing at all arrives for so long is given up; 0 for never.
+        public var idleTimeout = Duration.zero
+        /// Accept permessage-deflate (RFC 7692). TLS records do not compress.
+        public var compression = false
+        /// The subprotocol to agree to when it is offered; empty for none.
+        public var subprotocol = ""
+        /// Bytes of payload in one frame.
+        public var maxFrameSize = 16_777_216
+
+        public init() {}
+    }
+
+    /// What one client, and all of them, may take.
+    public struct Limits: Sendable, Equatable {
+        /// Bytes of a request's or response's head.
+        public var maxHeaderBytes = 65_536
+        /// Fields of a head.
+        public var maxHeaders = 200
+        /// From a head's first byte to its last.
+        public var headerTimeout = Duration.seconds(30)
+        /// How long an inner connection may be idle between requests; 0 for no limit.
+        public var keepAliveTimeout = Duration.zero
+        /// Requests in flight on one connection; HTTP/1.1 answers one at a time, the others are pipelined.
+        public var maxRequestsPerConnection = 100
+        /// Requests in flight in all.
+        public var maxRequests = 10_000
+        /// WebSocket connections in all.
+        public var maxConnections = 20_000
+        /// Bytes buffered for each direction of an exchange.
+        public var bufferSize = 65_536
+
+        public init() {}
+    }
+}
