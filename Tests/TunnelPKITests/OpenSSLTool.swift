@@ -24,7 +24,8 @@ final class OpenSSLTool {
 
     /// Runs `openssl` with these arguments, split at spaces, and requires that it succeeds.
     /// - Returns: what it printed.
-    @discardableResult func run(_ arguments: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+    @discardableResult func run(_ arguments: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> String
+    {
         let (status, output) = try attempt(arguments)
         try #require(status == 0, "openssl \(arguments): \(output)", sourceLocation: sourceLocation)
         return output

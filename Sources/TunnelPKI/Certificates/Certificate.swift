@@ -40,7 +40,9 @@ public final class Certificate: Sendable {
     ///
     /// - Throws: `.malformed` for anything but exactly one certificate, `.tooLarge` above 64 KiB.
     public init(der: [UInt8]) throws(PKIError) {
-        guard der.count <= PEMDocument.maxBytes else { throw PKIError(.tooLarge, "\(der.count) bytes are no certificate") }
+        guard der.count <= PEMDocument.maxBytes else {
+            throw PKIError(.tooLarge, "\(der.count) bytes are no certificate")
+        }
         ERR_clear_error()
         // Getters of absent or broken extensions leave entries behind even where that is no error for us.
         defer { ERR_clear_error() }
@@ -69,7 +71,9 @@ public final class Certificate: Sendable {
         guard document.blocks.count == 1 else {
             throw PKIError(.several, "\(document.blocks.count) blocks in one file; expected one certificate")
         }
-        guard block.isCertificate else { throw PKIError(.missing, "the file holds a \(block.label), not a certificate") }
+        guard block.isCertificate else {
+            throw PKIError(.missing, "the file holds a \(block.label), not a certificate")
+        }
         try self.init(der: block.contents)
     }
 
@@ -80,7 +84,9 @@ public final class Certificate: Sendable {
         var document = try PEMDocument(file)
         defer { document.wipe() }
         var certificates: [Certificate] = []
-        for block in document.blocks where block.isCertificate { certificates.append(try Certificate(der: block.contents)) }
+        for block in document.blocks where block.isCertificate {
+            certificates.append(try Certificate(der: block.contents))
+        }
         guard !certificates.isEmpty else { throw PKIError(.missing, "no certificate in the file") }
         return certificates
     }

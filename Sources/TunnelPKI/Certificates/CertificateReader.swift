@@ -90,7 +90,8 @@ extension CertificateReader {
         if let isCritical = isCritical(NID_basic_constraints) {
             let length = X509_get_pathlen(pointer)
             result.basicConstraints = .init(
-                isCritical: isCritical, isAuthority: flags & UInt32(EXFLAG_CA) != 0, pathLength: length < 0 ? nil : length)
+                isCritical: isCritical, isAuthority: flags & UInt32(EXFLAG_CA) != 0,
+                pathLength: length < 0 ? nil : length)
         }
         if flags & UInt32(EXFLAG_KUSAGE) != 0 {
             result.keyUsage = .init(rawValue: UInt16(truncatingIfNeeded: X509_get_key_usage(pointer)))
@@ -180,12 +181,15 @@ extension CertificateReader {
     }
 }
 
-/// Text from a certificate, fit for a terminal or a log: bytes that are not UTF-8 and control characters are replaced.
+/// Text from a certificate, fit for a terminal or a log: bytes that are not UTF-8, control characters and those that
+/// steer the direction of writing are replaced.
 private func printable(_ bytes: UnsafeRawBufferPointer) -> String {
     var text = ""
     for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
-        let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-        text.unicodeScalars.append(isControl ? "\u{FFFD}" : scalar)
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator: text.unicodeScalars.append("\u{FFFD}")
+        default: text.unicodeScalars.append(scalar)
+        }
     }
     return text
 }

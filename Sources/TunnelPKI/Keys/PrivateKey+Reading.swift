@@ -12,8 +12,7 @@ extension PrivateKey {
         let keys = document.blocks.indices.filter { document.blocks[$0].isPrivateKey }
         guard let first = keys.first else {
             let labels = document.blocks.map(\.label).joined(separator: ", ")
-            throw PKIError(
-                .missing, labels.isEmpty ? "no private key in the file" : "no private key in the file; it holds \(labels)")
+            throw PKIError(.missing, "no private key in the file" + (labels.isEmpty ? "" : "; it holds \(labels)"))
         }
         guard keys.count == 1 else { throw PKIError(.several, "\(keys.count) private keys in one file") }
         guard !document.blocks[first].isEncrypted, document.blocks[first].label != "ENCRYPTED PRIVATE KEY" else {

@@ -12,7 +12,9 @@ package struct PEMDocument: Sendable {
     /// One block. `contents` is the decoded base64, usually DER.
     package struct Block: Sendable, Equatable {
         package let label: String
-        /// Has an RFC 1421 header that says `Proc-Type: 4,ENCRYPTED`; `contents` is then ciphertext.
+        /// Has RFC 1421 headers, which belong to OpenSSL's old key format only.
+        package let hasHeaders: Bool
+        /// One of them says `Proc-Type: 4,ENCRYPTED`; `contents` is then ciphertext.
         package let isEncrypted: Bool
         package var contents: [UInt8]
 
@@ -31,14 +33,17 @@ package struct PEMDocument: Sendable {
     ///   does not match its BEGIN, a BEGIN or END that does not stand alone on its line, or bytes that are no base64.
     package init(_ file: [UInt8]) throws(PKIError) {
         guard file.count <= Self.maxBytes else {
-            throw PKIError(.tooLarge, "the file has \(file.count) bytes; keys and certificates have at most \(Self.maxBytes)")
+            throw PKIError(.tooLarge, "\(file.count) bytes; keys and certificates have at most \(Self.maxBytes)")
+        }
+        guard !file.starts(with: Self.byteOrderMark) else {
+            throw PKIError(.malformed, "the file begins with a byte order mark, which hides its first line")
         }
         var lines = PEMLines(file)
         while let line = lines.next() {
             if let label = Self.label(of: line, in: file, boundary: Self.begin) {
                 blocks.append(try Self.block(label: label, from: &lines, in: file))
             } else if Self.mentionsBoundary(line, in: file) {
-                throw PKIError(.malformed, "line \(lines.number): a BEGIN or END line out of place or not alone on its line")
+                throw PKIError(.malformed, "line \(lines.number): BEGIN or END out of place or not alone on its line")
             } else if !Self.isBlank(line, in: file) {
                 hasTextAround = true
             }
@@ -64,6 +69,7 @@ package struct PEMDocument: Sendable {
 extension PEMDocument {
     private static let begin = Array("-----BEGIN ".utf8)
     private static let end = Array("-----END ".utf8)
+    private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
     private static let dashes = Array("-----".utf8)
 
     /// Reads up to and including the END line of a block whose BEGIN line has just been read.
@@ -71,6 +77,7 @@ extension PEMDocument {
         let firstLine = lines.number
         var isEncrypted = false
         var inHeaders = false
+        var hasHeaders = false
         var text: [UInt8] = []
         // One allocation, so that no half-filled copy of a key is left behind in freed memory.
         text.reserveCapacity(file.count - lines.position)
@@ -78,7 +85,8 @@ extension PEMDocument {
         while let line = lines.next() {
             if let endLabel = Self.label(of: line, in: file, boundary: end) {
                 guard endLabel == label else {
-                    throw PKIError(.malformed, "line \(lines.number): END \(endLabel) closes BEGIN \(label) of line \(firstLine)")
+                    throw PKIError(
+                        .malformed, "line \(lines.number): END \(endLabel) closes BEGIN \(label) of line \(firstLine)")
                 }
                 var contents: [UInt8] = []
                 contents.reserveCapacity(text.count / 4 * 3)
@@ -87,12 +95,15 @@ extension PEMDocument {
                     let what = error == .badPadding ? "is cut off or badly padded" : "is not base64"
                     throw PKIError(.malformed, "the block \(label) of line \(firstLine) \(what)")
                 }
-                guard !contents.isEmpty else { throw PKIError(.malformed, "the block \(label) of line \(firstLine) is empty") }
-                return Block(label: label, isEncrypted: isEncrypted, contents: contents)
+                guard !contents.isEmpty else {
+                    throw PKIError(.malformed, "the block \(label) of line \(firstLine) is empty")
+                }
+                return Block(label: label, hasHeaders: hasHeaders, isEncrypted: isEncrypted, contents: contents)
             }
             // RFC 1421 §4.6: headers come first and end with an empty line. OpenSSL's old key format has them.
             if text.isEmpty, line.contains(where: { file[$0] == UInt8(ascii: ":") }) {
                 inHeaders = true
+                hasHeaders = true
                 let header = String(decoding: file[line], as: UTF8.self)
                 if header.hasPrefix("Proc-Type:"), header.contains("ENCRYPTED") { isEncrypted = true }
             } else if inHeaders {
@@ -126,12 +137,10 @@ extension PEMDocument {
     }
 
     private static func mentionsBoundary(_ line: Range<Int>, in file: [UInt8]) -> Bool {
-        line.indices.contains { file[$0..<line.upperBound].starts(with: dashes) }
-            && (contains(Array("BEGIN ".utf8), line, file) || contains(Array("END ".utf8), line, file))
-    }
-
-    private static func contains(_ word: [UInt8], _ line: Range<Int>, _ file: [UInt8]) -> Bool {
-        line.indices.contains { file[$0..<line.upperBound].starts(with: word) }
+        line.contains { index in
+            let rest = file[index..<line.upperBound]
+            return file[index] == UInt8(ascii: "-") && (rest.starts(with: begin) || rest.starts(with: end))
+        }
     }
 
     private static func isBlank(_ line: Range<Int>, in file: [UInt8]) -> Bool {
