@@ -37,7 +37,7 @@ import Testing
         #expect(try extensions.subjectKeyIdentifier == mint.serverKey.keyIdentifier)
         #expect(extensions.authorityKeyIdentifier == mint.authority.certificate.extensions.subjectKeyIdentifier)
         #expect(server.dnsNames == [Mint.domain, "*." + Mint.domain])
-        #expect(!extensions.isMalformed && extensions.unknownCritical.isEmpty)
+        #expect(extensions.defects.isEmpty && extensions.unknownCritical.isEmpty)
         #expect(server.signatureDigest == "SHA256" && server.keyAlgorithm == .ecdsa(curve: "P-256"))
         let limited = try mint.authority {
             $0.replace(

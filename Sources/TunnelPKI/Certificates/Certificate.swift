@@ -55,7 +55,7 @@ public final class Certificate: Sendable {
         self.serial = reader.serial
         self.keyAlgorithm = reader.keyAlgorithm
         self.signatureDigest = reader.signatureDigest
-        self.extensions = reader.extensions()
+        self.extensions = reader.extensions
         self.pointer = reader.release()
     }
 

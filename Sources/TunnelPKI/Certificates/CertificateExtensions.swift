@@ -34,8 +34,9 @@ public struct CertificateExtensions: Sendable {
     public var subjectAlternativeNames: [SubjectAlternativeName] = []
     /// Names of critical extensions that a TLS peer would not understand and so must refuse (RFC 5280 §4.2).
     public var unknownCritical: [String] = []
-    /// An extension is there twice, or its contents do not parse.
-    public var isMalformed = false
+    /// What is wrong with the form of the extensions: those that are there twice or whose contents do not parse. Of a
+    /// double the first counts.
+    public var defects: [String] = []
 }
 
 /// A name that a certificate speaks for (RFC 5280 §4.2.1.6). Text is as found, with control characters escaped.

@@ -79,6 +79,10 @@ package struct CertificateTemplate: Sendable {
     }
 
     private func setValidity(_ certificate: OpaquePointer) throws(PKIError) {
+        // The two-digit and four-digit years of X.509 reach from 0000 to 9999.
+        guard notBefore >= -62_167_219_200, notAfter <= 253_402_300_799 else {
+            throw PKIError(.invalidArgument, "a certificate cannot be valid from \(notBefore) to \(notAfter)")
+        }
         for (seconds, set) in [(notBefore, X509_set1_notBefore), (notAfter, X509_set1_notAfter)] {
             guard let time = ASN1_TIME_set(nil, time_t(seconds)) else {
                 throw .fromQueue("\(seconds) is no date a certificate can hold", code: .invalidArgument)

@@ -11,6 +11,13 @@ extension KeyAlgorithm {
     }
 
     private static func curve(of key: OpaquePointer) -> String {
+        // OpenSSL recognises a known curve in its numbers, but a TLS peer need not, and RFC 5480 §2.1.1 forbids them.
+        var isExplicit: Int32 = 0
+        if EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &isExplicit) == 1,
+            isExplicit != 0
+        {
+            return "explicit parameters"
+        }
         var length = 0
         let name = String(unsafeUninitializedCapacity: 80) { buffer in
             buffer.withMemoryRebound(to: CChar.self) {

@@ -2,12 +2,12 @@
 struct IssuerPolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
         guard let authority = context.authority else { return [] }
-        let hasName = certificate.isIssuedInName(of: authority)
-        let isSigned = certificate.isSigned(by: authority)
-        guard !hasName || !isSigned else { return [] }
         if certificate == authority {
             return context.error(.issuer, "it is the CA's own certificate", remedy: context.reissue)
         }
+        let hasName = certificate.isIssuedInName(of: authority)
+        let isSigned = certificate.isSigned(by: authority)
+        guard !hasName || !isSigned else { return [] }
         if isSigned {
             return context.error(
                 .issuer,

@@ -1,9 +1,10 @@
 /// Extensions that are doubled or do not parse: peers refuse the whole certificate.
 struct ExtensionsPolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
-        guard certificate.extensions.isMalformed else { return [] }
+        let defects = certificate.extensions.defects
+        guard !defects.isEmpty else { return [] }
         return context.error(
-            .extensions, "an extension is there twice or does not parse",
+            .extensions, defects.joined(separator: ", "),
             remedy: "look for doubled entries in openssl's `-config`, `-extfile` and `-addext`, and \(context.reissue)")
     }
 }
