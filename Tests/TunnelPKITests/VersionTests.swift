@@ -1,7 +1,7 @@
 import Testing
 import TunnelPKI
 
-@Test func TunnelPKIVersionIsSemantic() {
+@Test func versionIsSemantic() {
     let parts = TunnelPKIVersion.current.split(separator: ".")
     #expect(parts.count == 3 && parts.allSatisfy { Int($0) != nil })
 }

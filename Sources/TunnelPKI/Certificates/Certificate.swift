@@ -1,0 +1,127 @@
+internal import COpenSSL
+
+/// One X.509 certificate (RFC 5280), read once into plain values.
+///
+/// Reading does not judge: an expired or weak certificate is a certificate. `CertificateRequirements` judges.
+public final class Certificate: Sendable {
+    // SAFETY: OpenSSL counts references to X509 atomically and locks the cache that its getters fill; nothing else
+    // changes this one after init.
+    nonisolated(unsafe) let pointer: OpaquePointer
+
+    /// The certificate as it was signed.
+    public let der: [UInt8]
+    /// SHA-256 of `der` in 64 lowercase hexadecimal digits: the identity the Tunnels API knows a certificate by.
+    public let fingerprint: String
+    /// The subject's name after RFC 2253, for example `CN=mcp-tunnel-ca`; empty for an empty name.
+    public let subject: String
+    /// The issuer's name after RFC 2253.
+    public let issuer: String
+    /// Start of validity, in seconds since 1970-01-01 00:00 UTC.
+    public let notBefore: Int64
+    /// Last second of validity, in seconds since 1970-01-01 00:00 UTC.
+    public let notAfter: Int64
+    /// Kind and size of the subject's key.
+    public let keyAlgorithm: KeyAlgorithm
+    /// Name of the digest that the signature is made over, as OpenSSL spells it (`SHA256`); `nil` where the signature
+    /// algorithm is unknown or has no digest of its own, as Ed25519.
+    public let signatureDigest: String?
+    /// The extensions that matter to a tunnel.
+    public let extensions: CertificateExtensions
+    let serial: SerialNumber
+
+    /// The serial number in lowercase hexadecimal, two digits a byte, with a leading `-` if it is negative.
+    public var serialNumber: String { serial.description }
+    /// DNS names among the subject alternative names, in order, as written.
+    public var dnsNames: [String] { extensions.subjectAlternativeNames.compactMap(\.dnsName) }
+    /// The certificate in PEM, one block, ended by a line feed.
+    public var pem: [UInt8] { PEMDocument.encode(label: "CERTIFICATE", contents: der) }
+
+    /// Reads one certificate in DER.
+    ///
+    /// - Throws: `.malformed` for anything but exactly one certificate, `.tooLarge` above 64 KiB.
+    public init(der: [UInt8]) throws(PKIError) {
+        guard der.count <= PEMDocument.maxBytes else {
+            throw PKIError(.tooLarge, "\(der.count) bytes are no certificate")
+        }
+        ERR_clear_error()
+        // Getters of absent or broken extensions leave entries behind even where that is no error for us.
+        defer { ERR_clear_error() }
+        let reader = try CertificateReader(der)
+        self.der = der
+        self.fingerprint = hexadecimal(try der.withDigest(EVP_sha256()))
+        self.subject = reader.subject
+        self.issuer = reader.issuer
+        (self.notBefore, self.notAfter) = try reader.validity()
+        self.serial = reader.serial
+        self.keyAlgorithm = reader.keyAlgorithm
+        self.signatureDigest = reader.signatureDigest
+        self.extensions = reader.extensions
+        self.pointer = reader.release()
+    }
+
+    deinit { X509_free(pointer) }
+
+    /// Reads a PEM file that holds exactly one certificate and nothing else in blocks.
+    ///
+    /// - Throws: `.missing`, `.several`, `.malformed`, `.tooLarge`.
+    public convenience init(pem file: [UInt8]) throws(PKIError) {
+        var document = try PEMDocument(file)
+        defer { document.wipe() }
+        guard let block = document.blocks.first else { throw PKIError(.missing, "no certificate in the file") }
+        guard document.blocks.count == 1 else {
+            throw PKIError(.several, "\(document.blocks.count) blocks in one file; expected one certificate")
+        }
+        guard block.isCertificate else {
+            throw PKIError(.missing, "the file holds a \(block.label), not a certificate")
+        }
+        try self.init(der: block.contents)
+    }
+
+    /// Reads all certificates of a PEM file, in order; blocks of other kinds are passed over.
+    ///
+    /// - Throws: `.missing` if there is none, `.malformed`, `.tooLarge`.
+    public static func all(pem file: [UInt8]) throws(PKIError) -> [Certificate] {
+        var document = try PEMDocument(file)
+        defer { document.wipe() }
+        var certificates: [Certificate] = []
+        for block in document.blocks where block.isCertificate {
+            certificates.append(try Certificate(der: block.contents))
+        }
+        guard !certificates.isEmpty else { throw PKIError(.missing, "no certificate in the file") }
+        return certificates
+    }
+
+    /// Whether `key` is the private half of this certificate's key.
+    public func matches(_ key: PrivateKey) -> Bool {
+        ERR_clear_error()
+        defer { ERR_clear_error() }
+        guard let own = X509_get0_pubkey(pointer) else { return false }
+        return EVP_PKEY_eq(own, key.pointer) == 1
+    }
+
+    /// Whether the signature was made by the key of `authority`. Says nothing about names, dates or usage.
+    public func isSigned(by authority: Certificate) -> Bool {
+        ERR_clear_error()
+        defer { ERR_clear_error() }
+        guard let key = X509_get0_pubkey(authority.pointer) else { return false }
+        return X509_verify(pointer, key) == 1
+    }
+
+    /// Whether the issuer's name is the subject's name of `authority`, compared as RFC 5280 §7.1 says.
+    public func isIssuedInName(of authority: Certificate) -> Bool {
+        X509_NAME_cmp(X509_get_issuer_name(pointer), X509_get_subject_name(authority.pointer)) == 0
+    }
+}
+
+extension Certificate: Hashable, CustomStringConvertible {
+    public static func == (a: Certificate, b: Certificate) -> Bool { a.der == b.der }
+    public func hash(into hasher: inout Hasher) { hasher.combine(der) }
+    public var description: String { "\(subject.isEmpty ? "certificate" : subject) (SHA-256 \(fingerprint))" }
+}
+
+/// A serial number as its sign and its big-endian bytes, without leading zeros.
+struct SerialNumber: Sendable, CustomStringConvertible {
+    let isNegative: Bool
+    let bytes: [UInt8]
+    var description: String { (isNegative ? "-" : "") + (bytes.isEmpty ? "00" : hexadecimal(bytes)) }
+}

@@ -1,0 +1,78 @@
+internal import COpenSSL
+
+extension PrivateKey {
+    /// Reads the one private key of a PEM file: PKCS#8, PKCS#1 or SEC1. Blocks of other kinds, such as the
+    /// `EC PARAMETERS` that `openssl ecparam` writes or a certificate, are passed over.
+    ///
+    /// - Throws: `.encryptedKey` for a key with a passphrase, `.missing`, `.several`, `.unsupportedKey` for what is
+    ///   neither RSA nor ECDSA, `.malformed`, `.tooLarge`.
+    public convenience init(pem file: [UInt8]) throws(PKIError) {
+        var document = try PEMDocument(file)
+        defer { document.wipe() }
+        let keys = document.blocks.indices.filter { document.blocks[$0].isPrivateKey }
+        guard let first = keys.first else {
+            let labels = document.blocks.map(\.label).joined(separator: ", ")
+            throw PKIError(.missing, "no private key in the file" + (labels.isEmpty ? "" : "; it holds \(labels)"))
+        }
+        guard keys.count == 1 else { throw PKIError(.several, "\(keys.count) private keys in one file") }
+        guard !document.blocks[first].isEncrypted, document.blocks[first].label != "ENCRYPTED PRIVATE KEY" else {
+            throw .encrypted
+        }
+        guard document.blocks[first].label != "OPENSSH PRIVATE KEY" else {
+            throw PKIError(.unsupportedKey, "an OpenSSH key; convert it with `ssh-keygen -p -m PKCS8 -f FILE`")
+        }
+        try self.init(der: document.blocks[first].contents)
+    }
+
+    /// Reads one private key in DER: PKCS#8, PKCS#1 or SEC1.
+    ///
+    /// - Throws: as `init(pem:)`.
+    public convenience init(der: [UInt8]) throws(PKIError) {
+        guard der.count <= PEMDocument.maxBytes else { throw PKIError(.tooLarge, "\(der.count) bytes are no key") }
+        ERR_clear_error()
+        defer { ERR_clear_error() }
+        guard let pointer = try Self.decode(der) else {
+            throw Self.isEncrypted(der) ? .encrypted : .fromQueue("not a private key", code: .malformed)
+        }
+        switch EVP_PKEY_get_base_id(pointer) {
+        case EVP_PKEY_RSA, EVP_PKEY_EC: self.init(owning: pointer)
+        default:
+            let name = KeyAlgorithm(borrowing: pointer)
+            EVP_PKEY_free(pointer)
+            throw PKIError(.unsupportedKey, "a key of type \(name); RSA and ECDSA are supported")
+        }
+    }
+
+    /// +1 `EVP_PKEY *`, or `nil` if the bytes are no key that OpenSSL knows. Trailing bytes are an error.
+    private static func decode(_ der: [UInt8]) throws(PKIError) -> OpaquePointer? {
+        let (pointer, isWhole) = der.withUnsafeBufferPointer { bytes in
+            var cursor = bytes.baseAddress
+            let pointer = d2i_AutoPrivateKey(nil, &cursor, bytes.count)
+            return (pointer, cursor == bytes.baseAddress.map { $0 + bytes.count })
+        }
+        guard let pointer else { return nil }
+        guard isWhole else {
+            EVP_PKEY_free(pointer)
+            throw PKIError(.malformed, "bytes follow the private key")
+        }
+        return pointer
+    }
+
+    /// EncryptedPrivateKeyInfo (RFC 5208 §6) is what OpenSSL calls an `X509_SIG`.
+    private static func isEncrypted(_ der: [UInt8]) -> Bool {
+        der.withUnsafeBufferPointer { bytes in
+            var cursor = bytes.baseAddress
+            guard let envelope = d2i_X509_SIG(nil, &cursor, bytes.count) else { return false }
+            X509_SIG_free(envelope)
+            return true
+        }
+    }
+}
+
+extension PKIError {
+    static var encrypted: PKIError {
+        PKIError(
+            .encryptedKey,
+            "the private key is encrypted with a passphrase; decrypt it with `openssl pkey -in FILE -out PLAIN`")
+    }
+}

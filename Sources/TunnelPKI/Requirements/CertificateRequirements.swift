@@ -1,0 +1,105 @@
+/// Checks certificate and key files against everything that a tunnel needs of them, and tells all that is wrong at
+/// once, so that an operator does not learn it one failed upload or handshake at a time.
+///
+/// Pure: files come in as bytes, the time as a parameter. Each point is a `CertificatePolicy` of its own.
+public struct CertificateRequirements: Sendable {
+    /// The moment to check for, in seconds since 1970-01-01 00:00 UTC.
+    public let now: Int64
+    /// A certificate that ends within this time gets an `expiresSoon` warning. Zero: none does.
+    public let expiryWarning: Duration
+
+    public init(now: Int64, expiryWarning: Duration = .zero) {
+        self.now = now
+        self.expiryWarning = expiryWarning
+    }
+
+    private static let common: [any CertificatePolicy] = [
+        ValidityPolicy(), KeyStrengthPolicy(), SignatureDigestPolicy(), ExtensionsPolicy(), CriticalExtensionsPolicy(),
+        SerialNumberPolicy(),
+    ]
+    private static let authority: [any CertificatePolicy] =
+        [
+            AuthorityBasicConstraintsPolicy(), AuthoritySubjectKeyIdentifierPolicy(), AuthorityKeyUsagePolicy(),
+            SelfSignaturePolicy(),
+        ] + common
+    private static let server: [any CertificatePolicy] =
+        [
+            IssuerPolicy(), AuthorityKeyIdentifierPolicy(), ServerNamesPolicy(), ServerExtendedKeyUsagePolicy(),
+            ServerKeyUsagePolicy(), NotAuthorityPolicy(), OutlivesAuthorityPolicy(), NameConstraintsPolicy(),
+        ] + common
+
+    /// Checks what would be registered as the tunnel's CA: the requirements of the upload.
+    ///
+    /// - Parameter file: the whole file, as it would be uploaded.
+    /// - Returns: all findings, those about the file first; empty if it can be registered.
+    public func checkAuthority(file: [UInt8]) -> [Finding] {
+        let context = context(.authority)
+        let (certificates, findings) = CertificateFile(file).read(in: context)
+        guard let certificate = certificates.first else { return findings }
+        return findings + check(certificate, Self.authority, context)
+    }
+
+    /// Checks what the proxy would present inside the tunnel: the requirements of the inner handshake.
+    ///
+    /// - Parameters:
+    ///   - file: the whole file; the server's own certificate is the first.
+    ///   - authorityFile: the registered CA's file. Only what matters to the server's certificate is checked of it; the
+    ///     rest is `checkAuthority`'s.
+    ///   - tunnelDomain: the tunnel's domain, without a final dot.
+    ///   - hosts: full names of the routes' hosts, each of which must be covered. Empty: the wildcard for the domain
+    ///     must be there, and a certificate for single hosts below the domain gets a warning that names them.
+    /// - Returns: all findings, those about the file first; empty if the handshake can succeed.
+    public func checkServer(
+        file: [UInt8], authorityFile: [UInt8], tunnelDomain: String, hosts: [String] = []
+    ) -> [Finding] {
+        var context = context(.server)
+        var (certificates, findings) = CertificateFile(file).read(in: context)
+        let (authorities, authorityFindings) = CertificateFile(authorityFile).read(in: self.context(.authority))
+        if authorities.isEmpty { findings += authorityFindings }
+        for text in [tunnelDomain] + hosts where DNSName(text)?.isWildcard != false {
+            findings += context.error(
+                .names, "\(text.debugDescription), which the certificate should cover, is not a DNS name",
+                remedy: "give the tunnel's domain and the routes' hosts without scheme, port or final dot")
+        }
+        guard let certificate = certificates.first else { return findings }
+        certificates.removeFirst()
+        context.authority = authorities.first
+        context.others = certificates
+        context.tunnelDomain = DNSName(tunnelDomain)
+        context.hosts = hosts.compactMap { DNSName($0) }
+        return findings + check(certificate, Self.server, context)
+    }
+
+    /// Checks a private key and that it belongs to the first certificate of the other file.
+    ///
+    /// - Returns: all findings; empty if the pair can be used.
+    public func checkKey(file: [UInt8], certificateFile: [UInt8]) -> [Finding] {
+        let context = context(.key)
+        do {
+            let key = try PrivateKey(pem: file)
+            guard let certificate = CertificateFile(certificateFile).read(in: context).certificates.first else {
+                return context.error(
+                    .keyMatches, "the certificate to compare the key with cannot be read",
+                    remedy: "put the server's certificate in place")
+            }
+            guard !certificate.matches(key) else { return [] }
+            return context.error(
+                .keyMatches,
+                "the key (\(key.algorithm)) is not that of the certificate \(certificate.subject)"
+                    + " (\(certificate.keyAlgorithm))",
+                remedy: "put the key and the certificate that were made together in place, or issue a new pair")
+        } catch {
+            return context.error(.readableKey, error.reason, remedy: "give one unencrypted PEM key, PKCS#8 if in doubt")
+        }
+    }
+
+    private func check(
+        _ certificate: Certificate, _ policies: [any CertificatePolicy], _ context: PolicyContext
+    ) -> [Finding] {
+        policies.flatMap { $0.findings(certificate, in: context) }
+    }
+
+    private func context(_ document: Finding.Document) -> PolicyContext {
+        PolicyContext(document: document, now: now, expiryWarning: max(0, expiryWarning.components.seconds))
+    }
+}

@@ -1,0 +1,124 @@
+import Foundation
+import Testing
+
+@testable import TunnelPKI
+
+/// What must pass, what comes together, and pairs of key and certificate.
+@Suite struct CertificateRequirementsTests {
+    /// The manual recipe of the documentation, word for word, passes without a finding.
+    @Test func manualRecipePasses() throws {
+        let domain = Mint.domain
+        let tool = try OpenSSLTool()
+        try tool.run(
+            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 3650 -subj /CN=mcp-tunnel-ca"
+                + " -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign"
+                + " -addext subjectKeyIdentifier=hash")
+        try tool.write(
+            "tls.ext",
+            """
+            subjectAltName = DNS:\(domain),DNS:*.\(domain)
+            authorityKeyIdentifier = keyid,issuer
+            extendedKeyUsage = serverAuth
+
+            """)
+        try tool.run("req -newkey rsa:2048 -nodes -keyout tls.key -out server.csr -subj /CN=\(domain)")
+        try tool.run(
+            "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out tls.crt -days 90 -extfile tls.ext")
+        let requirements = CertificateRequirements(
+            now: Int64(Date().timeIntervalSince1970) + 5, expiryWarning: .seconds(60))
+        #expect(requirements.checkAuthority(file: try tool.read("ca.crt")).isEmpty)
+        let server = try tool.read("tls.crt")
+        #expect(
+            requirements.checkServer(
+                file: server, authorityFile: try tool.read("ca.crt"), tunnelDomain: domain, hosts: ["echo." + domain]
+            ).isEmpty)
+        #expect(requirements.checkKey(file: try tool.read("tls.key"), certificateFile: server).isEmpty)
+        // The manual CA goes on to issue with our code.
+        let authority = try CertificateAuthority(
+            certificate: Certificate(pem: tool.read("ca.crt")), key: PrivateKey(pem: tool.read("ca.key")))
+        let renewed = try authority.issueServerCertificate(
+            domain: domain, key: PrivateKey(pem: tool.read("tls.key")), now: requirements.now)
+        #expect(
+            requirements.checkServer(
+                file: renewed.pem, authorityFile: authority.certificate.pem, tunnelDomain: domain
+            ).isEmpty)
+    }
+
+    @Test(arguments: KeyType.allCases.filter { $0 != .rsa4096 }) func oursPass(_ keyType: KeyType) throws {
+        let authority = try CertificateAuthority.generate(now: Mint.now, keyType: keyType)
+        let server = try authority.issueServerIdentity(domain: Mint.domain, keyType: keyType, now: Mint.now)
+        let requirements = CertificateRequirements(now: Mint.now, expiryWarning: .seconds(89 * Mint.day))
+        #expect(requirements.checkAuthority(file: authority.certificate.pem).isEmpty)
+        #expect(
+            requirements.checkServer(
+                file: server.certificate.pem, authorityFile: authority.certificate.pem, tunnelDomain: Mint.domain
+            ).isEmpty)
+        #expect(requirements.checkKey(file: try server.key.pem, certificateFile: server.certificate.pem).isEmpty)
+    }
+
+    /// All that is wrong is told at once.
+    @Test func reportsEverythingAtOnce() throws {
+        let mint = try Mint()
+        let weak = try PrivateKey.generate(rsaBits: 1024)
+        let worst = try mint.authority(key: weak) {
+            $0.notAfter = Mint.now - 1
+            $0.digest = .sha1
+            $0.extensions = [.init("1.2.3.4", isCritical: true, value: [5, 0])]
+        }
+        let file = bytes("hello\n") + worst.pem + worst.pem + (try weak.pem)
+        let findings = CertificateRequirements(now: Mint.now).checkAuthority(file: file)
+        #expect(
+            summary(findings) == [
+                "error no-private-key", "error single-certificate", "warning text-around", "error ca-basic-constraints",
+                "error ca-subject-key-identifier", "error ca-key-usage", "error currently-valid", "error key-strength",
+                "error signature-digest", "error critical-extensions",
+            ])
+        #expect(findings.hasErrors && findings.allSatisfy { !$0.found.isEmpty && !$0.remedy.isEmpty })
+        #expect(
+            findings[3].description
+                == "error: CA certificate: BasicConstraints is absent. Required: BasicConstraints is present, critical and "
+                + "says CA:TRUE. Remedy: with `basicConstraints=critical,CA:TRUE`, make a new CA, register it, and issue "
+                + "the server certificate anew from it. [ca-basic-constraints]")
+    }
+
+    @Test func saysThatTheAuthorityIsUnreadable() throws {
+        let mint = try Mint()
+        let findings = CertificateRequirements(now: Mint.now).checkServer(
+            file: try mint.server().pem, authorityFile: bytes("nonsense"), tunnelDomain: Mint.domain)
+        #expect(summary(findings) == ["error pem"] && findings[0].document == .authority)
+    }
+
+    @Test func checksPairs() throws {
+        let mint = try Mint()
+        let requirements = CertificateRequirements(now: Mint.now)
+        let certificate = try mint.server().pem
+        func check(_ key: [UInt8]) -> [String] {
+            summary(requirements.checkKey(file: key, certificateFile: certificate))
+        }
+        #expect(check(try mint.serverKey.pem).isEmpty)
+        #expect(check(try mint.authority.key.pem) == ["error key-matches"])
+        #expect(check(try PrivateKey.generate(.rsa2048).pem) == ["error key-matches"])
+        #expect(check(certificate) == ["error key-readable"])
+        #expect(check(try mint.serverKey.pem + mint.serverKey.pem) == ["error key-readable"])
+        #expect(check([]) == ["error key-readable"])
+        let unread = requirements.checkKey(file: try mint.serverKey.pem, certificateFile: [])
+        #expect(summary(unread) == ["error key-matches"])
+        let encrypted = PEMDocument.encode(label: "ENCRYPTED PRIVATE KEY", contents: [1])
+        let findings = requirements.checkKey(file: encrypted, certificateFile: certificate)
+        #expect(summary(findings) == ["error key-readable"] && findings[0].found.contains("passphrase"))
+        #expect(findings[0].document == .key)
+    }
+
+    /// Names of rules are for programs, so they are unique and fit for a command line.
+    @Test func rulesHaveDistinctNames() {
+        let rules: [Finding.Rule] = [
+            .pem, .singleCertificate, .noPrivateKey, .size, .textAround, .currentlyValid, .expiresSoon, .keyStrength,
+            .signatureDigest, .authorityBasicConstraints, .authoritySubjectKeyIdentifier, .authorityKeyUsage, .issuer,
+            .intermediates, .authorityKeyIdentifier, .names, .extendedKeyUsage, .readableKey, .keyMatches, .extensions,
+            .criticalExtensions, .serialNumber, .selfSignature, .keyUsage, .notAuthority, .outlivesAuthority,
+            .nameConstraints,
+        ]
+        #expect(Set(rules).count == rules.count && Set(rules.map(\.requirement)).count == rules.count)
+        #expect(rules.allSatisfy { $0.id.allSatisfy { $0.isLowercase || $0 == "-" } })
+    }
+}

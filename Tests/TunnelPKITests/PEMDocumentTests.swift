@@ -1,0 +1,103 @@
+import Testing
+
+@testable import TunnelPKI
+
+@Suite struct PEMDocumentTests {
+    static let block = "-----BEGIN CERTIFICATE-----\nZm9v\n-----END CERTIFICATE-----\n"
+
+    @Test(arguments: [
+        block, String(block.dropLast()), block.replacing("\n", with: "\r\n"), block.replacing("\n", with: "\r"),
+        "\n \n" + block + "\n\n", block.replacing("Zm9v", with: " Z m\t9v "), block.replacing("Zm9v", with: "Zm\n9v"),
+        block.replacing("Zm9v", with: "Zm9v\n"), block.replacing("-----\n", with: "-----  \n"),
+    ])
+    func reads(_ text: String) throws {
+        let document = try PEMDocument(bytes(text))
+        #expect(
+            document.blocks == [
+                .init(label: "CERTIFICATE", hasHeaders: false, isEncrypted: false, contents: bytes("foo"))
+            ])
+        #expect(!document.hasTextAround)
+    }
+
+    @Test func noticesTextAround() throws {
+        for text in [
+            "subject: CN=x\n" + Self.block, Self.block + "text", "a - b\n" + Self.block, "-----\n" + Self.block,
+        ] {
+            let document = try PEMDocument(bytes(text))
+            #expect(document.blocks.count == 1 && document.hasTextAround)
+        }
+        let neither = try PEMDocument(bytes("hello\n"))
+        #expect(neither.blocks.isEmpty && neither.hasTextAround)
+        let empty = try PEMDocument([])
+        #expect(empty.blocks.isEmpty && !empty.hasTextAround)
+    }
+
+    @Test func readsSeveralBlocksInOrder() throws {
+        let text = Self.block + "-----BEGIN EC PARAMETERS-----\nZg==\n-----END EC PARAMETERS-----\n" + Self.block
+        #expect(try PEMDocument(bytes(text)).blocks.map(\.label) == ["CERTIFICATE", "EC PARAMETERS", "CERTIFICATE"])
+    }
+
+    @Test func readsHeaders() throws {
+        let text = """
+            -----BEGIN RSA PRIVATE KEY-----
+            Proc-Type: 4,ENCRYPTED
+            DEK-Info: AES-256-CBC,0011
+
+            Zm9v
+            -----END RSA PRIVATE KEY-----
+            """
+        let blocks = try PEMDocument(bytes(text)).blocks
+        #expect(blocks.count == 1 && blocks[0].isEncrypted && blocks[0].hasHeaders && blocks[0].isPrivateKey)
+        #expect(blocks[0].contents == bytes("foo"))
+        let plain = try PEMDocument(bytes(Self.block.replacing("Zm9v", with: "Comment: mine\n\nZm9v"))).blocks
+        #expect(!plain[0].isEncrypted && plain[0].hasHeaders)
+    }
+
+    static let malformed = [
+        "-----BEGIN CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nZm9v\n",
+        "-----BEGIN CERTIFICATE-----\nZm9v\n-----END CERTIFICATE----\n",
+        "-----BEGIN CERTIFICATE-----\nZm9v\n-----END X509 CRL-----\n",
+        "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nZm9\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nZm9=v\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nZm9!\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nA: b\nZm9v\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n" + block,
+        " " + block,
+        "x" + block,
+        "-----END CERTIFICATE-----\n" + block,
+        "-----BEGIN -----\nZm9v\n-----END -----\n",
+        "-----BEGIN A-B-----\nZm9v\n-----END A-B-----\n",
+        "-----BEGIN CERTIFICATE----- Zm9v -----END CERTIFICATE-----",
+        "\u{FEFF}" + block,
+    ]
+    @Test(arguments: malformed) func refuses(_ text: String) {
+        #expect(throws: PKIError(.malformed, "")) { try PEMDocument(bytes(text)) }
+    }
+
+    /// A file cut off anywhere inside a block is an error, never a shorter document that looks whole.
+    @Test func refusesEveryCut() throws {
+        let whole = bytes(Self.block)
+        for count in 11..<whole.count - 1 {
+            #expect(throws: PKIError(.malformed, "")) { try PEMDocument(Array(whole[..<count])) }
+        }
+    }
+
+    @Test func limitsSize() throws {
+        let padding = [UInt8](repeating: 0x20, count: PEMDocument.maxBytes - Self.block.utf8.count)
+        let atLimit = bytes(Self.block) + padding
+        #expect(try PEMDocument(atLimit).blocks.count == 1)
+        #expect(throws: PKIError(.tooLarge, "")) { try PEMDocument(atLimit + [0x20]) }
+    }
+
+    @Test func encodes() {
+        #expect(PEMDocument.encode(label: "CERTIFICATE", contents: bytes("foo")) == bytes(Self.block))
+    }
+
+    @Test func wipes() throws {
+        var document = try PEMDocument(bytes(Self.block))
+        document.wipe()
+        #expect(document.blocks[0].contents.isEmpty)
+    }
+}
