@@ -100,7 +100,7 @@ package final class ClientConnection: SocketReader {
     package func receive(into buffer: inout ByteBuffer, limit: Int) throws(IOError) -> Received {
         let room = limit - buffer.count
         guard room > 0 else { return .nothing }
-        if case .none = engine {
+        if engine == nil {
             var end = false
             let count = try buffer.append(atMost: room) { bytes throws(IOError) in
                 guard let count = try socket.receive(into: bytes) else { return 0 }
@@ -130,7 +130,7 @@ package final class ClientConnection: SocketReader {
 
     /// Sends all of `bytes`: what the kernel does not take is kept. Await ``flush()`` before sending more.
     package func send(_ bytes: UnsafeRawBufferPointer) throws(IOError) {
-        if case .none = engine {
+        if engine == nil {
             socket.send(bytes)
         } else {
             do { try engine?.write(bytes, output: &reactor.staging) } catch { throw failed(error) }
@@ -169,7 +169,7 @@ package final class ClientConnection: SocketReader {
 
     package func socketBecameReadable() {
         // TLS session tickets come unasked for after the handshake; anything else is an end.
-        if case .some = engine, let count = try? socket.receive(into: reactor.scratch), count > 0 {
+        if engine != nil, let count = try? socket.receive(into: reactor.scratch), count > 0 {
             var unexpected = ByteBuffer()
             records.append(UnsafeRawBufferPointer(rebasing: reactor.scratch[..<count]))
             if (try? decrypt(into: &unexpected, limit: 1)) == 0, !sawCloseNotify { return }

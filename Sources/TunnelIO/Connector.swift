@@ -1,6 +1,5 @@
 internal import CLinux
 internal import Glibc
-package import TunnelCore
 
 /// Opens one connection to the first of several addresses that answers (RFC 8305, happy eyeballs).
 ///

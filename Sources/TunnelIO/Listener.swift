@@ -1,6 +1,5 @@
 internal import CLinux
 internal import Glibc
-package import TunnelCore
 
 /// A listening stream socket, closed with this object.
 package final class Listener: Sendable {
@@ -22,7 +21,7 @@ package final class Listener: Sendable {
     package init(_ address: SocketAddress, isShared: Bool) throws(IOError) {
         let descriptor = CLinux_socket(address.family)
         guard descriptor >= 0 else { throw .fromErrno("socket") }
-        do {
+        do throws(IOError) {
             if case .unix(let path) = address {
                 try Listener.removeStale(path)
             } else {

@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import Synchronization
-package import TunnelCore
+internal import TunnelCore
 
 /// Writes log lines to a descriptor on a thread of its own, so that a slow or closed sink never holds up a loop.
 ///

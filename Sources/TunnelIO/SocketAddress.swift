@@ -70,7 +70,7 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
             var v6 = sockaddr_in6()
             v6.sin6_family = sa_family_t(AF_INET6)
             v6.sin6_port = port.bigEndian
-            let (high, low) = address.v6
+            let (high, low) = address.v6 ?? (0, 0)
             withUnsafeMutableBytes(of: &v6.sin6_addr) {
                 $0.storeBytes(of: high.bigEndian, as: UInt64.self)
                 $0.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt64.self)

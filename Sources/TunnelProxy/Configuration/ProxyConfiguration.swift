@@ -59,9 +59,6 @@ public struct ProxyConfiguration: Sendable, Equatable {
         webSocket = WebSocket()
         limits = Limits()
     }
-
-    public enum LogLevel: String, Sendable, CaseIterable { case debug, info, warn, error }
-    public enum LogFormat: String, Sendable, CaseIterable { case text, json }
 }
 
 /// Everything that is wrong with a configuration, in the order of the file.

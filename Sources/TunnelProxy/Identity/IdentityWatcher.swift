@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Synchronization
 internal import TunnelCore
 internal import TunnelIO
@@ -54,11 +53,9 @@ final class IdentityWatcher: Sendable {
 
     private func look() {
         check()
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
         do throws(TLSError) {
             _ = try proxy.credentials.ticketKeys.rotateIfDue(
-                now: Int64(time.tv_sec), every: IdentityWatcher.ticketKeyLife)
+                now: Int64(Reactor.clock() / 1_000_000_000), every: IdentityWatcher.ticketKeyLife)
         } catch {
             proxy.log(.error, "ticket keys not rotated") { $0.field("error", error.description) }
         }
@@ -106,9 +103,7 @@ final class IdentityWatcher: Sendable {
             line.field("fingerprint", identity.fingerprint)
             line.field("not_after", UnixTime(seconds: identity.notAfter).description)
         }
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        if identity.notAfter < Int64(time.tv_sec) {
+        if identity.notAfter < SystemClock.now().seconds {
             proxy.log(.warn, "certificate has expired") { line in
                 line.field("not_after", UnixTime(seconds: identity.notAfter).description)
             }

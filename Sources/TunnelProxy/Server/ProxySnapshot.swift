@@ -36,7 +36,8 @@ final class ProxySnapshot: Sendable {
         table = try RouteTable(
             routes: routes.enumerated().map { (host: $1.name, value: $0) }, tunnelDomain: configuration.tunnelDomain)
         policy = UpstreamPolicy(
-            allowed: configuration.upstream.allowedRanges, validationDisabled: configuration.upstream.disableIPValidation,
+            allowed: try configuration.upstream.allowedIPs.map { try IPPrefix($0) },
+            validationDisabled: configuration.upstream.disableIPValidation,
             ownListeners: listeners)
         let limits = configuration.limits
         headLimits = HeadLimits(maxBytes: limits.maxHeaderBytes, maxFields: limits.maxHeaders)

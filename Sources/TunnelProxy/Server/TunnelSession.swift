@@ -65,7 +65,7 @@ final class TunnelSession {
 
     private func openStream(_ upgrade: WebSocketUpgrade) -> TunnelStream? {
         let snapshot = state.snapshot
-        let websocket = snapshot.configuration.websocket
+        let websocket = snapshot.configuration.webSocket
         let engine: TLSEngine
         do throws(TLSError) { engine = try TLSEngine(server: state.credentials.current) } catch {
             state.log(.error, "tls session failed") { $0.field("error", error.description) }

@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import TunnelCore
 internal import TunnelIO
 
@@ -73,10 +74,11 @@ struct WebSocketUpgrade {
             await refuse(503, "Too many connections", [("Retry-After", "1")], on: socket, reactor)
             return nil
         }
-        let websocket = configuration.websocket
+        let websocket = configuration.webSocket
         let request = buffer.withBytes { upgradeRequest(head, $0) }
         let decision = request.evaluate(
-            subprotocol: websocket.subprotocol, deflate: websocket.compression ? DeflateParameters() : nil)
+            subprotocol: websocket.subprotocol.isEmpty ? nil : websocket.subprotocol,
+            deflate: websocket.compression ? DeflateParameters() : nil)
         switch decision {
         case .reject(let rejection):
             state.log(.info, "not a websocket upgrade") {
@@ -85,7 +87,7 @@ struct WebSocketUpgrade {
                 $0.field("status", rejection.status)
                 $0.field("reason", rejection.reason)
             }
-            await refuse(UInt16(rejection.status), rejection.reason, rejection.fields, on: socket, reactor)
+            await refuse(UInt16(rejection.status), rejection.reason, fields(of: rejection), on: socket, reactor)
             return nil
         case .upgrade(let acceptance):
             acceptance.appendResponse(into: &reactor.staging)
@@ -114,6 +116,15 @@ struct WebSocketUpgrade {
 
     private static func text(_ range: Range<Int>, _ bytes: Span<UInt8>) -> String {
         bytes.extracting(range).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// The rejection's lines as fields. Connection is left out: the answer names its own.
+    private static func fields(of rejection: UpgradeRequest.Rejection) -> [(name: String, value: String)] {
+        rejection.headerLines.split(separator: "\r\n").compactMap { line in
+            guard let colon = line.firstRange(of: ": ") else { return nil }
+            let name = String(line[..<colon.lowerBound])
+            return name == "Connection" ? nil : (name, String(line[colon.upperBound...]))
+        }
     }
 
     /// Sends a short answer and closes without destroying it: the peer's unread bytes are taken first.
