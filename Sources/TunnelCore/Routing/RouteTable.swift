@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Finds a request's route by its host: the whole name first, then what stands before `.` and the tunnel domain.
 ///
 /// A hash table over the bytes of the names: a lookup costs the same for one route and for ten thousand, allocates
@@ -143,5 +145,7 @@ public struct RouteTable: Sendable {
 
 /// Whether all of `part` stands in `whole` at `offset`; both ends lie inside by construction.
 private func isEqual(_ part: UnsafeRawBufferPointer, _ whole: UnsafeRawBufferPointer, at offset: Int) -> Bool {
-    part.elementsEqual(whole[offset..<offset + part.count])
+    guard let left = part.baseAddress, let right = whole.baseAddress else { return part.isEmpty }
+    // SAFETY: `whole` has `part.count` bytes from `offset` on: the callers took the offset from their lengths.
+    return memcmp(left, right + offset, part.count) == 0
 }
