@@ -1,0 +1,93 @@
+internal import Synchronization
+
+/// Where the lines of a log go.
+public protocol LogSink: AnyObject, Sendable {
+    /// Takes one whole line, its newline included. Called from any thread, on the loops too, so it must never block: it
+    /// copies the bytes or drops the line.
+    func write(_ line: Span<UInt8>)
+}
+
+/// The log: `log(.info, "request started") { $0.field("route", route) }`.
+///
+/// A line below the threshold costs one atomic load: neither the message nor the fields are evaluated. A line that is
+/// written is built in reused memory. Values are fields, never spliced into the message: operators search for messages.
+/// Copies share the threshold, so a reload that changes it changes it everywhere.
+public struct Log: Sendable {
+    private let target: LogTarget
+
+    /// - Parameter now: the real-time clock; called once a line.
+    public init(
+        threshold: LogLevel, format: LogFormat, sink: any LogSink, now: @escaping @Sendable () -> UnixTime
+    ) {
+        target = LogTarget(threshold: threshold, format: format, sink: sink, now: now)
+    }
+
+    /// The lowest level that is written. May be set at any time, from any thread.
+    public var threshold: LogLevel {
+        get { LogLevel(rawValue: target.threshold.load(ordering: .relaxed)) ?? .info }
+        nonmutating set { target.threshold.store(newValue.rawValue, ordering: .relaxed) }
+    }
+
+    /// Whether lines of `level` are written, for work beyond a line's own.
+    public func isEnabled(_ level: LogLevel) -> Bool {
+        level.rawValue >= target.threshold.load(ordering: .relaxed)
+    }
+
+    /// Writes one line, if its level is enabled.
+    public func callAsFunction(
+        _ level: LogLevel, _ message: @autoclosure () -> String, _ fields: (inout LogLine) -> Void = { _ in }
+    ) {
+        guard isEnabled(level) else { return }
+        var line = target.takeLine()
+        line.begin(level, at: target.now(), message())
+        fields(&line)
+        line.end()
+        line.withBytes { target.sink.write($0) }
+        target.giveBack(line)
+    }
+}
+
+/// What the copies of a log share.
+private final class LogTarget: Sendable {
+    let threshold: Atomic<UInt8>
+    let format: LogFormat
+    let sink: any LogSink
+    let now: @Sendable () -> UnixTime
+    /// Lines not in use. No lock is held while a line is built, so one line may be begun inside another.
+    private let spares = Mutex(SpareLines())
+
+    init(threshold: LogLevel, format: LogFormat, sink: any LogSink, now: @escaping @Sendable () -> UnixTime) {
+        self.threshold = Atomic(threshold.rawValue)
+        (self.format, self.sink, self.now) = (format, sink, now)
+    }
+
+    func takeLine() -> LogLine {
+        spares.withLock { $0.take() } ?? LogLine(format: format)
+    }
+
+    func giveBack(_ line: consuming LogLine) {
+        var line: LogLine? = consume line
+        spares.withLock { spares in
+            if let line = line.take() { spares.put(line) }
+        }
+    }
+}
+
+/// Lines at rest: as many as threads are expected to log at the same moment. Those beyond allocate.
+private struct SpareLines: ~Copyable {
+    private var lines = InlineArray<8, LogLine?> { _ in nil }
+
+    mutating func take() -> LogLine? {
+        for index in lines.indices {
+            if let line = lines[index].take() { return line }
+        }
+        return nil
+    }
+
+    mutating func put(_ line: consuming LogLine) {
+        for index in lines.indices where lines[index] == nil {
+            lines[index] = consume line
+            return
+        }
+    }
+}

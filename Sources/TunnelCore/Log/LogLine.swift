@@ -1,0 +1,133 @@
+/// Builds one line of the log after the other in its own memory: `begin`, any number of `field`s, `end`.
+///
+/// In text, `2026-11-21T01:02:03.456Z INFO request started route=echo method=POST`: a value is quoted when it is empty or
+/// has a space, a quote, `=` or anything but printable ASCII. In JSON, `{"time":…,"level":"INFO","msg":…,"route":…}`
+/// with numbers and booleans as such. Nothing that a peer sends can end the line (`EscapedText`). A message is written
+/// without quotes and as it is; only what is not printable is escaped in it.
+///
+/// Allocates only while its memory grows to the longest line.
+public struct LogLine: ~Copyable, Sendable {
+    /// Bytes of a value that are written; `…` stands for the rest.
+    public static let maxValueBytes = 1_024
+    /// Bytes of a message that are written; `…` stands for the rest. Much larger, as messages are the program's own.
+    public static let maxMessageBytes = 8_192
+    /// Memory that an unused line keeps. A longer line is rare and gives its memory back.
+    static let maxKeptBytes = 16_384
+
+    public let format: LogFormat
+    private var buffer = ByteBuffer(capacity: 512)
+    private var timestamp = TimestampWriter()
+
+    public init(format: LogFormat) { self.format = format }
+
+    /// Drops the line before and begins a new one.
+    public mutating func begin(_ level: LogLevel, at time: UnixTime, _ message: String) {
+        buffer.removeAll()
+        if buffer.capacity > Self.maxKeptBytes { buffer.release() }
+        let isJSON = format == .json
+        if isJSON { buffer.append("{\"time\":\"" as StaticString) }
+        timestamp.append(time, to: &buffer)
+        if isJSON { buffer.append("\",\"level\":\"" as StaticString) } else { buffer.append(UInt8(ascii: " ")) }
+        buffer.append(level.label)
+        if isJSON { buffer.append("\",\"msg\":\"" as StaticString) } else { buffer.append(UInt8(ascii: " ")) }
+        var message = message
+        message.withUTF8 { bytes in
+            EscapedText.append(bytes.span, isJSON ? .json : .message, limit: Self.maxMessageBytes, to: &buffer)
+        }
+        if isJSON { buffer.append(UInt8(ascii: "\"")) }
+    }
+
+    /// Ends the line with a newline. Nothing may follow but `begin`.
+    public mutating func end() {
+        if format == .json { buffer.append(UInt8(ascii: "}")) }
+        buffer.append(UInt8(ascii: "\n"))
+    }
+
+    /// Reads the line in place.
+    public func withBytes<R, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
+        try buffer.withBytes(body)
+    }
+}
+
+/// A key is the program's own and written as it is: lower case, digits and underscores.
+extension LogLine {
+    public mutating func field(_ key: StaticString, _ value: String) {
+        var value = value
+        value.withUTF8 { field(key, $0.span) }
+    }
+
+    /// Bytes as a peer sent them; they need not be UTF-8.
+    public mutating func field(_ key: StaticString, _ value: Span<UInt8>) {
+        appendKey(key)
+        if format == .text, value.count <= Self.maxValueBytes, EscapedText.isBare(value) {
+            buffer.append(value)
+            return
+        }
+        buffer.append(UInt8(ascii: "\""))
+        EscapedText.append(value, format == .json ? .json : .quoted, limit: Self.maxValueBytes, to: &buffer)
+        buffer.append(UInt8(ascii: "\""))
+    }
+
+    public mutating func field(_ key: StaticString, _ value: Int) {
+        appendKey(key)
+        if value < 0 { buffer.append(UInt8(ascii: "-")) }
+        buffer.append(decimal: UInt64(value.magnitude))
+    }
+
+    public mutating func field(_ key: StaticString, _ value: UInt64) {
+        appendKey(key)
+        buffer.append(decimal: value)
+    }
+
+    public mutating func field(_ key: StaticString, _ value: Bool) {
+        appendKey(key)
+        if value { buffer.append("true" as StaticString) } else { buffer.append("false" as StaticString) }
+    }
+
+    /// A duration in milliseconds with three decimals (`12.345`); a number in JSON. End the key in `_ms`.
+    public mutating func field(_ key: StaticString, milliseconds value: Duration) {
+        appendKey(key)
+        let (seconds, attoseconds) = value.components
+        // Held to 290,000 years, so that microseconds fit. Both parts of a duration have the same sign.
+        let held = min(max(seconds, -9_000_000_000_000), 9_000_000_000_000)
+        let micros = held * 1_000_000 + attoseconds / 1_000_000_000_000
+        if micros < 0 { buffer.append(UInt8(ascii: "-")) }
+        buffer.append(decimal: micros.magnitude / 1_000)
+        buffer.append(UInt8(ascii: "."))
+        let rest = micros.magnitude % 1_000
+        buffer.append(UInt8(truncatingIfNeeded: rest / 100) + 0x30)
+        buffer.append(UInt8(truncatingIfNeeded: rest / 10 % 10) + 0x30)
+        buffer.append(UInt8(truncatingIfNeeded: rest % 10) + 0x30)
+    }
+
+    public mutating func field(_ key: StaticString, _ value: IPAddress) {
+        appendKey(key)
+        if format == .json { buffer.append(UInt8(ascii: "\"")) }
+        value.append(to: &buffer)
+        if format == .json { buffer.append(UInt8(ascii: "\"")) }
+    }
+
+    /// An address and port: `10.0.0.1:80` or `[fd00::1]:80`.
+    public mutating func field(_ key: StaticString, _ address: IPAddress, port: UInt16) {
+        appendKey(key)
+        if format == .json { buffer.append(UInt8(ascii: "\"")) }
+        if !address.isIPv4 { buffer.append(UInt8(ascii: "[")) }
+        address.append(to: &buffer)
+        if !address.isIPv4 { buffer.append(UInt8(ascii: "]")) }
+        buffer.append(UInt8(ascii: ":"))
+        buffer.append(decimal: UInt64(port))
+        if format == .json { buffer.append(UInt8(ascii: "\"")) }
+    }
+
+    private mutating func appendKey(_ key: StaticString) {
+        if format == .json {
+            buffer.append(",\"" as StaticString)
+            buffer.append(key)
+            buffer.append("\":" as StaticString)
+        } else {
+            buffer.append(UInt8(ascii: " "))
+            buffer.append(key)
+            buffer.append(UInt8(ascii: "="))
+        }
+    }
+}
