@@ -24,13 +24,13 @@ public struct Log: Sendable {
 
     /// The lowest level that is written. May be set at any time, from any thread.
     public var threshold: LogLevel {
-        get { LogLevel(rawValue: target.threshold.load(ordering: .relaxed)) ?? .info }
-        nonmutating set { target.threshold.store(newValue.rawValue, ordering: .relaxed) }
+        get { LogLevel(rank: target.threshold.load(ordering: .relaxed)) ?? .info }
+        nonmutating set { target.threshold.store(newValue.rank, ordering: .relaxed) }
     }
 
     /// Whether lines of `level` are written, for work beyond a line's own.
     public func isEnabled(_ level: LogLevel) -> Bool {
-        level.rawValue >= target.threshold.load(ordering: .relaxed)
+        level.rank >= target.threshold.load(ordering: .relaxed)
     }
 
     /// Writes one line, if its level is enabled.
@@ -57,7 +57,7 @@ private final class LogTarget: Sendable {
     private let spares = Mutex(SpareLines())
 
     init(threshold: LogLevel, format: LogFormat, sink: any LogSink, now: @escaping @Sendable () -> UnixTime) {
-        self.threshold = Atomic(threshold.rawValue)
+        self.threshold = Atomic(threshold.rank)
         (self.format, self.sink, self.now) = (format, sink, now)
     }
 

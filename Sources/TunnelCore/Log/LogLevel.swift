@@ -1,14 +1,25 @@
 /// How much a line of the log matters. A log writes the lines at or above its threshold.
-public enum LogLevel: UInt8, Sendable, Comparable, CaseIterable {
+///
+/// The raw value is the level as it stands in a configuration.
+public enum LogLevel: String, Sendable, Comparable, CaseIterable {
     case debug, info, warn, error
 
-    /// Reads a level as it stands in the configuration: `debug`, `info`, `warn` or `error`, exactly.
-    public init?(_ text: String) {
-        guard let level = Self.allCases.first(where: { "\($0)" == text }) else { return nil }
-        self = level
+    public static func < (a: Self, b: Self) -> Bool { a.rank < b.rank }
+
+    /// The place in the order of levels, from 0.
+    var rank: UInt8 {
+        switch self {
+        case .debug: 0
+        case .info: 1
+        case .warn: 2
+        case .error: 3
+        }
     }
 
-    public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    init?(rank: UInt8) {
+        guard let level = Self.allCases.first(where: { $0.rank == rank }) else { return nil }
+        self = level
+    }
 
     /// The level as a line shows it.
     var label: StaticString {

@@ -73,7 +73,7 @@ extension ProxyConfiguration {
     }
 }
 
-extension ProxyConfiguration.LogLevel: ConfigurationValue {}
-extension ProxyConfiguration.LogFormat: ConfigurationValue {}
+extension LogLevel: ConfigurationValue {}
+extension LogFormat: ConfigurationValue {}
 extension ProxyConfiguration.TLS.Version: ConfigurationValue {}
 extension ProxyConfiguration.Upstream.HostHeader: ConfigurationValue {}

@@ -41,14 +41,15 @@ final class IdentityWatcher: Sendable {
 
     private func scheduleNext() {
         guard interval > 0 else { return }
-        loop.spawn { loop in
-            let deadline = Deadline { [self] in
-                guard !isStopped.isSet else { return }
-                // A full queue means that the machine has worse problems; the next interval tries again.
-                if !BlockingPool.shared.submit({ self.look() }) { scheduleNext() }
-            }
-            loop.reactor.set(deadline, after: self.interval)
-        }
+        loop.spawn { loop in self.arm(loop.reactor) }
+    }
+
+    private func arm(_ reactor: Reactor) { reactor.set(Deadline { self.lookSoon() }, after: interval) }
+
+    private func lookSoon() {
+        guard !isStopped.isSet else { return }
+        // A full queue means that the machine has worse problems; the next interval tries again.
+        if !BlockingPool.shared.submit({ self.look() }) { scheduleNext() }
     }
 
     private func look() {

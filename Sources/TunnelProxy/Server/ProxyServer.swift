@@ -133,22 +133,17 @@ public final class ProxyServer: Sendable {
     /// - Throws: ``ConfigurationError``; everything stays as it was.
     @discardableResult
     public func reload(_ configuration: ProxyConfiguration) throws -> [String] {
-        let old = configurationAtStart
-        var fixed: [String] = []
-        if configuration.listenAddress != old.listenAddress { fixed.append("listen_addr") }
-        if configuration.threads != old.threads { fixed.append("threads") }
-        if configuration.tls != old.tls { fixed.append("tls") }
-        if configuration.logFormat != old.logFormat { fixed.append("log_format") }
+        let (configuration, kept) = proxy.snapshot.configuration.reloading(configuration)
         let listeners = parts.withLock { $0.address }.map { ListenerSet.own($0) } ?? []
         let snapshot = try ProxySnapshot(configuration, listeners: listeners)
         proxy.snapshot = snapshot
         proxy.log.threshold = configuration.logLevel
-        for setting in fixed {
+        for setting in kept {
             proxy.log(.warn, "setting needs a restart") { $0.field("setting", setting) }
         }
         logRoutes(snapshot)
         for loop in loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.adopt(snapshot) } }
-        return fixed
+        return kept
     }
 
     private var loops: [Loop] { parts.withLock { $0.group?.loops ?? [] } }

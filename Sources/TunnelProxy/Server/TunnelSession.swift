@@ -109,7 +109,10 @@ final class TunnelSession {
             $0.field("id", number)
             $0.field("peer", peerName)
             $0.field("reason", failureWords(error, stream.end))
-            if let alert = error?.alert { $0.field("alert_from", alert.isFromPeer ? "peer" : "proxy") }
+            if let error, let alert = error.alert {
+                $0.field("alert_from", alert.isFromPeer ? "peer" : "proxy")
+                $0.field("detail", error.detail)
+            }
         }
         return await close(stream, deadlinePassed ? .policyViolation : .normal)
     }

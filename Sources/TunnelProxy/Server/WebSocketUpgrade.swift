@@ -122,8 +122,9 @@ struct WebSocketUpgrade {
     private static func fields(of rejection: UpgradeRequest.Rejection) -> [(name: String, value: String)] {
         rejection.headerLines.split(separator: "\r\n").compactMap { line in
             guard let colon = line.firstRange(of: ": ") else { return nil }
-            let name = String(line[..<colon.lowerBound])
-            return name == "Connection" ? nil : (name, String(line[colon.upperBound...]))
+            let name = String(line.prefix(upTo: colon.lowerBound))
+            let value = String(line.suffix(from: colon.upperBound))
+            return name == "Connection" ? nil : (name, value)
         }
     }
 

@@ -76,8 +76,7 @@ final class TunnelStream: SocketReader {
         self.socket = socket
         self.reactor = reactor
         self.settings = settings
-        let isCompressing: Bool
-        if case .some = deflate { isCompressing = true } else { isCompressing = false }
+        let isCompressing = deflate != nil
         frames = FrameDecoder(
             role: .server, maxFramePayload: settings.maxFramePayload, allowsCompression: isCompressing)
         self.engine = engine

@@ -1,0 +1,78 @@
+import TunnelCore
+
+/// The command line of `mcp-proxy`, in Go's grammar: one or two dashes, `-flag value` or `-flag=value`.
+struct CommandLineOptions: Equatable {
+    enum Action: Equatable {
+        case serve
+        case demo
+        case showVersion
+        case showHelp
+    }
+
+    var action = Action.serve
+    var configPath = "/etc/mcp-gateway/config.yaml"
+    var tunnelDomain: String?
+
+    static let usage = """
+        Usage: mcp-proxy [-config PATH] [-tunnel-domain DOMAIN]
+               mcp-proxy demo
+
+        Serves the customer side of an MCP tunnel behind cloudflared.
+
+          -config PATH           configuration file (default /etc/mcp-gateway/config.yaml)
+          -tunnel-domain DOMAIN  takes the place of tunnel_domain in the file
+          -version               print the versions and exit
+          -help                  print this and exit
+
+          demo                   run the whole path once on this machine, without any set-up
+
+        Signals: SIGTERM and SIGINT drain and exit (a second one exits at once), SIGHUP reloads the configuration.
+        Exit status: 0 done, 1 failed to start or drain cut short, 2 usage.
+
+        """
+
+    private static let flags = ["config", "tunnel-domain", "version", "help", "h"]
+
+    /// - Throws: ``UsageError`` that names the argument.
+    init(_ arguments: [String]) throws(UsageError) {
+        var rest = arguments[...]
+        while let argument = rest.popFirst() {
+            guard argument.hasPrefix("-"), argument != "-", argument != "--" else {
+                guard argument == "demo", rest.isEmpty, action == .serve else {
+                    throw UsageError("unexpected argument \"\(argument)\"")
+                }
+                action = .demo
+                continue
+            }
+            let body = argument.drop { $0 == "-" }
+            guard argument.count - body.count <= 2 else { throw UsageError("bad flag syntax: \(argument)") }
+            let parts = body.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(parts.first ?? "")
+            let attached = parts.count > 1 ? String(parts[1]) : nil
+            switch name {
+            case "config": configPath = try CommandLineOptions.value(of: name, attached, &rest)
+            case "tunnel-domain": tunnelDomain = try CommandLineOptions.value(of: name, attached, &rest)
+            case "version" where attached == nil: action = .showVersion
+            case "help" where attached == nil, "h" where attached == nil: action = .showHelp
+            case "version", "help", "h": throw UsageError("flag takes no value: -\(name)")
+            default:
+                let hint = nearestName(to: name, among: CommandLineOptions.flags).map { " (did you mean -\($0)?)" }
+                throw UsageError("flag provided but not defined: -\(name)\(hint ?? "")")
+            }
+        }
+    }
+
+    private static func value(
+        of name: String, _ attached: String?, _ rest: inout ArraySlice<String>
+    ) throws(UsageError) -> String {
+        guard let value = attached ?? rest.popFirst() else { throw UsageError("flag needs an argument: -\(name)") }
+        guard !value.isEmpty else { throw UsageError("flag -\(name) is empty") }
+        return value
+    }
+}
+
+/// What is wrong with a command line.
+struct UsageError: Error, Equatable {
+    let reason: String
+    init(_ reason: String) { self.reason = reason }
+}
