@@ -17,7 +17,8 @@ final class Certificate: Sendable {
     var subject: String {
         guard let text = BIO_new(BIO_s_mem()) else { return "" }
         defer { BIO_free(text) }
-        guard X509_NAME_print_ex(text, X509_get_subject_name(pointer), 0, COpenSSL_name_format()) >= 0 else { return "" }
+        let name = X509_get_subject_name(pointer)
+        guard X509_NAME_print_ex(text, name, 0, COpenSSL_name_format()) >= 0 else { return "" }
         return String(unsafeUninitializedCapacity: 1_024) { room in
             max(0, Int(BIO_read(text, room.baseAddress, CInt(room.count))))
         }
@@ -29,8 +30,9 @@ final class Certificate: Sendable {
         let names = OpaquePointer(extensionValue)
         defer { GENERAL_NAMES_free(names) }
         return (0..<COpenSSL_general_name_count(names)).compactMap { index in
-            guard let name = COpenSSL_dns_name(names, index), let bytes = ASN1_STRING_get0_data(name) else { return nil }
-            return String(decoding: UnsafeBufferPointer(start: bytes, count: Int(ASN1_STRING_length(name))), as: UTF8.self)
+            guard let name = COpenSSL_dns_name(names, index) else { return nil }
+            let bytes = UnsafeBufferPointer(start: ASN1_STRING_get0_data(name), count: Int(ASN1_STRING_length(name)))
+            return String(decoding: bytes, as: UTF8.self)
         }
     }
 

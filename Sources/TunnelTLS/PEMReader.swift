@@ -81,7 +81,8 @@ struct PEMReader: ~Copyable {
     private var endsOnWholeBlock: Bool {
         let lines = bytes.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D })
         guard let last = lines.last(where: { $0.first == 0x2D }) else { return true }
-        return last.starts(with: "-----END ".utf8) && last.reversed().drop(while: { $0 == 0x20 }).starts(with: "-----".utf8)
+        let end = last.reversed().drop(while: { $0 == 0x20 })
+        return last.starts(with: "-----END ".utf8) && end.starts(with: "-----".utf8)
     }
 
     private func contains(_ text: StaticString) -> Bool {

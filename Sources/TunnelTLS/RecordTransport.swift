@@ -99,6 +99,8 @@ private func writeRecords(_ bio: OpaquePointer?, _ bytes: UnsafePointer<CChar>?,
 }
 
 /// Writes are never held back here, so a flush has nothing to do. No other command applies.
-private func control(_ bio: OpaquePointer?, _ command: CInt, _ number: Int, _ pointer: UnsafeMutableRawPointer?) -> Int {
+private func control(
+    _ bio: OpaquePointer?, _ command: CInt, _ number: Int, _ pointer: UnsafeMutableRawPointer?
+) -> Int {
     command == BIO_CTRL_FLUSH ? 1 : 0
 }

@@ -42,11 +42,12 @@ public final class TLSClientContext: Sendable {
         let parameters = SSL_get0_param(ssl)
         var host = name[...]
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        if X509_VERIFY_PARAM_set1_ip_asc(parameters, String(host)) == 1 { return }
+        // C would stop reading at a NUL.
+        if !host.utf8.contains(0), X509_VERIFY_PARAM_set1_ip_asc(parameters, String(host)) == 1 { return }
         ERR_clear_error()
         // A name in full may end in a dot; neither SNI nor certificates write it.
         if host.hasSuffix(".") { host = host.dropLast() }
-        guard !host.isEmpty, host.utf8.count <= 253, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+        guard (1...253).contains(host.utf8.count), host.utf8.allSatisfy(Self.isNameByte) else {
             throw TLSError(operation: operation, detail: "not a host name or address")
         }
         X509_VERIFY_PARAM_set_hostflags(
@@ -54,6 +55,15 @@ public final class TLSClientContext: Sendable {
         guard X509_VERIFY_PARAM_set1_host(parameters, String(host), 0) == 1,
             COpenSSL_set_server_name(ssl, String(host)) == 1
         else { throw .fromQueue(operation) }
+    }
+
+    /// Letters, digits, hyphen, dot, and the underscore that names inside clusters have. No asterisk: it would match
+    /// a wildcard certificate by its letter.
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F: true
+        default: false
+        }
     }
 }
 

@@ -106,8 +106,9 @@ public struct TLSEngine: ~Copyable {
 
     /// Appends a client's first flight to `output`. Does nothing for a server, or the second time.
     public mutating func start(output: inout ByteBuffer) throws(TLSError) {
+        let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
         var none = ByteBuffer()
-        _ = try process(UnsafeRawBufferPointer(start: nil, count: 0), plaintext: &none, plaintextLimit: 0, output: &output)
+        _ = try process(nothing, plaintext: &none, plaintextLimit: 0, output: &output)
     }
 
     /// Takes records, whole or in any pieces: shakes hands, and decrypts what follows.

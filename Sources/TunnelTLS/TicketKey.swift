@@ -45,14 +45,11 @@ final class TicketKey: Sendable {
 
     private func setUp(_ mac: OpaquePointer) -> Bool {
         let key = bytes + Self.nameSize + Self.keySize
-        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 8) { digest in
-            _ = digest.initialize(from: [0x53, 0x48, 0x41, 0x32, 0x35, 0x36, 0])  // "SHA256"
-            return withUnsafeTemporaryAllocation(of: OSSL_PARAM.self, capacity: 3) { parameters in
-                parameters[0] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key, Self.keySize)
-                parameters[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.baseAddress, 0)
-                parameters[2] = OSSL_PARAM_construct_end()
-                return EVP_MAC_CTX_set_params(mac, parameters.baseAddress) == 1
-            }
+        return withUnsafeTemporaryAllocation(of: OSSL_PARAM.self, capacity: 3) { parameters in
+            parameters[0] = OSSL_PARAM_construct_octet_string(COpenSSL_MAC_PARAM_KEY(), key, Self.keySize)
+            parameters[1] = OSSL_PARAM_construct_utf8_string(COpenSSL_MAC_PARAM_DIGEST(), COpenSSL_SHA256_name(), 0)
+            parameters[2] = OSSL_PARAM_construct_end()
+            return EVP_MAC_CTX_set_params(mac, parameters.baseAddress) == 1
         }
     }
 }

@@ -25,7 +25,9 @@ public final class TrustStore: Sendable {
             var count = 0
             if let pem { count += try Self.add(pem, to: pointer) }
             if includingSystem { count += try Self.addSystem(to: pointer) }
-            guard count > 0 else { throw TLSError(operation: Self.operation, detail: "no certificate to trust was found") }
+            guard count > 0 else {
+                throw TLSError(operation: Self.operation, detail: "no certificate to trust was found")
+            }
             X509_STORE_set_flags(pointer, UInt(X509_V_FLAG_PARTIAL_CHAIN))
             self.count = count
             self.pointer = pointer

@@ -50,6 +50,11 @@ static inline int COpenSSL_set_server_name(SSL *ssl, const char *name) {
     return (int)SSL_set_tlsext_host_name(ssl, name);
 }
 
+// Names that OpenSSL keeps a pointer to: a Swift string would be gone when it looks.
+static inline const char *COpenSSL_MAC_PARAM_KEY(void) { return OSSL_MAC_PARAM_KEY; }
+static inline const char *COpenSSL_MAC_PARAM_DIGEST(void) { return OSSL_MAC_PARAM_DIGEST; }
+static inline char *COpenSSL_SHA256_name(void) { return (char *)SN_sha256; }
+
 /// One line in the form of RFC 4514, control characters escaped, other scripts left as UTF-8.
 static inline unsigned long COpenSSL_name_format(void) { return XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB; }
 

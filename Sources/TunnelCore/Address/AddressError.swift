@@ -19,7 +19,7 @@ public struct AddressError: Error, Equatable, Sendable, CustomStringConvertible 
 
     /// Says why `text` is no address, as far as the usual slips go.
     static func notAnAddress(_ text: some StringProtocol) -> Self {
-        let quoted = quote(text)
+        let quoted = quotedText(text)
         func error(_ reason: String, _ remedy: String) -> Self {
             Self(code: .notAnAddress, reason: "\(quoted) \(reason)", remedy: remedy)
         }
@@ -34,7 +34,8 @@ public struct AddressError: Error, Equatable, Sendable, CustomStringConvertible 
             if octets.count != 4 { return error("does not have four octets", "write all four, as in 10.0.0.0") }
             if let octet = octets.first(where: { $0.count > 1 && $0.hasPrefix("0") }) {
                 return error(
-                    "has leading zeros in \(quote(octet)), which some programs read as octal", "write it without them")
+                    "has leading zeros in \(quotedText(octet)), which some programs read as octal",
+                    "write it without them")
             }
             return error("has an octet that is not 0 to 255", "write four numbers from 0 to 255")
         }
@@ -42,7 +43,7 @@ public struct AddressError: Error, Equatable, Sendable, CustomStringConvertible 
     }
 
     static func badPrefixLength(_ length: some StringProtocol, of address: IPAddress) -> Self {
-        let reason = "\(quote(length)) is not a prefix length"
+        let reason = "\(quotedText(length)) is not a prefix length"
         if let mask = IPAddress(length)?.v4, address.isIPv4 {
             let ones = (~mask).leadingZeroBitCount
             if ones == 32 || mask << UInt32(ones) == 0 {
@@ -60,11 +61,5 @@ public struct AddressError: Error, Equatable, Sendable, CustomStringConvertible 
         Self(
             code: .hostBitsSet, reason: "\(address)/\(length) has bits set behind the prefix",
             remedy: "did you mean \(network)/\(length) (the network) or \(address) (the address alone)?")
-    }
-
-    /// The text in quotes, printable and cut: it comes from a file that may hold anything.
-    private static func quote(_ text: some StringProtocol) -> String {
-        let cut = text.unicodeScalars.prefix(64).map { $0.escaped(asASCII: true) }.joined()
-        return "\"\(cut)\(text.unicodeScalars.dropFirst(64).isEmpty ? "" : "...")\""
     }
 }

@@ -42,7 +42,7 @@ public struct RouteTable: Sendable {
             let slot = name.withUnsafeBytes { findSlot($0) }
             guard slots[slot] == 0 else {
                 throw RouteError(
-                    code: .duplicate, host: route.host, reason: "the host \"\(route.host)\" has two routes",
+                    code: .duplicate, host: route.host, reason: "the host \(quotedText(route.host)) has two routes",
                     remedy: "remove one; case and a trailing dot do not make a difference")
             }
             entries.append(Entry(offset: UInt32(names.count), count: UInt32(name.count), value: route.value))
@@ -102,7 +102,7 @@ public struct RouteTable: Sendable {
     /// The normal form of a key, held to what a host may be (RFC 3986 §3.2.2, in the letters that DNS uses).
     private static func parse(_ host: String) throws(RouteError) -> [UInt8] {
         func bad(_ problem: String, _ remedy: String) -> RouteError {
-            RouteError(code: .badHost, host: host, reason: "\"\(host)\" \(problem)", remedy: remedy)
+            RouteError(code: .badHost, host: host, reason: "\(quotedText(host)) \(problem)", remedy: remedy)
         }
         let bytes = Array(host.utf8)
         // An IPv6 address may stand without brackets in a key: there is no port to confuse it with.

@@ -38,7 +38,8 @@ public struct CloseCode: RawRepresentable, Hashable, Sendable, CustomStringConve
 
     /// Whether the code may stand in a Close frame (RFC 6455 §7.4.1 and §7.4.2).
     ///
-    /// 1004, 1005, 1006 and 1015 are reserved; what is below 1000, between 1015 and 3000, or above 4999 is not assigned.
+    /// 1004, 1005, 1006 and 1015 are reserved; nothing is assigned below 1000, from 1016 to 2999, or
+    /// above 4999.
     public var isValidOnTheWire: Bool {
         switch rawValue {
         case 1000...1003, 1007...1014, 3000...4999: true

@@ -73,8 +73,8 @@ struct Deflater: ~Copyable {
 struct Inflater: ~Copyable {
     private let stream: UnsafeMutablePointer<z_stream>
 
-    /// - Parameter windowBits: 8...15; the window takes 2^windowBits bytes once it is needed. It bounds memory, not what
-    ///   the peer may do: zlib also lets a match reach further back into output of the same call.
+    /// - Parameter windowBits: 8...15; the window takes 2^windowBits bytes once it is needed. It bounds our memory, not
+    ///   the peer: zlib lets a match reach further back within the output of one call.
     init(windowBits: Int) throws(WebSocketError) {
         stream = .allocate(capacity: 1)
         stream.initialize(to: z_stream())

@@ -24,6 +24,7 @@ public struct WebSocketMessages: ~Copyable, Sendable {
     private var input = ByteBuffer()
     /// The message under way, decompressed.
     private var message = ByteBuffer()
+    /// Of the text under way. A whole text leaves it as new.
     private var validator = UTF8Validator()
     /// A compressed payload on its way out.
     private var scratch = ByteBuffer()
@@ -121,7 +122,6 @@ public struct WebSocketMessages: ~Copyable, Sendable {
         let bytes = message.array
         // A large message is rare; what it needed is not kept for the next.
         if message.capacity > 65_536 { message.release() } else { message.removeAll() }
-        validator.reset()
         return opcode == .text ? .text(String(decoding: bytes, as: UTF8.self)) : .binary(bytes)
     }
 

@@ -1,0 +1,31 @@
+import Testing
+import TunnelCore
+import TunnelTLS
+
+@Suite struct TLSErrorTests {
+    /// What a failed connection leaves in the library's queue is not blamed on the next one.
+    @Test func oneFailureDoesNotTouchTheNextConnection() throws {
+        let contexts = try TestContexts()
+        var good = try TestConnection(contexts)
+        try good.run()
+        var bad = try TLSEngine(server: contexts.server)
+        var plaintext = ByteBuffer(), output = ByteBuffer()
+        #expect(throws: TLSError.self) {
+            _ = try bad.process(Array("GET / HTTP/1.1\r\n".utf8), plaintext: &plaintext, output: &output)
+        }
+        #expect(throws: TLSIdentityError.self) { try TLSIdentity(certificates: [1], privateKey: [2]) }
+        try good.client.write([1], output: &good.toServer)
+        try good.run()
+        #expect(good.atServer.array == [1])
+    }
+
+    @Test func saysWhatWasGoingOn() throws {
+        var server = try TLSEngine(server: TestContexts().server)
+        var plaintext = ByteBuffer(), output = ByteBuffer()
+        let error = #expect(throws: TLSError.self) {
+            _ = try server.process(Array("GET / HTTP/1.1\r\n".utf8), plaintext: &plaintext, output: &output)
+        }
+        #expect(error?.operation == "handshake" && error?.description == "tls handshake: http request")
+        #expect(error?.alert?.isFromPeer != true)
+    }
+}

@@ -1,0 +1,69 @@
+import Testing
+import TunnelCore
+import TunnelTLS
+
+@Suite struct TLSStreamTests {
+    @Test func carriesBytesBothWays() throws {
+        let contexts = try TestContexts()
+        var client = try TLSStream(client: contexts.client, serverName: "localhost")
+        var server = try TLSStream(server: contexts.server)
+        try exchange(&client, &server)
+        #expect(client.isHandshakeComplete == true)
+        #expect(server.isHandshakeComplete == true)
+        #expect(server.engine.version == .tls13)
+        try client.send(Array("ping".utf8))
+        try exchange(&client, &server)
+        #expect(try server.read(atMost: 2) == Array("pi".utf8))
+        #expect(try server.read() == Array("ng".utf8))
+        #expect(try server.read() == [])
+        server.close()
+        try exchange(&client, &server)
+        #expect(client.isAtEnd == true)
+        try client.endOfInput()
+        #expect(throws: TLSError.self) { try server.endOfInput() }
+    }
+
+    /// However little room there is and however the bytes are cut, all of them come out, in order.
+    @Test(arguments: [1, 100, 16_384, 1 << 20], [1, 999, 1 << 20])
+    func holdsBackWhatNobodyReads(_ readLimit: Int, _ pieceSize: Int) throws {
+        let contexts = try TestContexts()
+        var client = try TLSStream(client: contexts.client, serverName: "localhost")
+        var server = try TLSStream(server: contexts.server, readLimit: readLimit)
+        try exchange(&client, &server)
+        let data = pattern(20_000)
+        try client.send(data)
+        client.close()
+        let records = client.takeOutput()
+        for start in stride(from: 0, to: records.count, by: pieceSize) {
+            try server.feed(Array(records[start..<min(start + pieceSize, records.count)]))
+        }
+        #expect(server.wantsInput == (readLimit > data.count))
+        var received: [UInt8] = []
+        while server.isReadable {
+            let bytes = try server.read()
+            #expect(bytes.count <= readLimit)
+            received += bytes
+        }
+        #expect(received == data)
+        #expect(server.isAtEnd == true)
+    }
+
+    @Test func refusesBrokenRecordsWhenTheirTurnComes() throws {
+        let contexts = try TestContexts()
+        var client = try TLSStream(client: contexts.client, serverName: "localhost")
+        var server = try TLSStream(server: contexts.server, readLimit: 5)
+        try exchange(&client, &server)
+        try client.send([1, 2, 3, 4, 5])
+        try server.feed(client.takeOutput())
+        try server.feed(Array("this is no record".utf8))
+        #expect(throws: TLSError.self) { _ = try server.read() }
+        #expect(server.takeOutput().isEmpty == false)
+    }
+
+    private func exchange(_ client: inout TLSStream, _ server: inout TLSStream) throws {
+        while !client.output.isEmpty || !server.output.isEmpty {
+            try server.feed(client.takeOutput())
+            try client.feed(server.takeOutput())
+        }
+    }
+}

@@ -1,0 +1,84 @@
+import Testing
+import TunnelCore
+import TunnelTLS
+
+@Suite struct TicketKeysTests {
+    /// A session of a first connection, with its ticket.
+    private func session(_ contexts: TestContexts) throws -> TLSClientSession {
+        var pipe = try TestConnection(contexts)
+        try pipe.run()
+        let session = pipe.client.session
+        return try #require(session)
+    }
+
+    private func resumes(_ contexts: TestContexts, _ session: TLSClientSession) throws -> Bool {
+        var pipe = try TestConnection(contexts, session: session)
+        try pipe.run()
+        #expect(pipe.client.isResumed == pipe.server.isResumed)
+        try pipe.client.write([1, 2, 3], output: &pipe.toServer)
+        try pipe.run()
+        #expect(pipe.atServer.take() == [1, 2, 3])
+        return pipe.server.isResumed
+    }
+
+    @Test(arguments: TLSVersion.allCases)
+    func resumesAcrossContexts(_ version: TLSVersion) throws {
+        let keys = try TicketKeys()
+        let first = try TestContexts(version: version, tickets: keys)
+        let token = try session(first)
+        #expect(try resumes(first, token))
+        #expect(try resumes(first, token), "a token that was used once is still good")
+        // Another context, another certificate, the same keys.
+        #expect(try resumes(TestContexts(TestPKI.rsa, version: version, tickets: keys), token))
+        #expect(try !resumes(TestContexts(version: version, tickets: TicketKeys()), token))
+    }
+
+    @Test(arguments: TLSVersion.allCases)
+    func previousKeyIsGoodAndAnOlderOneIsNot(_ version: TLSVersion) throws {
+        let keys = try TicketKeys()
+        let contexts = try TestContexts(version: version, tickets: keys)
+        let token = try session(contexts)
+        try keys.rotate()
+        var pipe = try TestConnection(contexts, session: token)
+        try pipe.run()
+        #expect(pipe.server.isResumed == true)
+        // The ticket of the old key was replaced by one of the new.
+        let replacement = pipe.client.session
+        let replaced = try #require(replacement)
+        try keys.rotate()
+        #expect(try !resumes(contexts, token))
+        #expect(try resumes(contexts, replaced))
+    }
+
+    @Test func rotatesByTheTimeGiven() throws {
+        let keys = try TicketKeys()
+        #expect(try !keys.rotateIfDue(now: 1_000, every: 60))
+        #expect(try !keys.rotateIfDue(now: 1_059, every: 60))
+        #expect(try keys.rotateIfDue(now: 1_060, every: 60))
+        #expect(try !keys.rotateIfDue(now: 1_119, every: 60))
+        #expect(try keys.rotateIfDue(now: .max, every: 60))
+        #expect(try keys.rotateIfDue(now: .min, every: 60), "a clock that makes no sense does not trap")
+    }
+
+    @Test func neverShowsItself() throws {
+        let keys = try TicketKeys()
+        let token = try session(TestContexts(tickets: keys))
+        #expect("\(keys)" == "<redacted>" && "\(token)" == "<redacted>")
+    }
+
+    @Test(arguments: TLSVersion.allCases)
+    func noTicketsNoSession(_ version: TLSVersion) throws {
+        let server = try TLSServerContext(
+            identity: TestPKI.leaf.identity(),
+            options: TLSServerOptions(minVersion: version, maxVersion: version, sessionTickets: false))
+        var client = try TLSEngine(client: TestContexts().client, serverName: "localhost")
+        var engine = try TLSEngine(server: server)
+        var toServer = ByteBuffer(), toClient = ByteBuffer(), plaintext = ByteBuffer()
+        try client.start(output: &toServer)
+        while !toServer.isEmpty || !toClient.isEmpty {
+            _ = try engine.process(toServer.take(), plaintext: &plaintext, output: &toClient)
+            _ = try client.process(toClient.take(), plaintext: &plaintext, output: &toServer)
+        }
+        #expect(client.isHandshakeComplete && engine.isHandshakeComplete && client.session == nil)
+    }
+}
