@@ -76,9 +76,9 @@ import Testing
         #expect(findings.hasErrors && findings.allSatisfy { !$0.found.isEmpty && !$0.remedy.isEmpty })
         #expect(
             findings.first { $0.rule == .authorityBasicConstraints }?.description
-                == "error: CA certificate: BasicConstraints is absent. Required: BasicConstraints is present, critical and "
-                + "says CA:TRUE. Remedy: with `basicConstraints=critical,CA:TRUE`, make a new CA, register it, and issue "
-                + "the server certificate anew from it. [ca-basic-constraints]")
+                == "error: CA certificate: BasicConstraints is absent. Required: BasicConstraints is present, critical "
+                + "and says CA:TRUE. Remedy: with `basicConstraints=critical,CA:TRUE`, make a new CA, register it, and "
+                + "issue the server certificate anew from it. [ca-basic-constraints]")
     }
 
     @Test func saysThatTheAuthorityIsUnreadable() throws {
