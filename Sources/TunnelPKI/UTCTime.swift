@@ -12,8 +12,8 @@ struct UTCTime: CustomStringConvertible {
         return "\(year)-\(two(month))-\(two(day)) \(two(time / 3_600)):\(two(time / 60 % 60)):\(two(time % 60)) UTC"
     }
 
-    /// Days since 1970-01-01 to the Gregorian calendar, by eras of 400 years that begin on 1 March, so that the leap day
-    /// is the last of its year.
+    /// Days since 1970-01-01 to the Gregorian calendar, by eras of 400 years that begin on 1 March, so that the leap
+    /// day is the last of its year.
     private static func date(_ days: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let shifted = days + 719_468
         let era = shifted.floorDivided(by: 146_097)

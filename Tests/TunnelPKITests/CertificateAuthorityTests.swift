@@ -90,6 +90,11 @@ import Testing
         #expect(throws: PKIError(.invalidArgument, "")) {
             try mint.authority.issueServerCertificate(domain: domain, key: mint.serverKey, now: Mint.now)
         }
+        // Not because of the wildcard that would be put in front.
+        #expect(throws: PKIError(.invalidArgument, "")) {
+            try mint.authority.issueServerCertificate(
+                domain: domain, key: mint.serverKey, now: Mint.now, includesWildcard: false)
+        }
     }
 
     /// A common name holds 64 characters. Above that the subject stays empty and the names become critical, as

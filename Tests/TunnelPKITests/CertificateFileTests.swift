@@ -53,7 +53,7 @@ import Testing
         #expect(summary(authority(pem + pem)) == ["error single-certificate"])
         let mixed = authority(pem + PEMDocument.encode(label: "X509 CRL", contents: [1]))
         #expect(summary(mixed) == ["error single-certificate"])
-        #expect(mixed[0].found == "the file holds 1 certificates and a block X509 CRL")
+        #expect(mixed.first?.found == "the file holds 1 certificates and a block X509 CRL")
         #expect(summary(server(try mint.server().pem + pem)) == ["warning single-certificate"])
     }
 

@@ -16,22 +16,23 @@ import Testing
         let other = try CertificateAuthority.generate(commonName: "other-ca", now: Mint.now)
         let server = try mint.server(issuer: other.certificate, issuerKey: other.key)
         #expect(mint.checkServer(server) == ["error server-issuer", "error server-authority-key-identifier"])
-        #expect(found(server)[0] == #"server-issuer: its issuer is "CN=other-ca", the CA is "CN=mcp-tunnel-ca""#)
+        #expect(found(server).first == #"server-issuer: its issuer is "CN=other-ca", the CA is "CN=mcp-tunnel-ca""#)
     }
 
     @Test func recognisesRegeneratedAuthority() throws {
         let again = try CertificateAuthority.generate(now: Mint.now)
         let findings = mint.findings(try mint.server(), authority: again.certificate)
         #expect(summary(findings) == ["error server-issuer", "error server-authority-key-identifier"])
-        #expect(findings[0].found.contains("another key signed it"))
-        #expect(findings[0].remedy.contains("made anew"))
+        #expect(findings.first?.found.contains("another key signed it") == true)
+        #expect(findings.first?.remedy.contains("made anew") == true)
     }
 
     @Test func noticesWrongIssuerName() throws {
         let renamed = try mint.authority { $0.commonName = "renamed" }
         let server = try mint.server(issuer: renamed)
         #expect(mint.checkServer(server) == ["error server-issuer"])
-        #expect(found(server)[0].contains(#"names "CN=renamed" as issuer and the CA is "CN=mcp-tunnel-ca""#))
+        #expect(
+            found(server).first?.contains(#"names "CN=renamed" as issuer and the CA is "CN=mcp-tunnel-ca""#) == true)
     }
 
     @Test func recognisesSelfSigned() throws {
@@ -40,11 +41,11 @@ import Testing
             $0.extensions = [.subjectAlternativeNames(["*." + Mint.domain])]
         }
         #expect(mint.checkServer(lone) == ["error server-issuer", "error server-authority-key-identifier"])
-        #expect(found(lone)[0] == "server-issuer: it is self-signed")
+        #expect(found(lone).first == "server-issuer: it is self-signed")
     }
 
     @Test func recognisesTheAuthorityItself() throws {
-        #expect(found(mint.authority.certificate)[0] == "server-issuer: it is the CA's own certificate")
+        #expect(found(mint.authority.certificate).first == "server-issuer: it is the CA's own certificate")
     }
 
     @Test func recognisesIntermediates() throws {
@@ -61,7 +62,7 @@ import Testing
             summary(findings) == [
                 "warning single-certificate", "error server-intermediates", "error server-authority-key-identifier",
             ])
-        #expect(findings[1].found.contains(#""CN=intermediate""#))
+        #expect(findings.contains { $0.found.contains(#""CN=intermediate""#) })
     }
 
     /// A leaf that the CA signed is right even with the CA's certificate behind it, which is merely of no use.
@@ -79,7 +80,9 @@ import Testing
             $0.replace(OID.authorityKeyIdentifier, with: .authorityKeyIdentifier([0xAB, 0x01]))
         }
         #expect(mint.checkServer(different) == ["error server-authority-key-identifier"])
-        #expect(found(different)[0].contains("AuthorityKeyIdentifier is ab:01, the CA's SubjectKeyIdentifier is "))
+        #expect(
+            found(different).first?.contains("AuthorityKeyIdentifier is ab:01, the CA's SubjectKeyIdentifier is ")
+                == true)
         // An issuer and serial, but no keyid: the extension is there and the field is not.
         let withoutKey = try mint.server {
             $0.replace(
@@ -93,7 +96,7 @@ import Testing
         let bare = try mint.authority { $0.replace(OID.subjectKeyIdentifier) }
         let findings = mint.findings(try mint.server(), authority: bare)
         #expect(summary(findings) == ["error server-authority-key-identifier"])
-        #expect(findings[0].found == "the CA has no SubjectKeyIdentifier to compare with")
+        #expect(findings.first?.found == "the CA has no SubjectKeyIdentifier to compare with")
     }
 
     @Test func honoursNameConstraints() throws {

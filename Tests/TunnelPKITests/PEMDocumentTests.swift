@@ -84,6 +84,16 @@ import Testing
         }
     }
 
+    /// Line numbers and the empty line after headers mean the same with every kind of line end.
+    @Test(arguments: ["\n", "\r\n", "\r"]) func countsLines(_ end: String) throws {
+        let text = "\nnotes\n-----BEGIN CERTIFICATE-----\nA: b\n\nZm9v\nZm9!\n-----END CERTIFICATE-----\n"
+        let broken = #expect(throws: PKIError.self) { try PEMDocument(bytes(text.replacing("\n", with: end))) }
+        #expect(broken?.reason == "line 7: not base64")
+        let unended = text.replacing("A: b\n\n", with: "A: b\n")
+        let error = #expect(throws: PKIError.self) { try PEMDocument(bytes(unended.replacing("\n", with: end))) }
+        #expect(error?.reason == "line 5: an empty line is missing after the headers")
+    }
+
     @Test func limitsSize() throws {
         let padding = [UInt8](repeating: 0x20, count: PEMDocument.maxBytes - Self.block.utf8.count)
         let atLimit = bytes(Self.block) + padding

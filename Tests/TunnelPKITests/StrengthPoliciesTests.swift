@@ -14,6 +14,23 @@ import Testing
         #expect(mint.checkAuthority(try mint.authority(key: key)) == row.expected)
     }
 
+    /// Making a key of this size takes minutes, but only its public half is looked at, and that can be any odd number.
+    @Test(arguments: [(8192, false), (8193, true)]) func warnsOfHugeKeys(_ row: (bits: Int, isTooLarge: Bool)) throws {
+        let top: [UInt8] = row.bits % 8 == 0 ? [0x00, 0xFF] : [0x01, 0xFF]
+        let modulus = DER.element(0x02, top + [UInt8](repeating: 0xFF, count: row.bits / 8 - 1))
+        let rsaEncryption = DER.sequence(DER.objectIdentifier([1, 2, 840, 113_549, 1, 1, 1]), [0x05, 0x00])
+        let key = DER.element(0x03, [0] + DER.sequence(modulus, DER.integer(3)))
+        let mint = try Mint()
+        let tool = try OpenSSLTool()
+        try tool.write("public", PEMDocument.encode(label: "PUBLIC KEY", contents: DER.sequence(rsaEncryption, key)))
+        try tool.write("ca", mint.authority.certificate.pem)
+        try tool.write("key", try mint.authority.key.pem)
+        try tool.run("x509 -new -force_pubkey public -subj /CN=x -CA ca -CAkey key -out huge")
+        let certificate = try Certificate(pem: tool.read("huge"))
+        #expect(certificate.keyAlgorithm == .rsa(bits: row.bits))
+        #expect(mint.checkServer(certificate).contains("warning key-strength") == row.isTooLarge)
+    }
+
     @Test(arguments: [
         ("secp224r1", ["error key-strength"]), ("prime256v1", []), ("secp384r1", []), ("secp521r1", []),
         ("secp256k1", ["error key-strength"]), ("brainpoolP256r1", ["error key-strength"]),

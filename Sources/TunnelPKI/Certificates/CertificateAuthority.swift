@@ -77,7 +77,7 @@ public struct CertificateAuthority: Sendable {
         guard now <= certificate.notAfter else {
             throw PKIError(
                 .unsuitableAuthority,
-                "the CA \(certificate.subject) has expired at \(UTCTime(certificate.notAfter)); make and register a new one"
+                "the CA \(certificate.subject) expired at \(UTCTime(certificate.notAfter)); make and register a new one"
             )
         }
         let names = try Self.names(domain: domain, includesWildcard: includesWildcard, additionalNames: additionalNames)

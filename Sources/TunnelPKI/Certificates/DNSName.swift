@@ -26,8 +26,7 @@ package struct DNSName: Hashable, Sendable, CustomStringConvertible {
     /// §6.4.3); asked about a wildcard, only the same wildcard covers it.
     package func covers(_ host: DNSName) -> Bool {
         if labels == host.labels { return true }
-        return isWildcard && !host.isWildcard && labels.count == host.labels.count
-            && labels.dropFirst() == host.labels.dropFirst()
+        return isWildcard && labels.dropFirst() == host.labels.dropFirst()
     }
 
     /// Whether this name is `domain` or lies below it.

@@ -1,5 +1,3 @@
-internal import COpenSSL
-
 /// A file in PEM (RFC 7468): blocks between `-----BEGIN LABEL-----` and `-----END LABEL-----`, and perhaps other text
 /// around them.
 ///
