@@ -18,7 +18,8 @@ public enum Authority {
         } else if authority[range.upperBound - 1] == dot {
             range = range.lowerBound..<range.upperBound - 1
         }
-        for i in range { host.append(authority[i].asciiLowercase) }
+        authority.extracting(range).withUnsafeBufferPointer { host.append(contentsOf: $0) }
+        for i in host.indices { host[i] = host[i].asciiLowercase }
     }
 
     /// The same as a new string.

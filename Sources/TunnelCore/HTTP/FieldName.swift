@@ -1,7 +1,7 @@
 /// The field names that somebody branches on; every other name is `.other` and is only passed on.
 public enum FieldName: UInt8, Sendable, Equatable {
     case other
-    case connection, contentLength, contentType, expect, forwarded, host, keepAlive
+    case connection, contentLength, contentType, expect, forwarded, host, http2Settings, keepAlive
     case proxyAuthenticate, proxyAuthenticationInfo, proxyAuthorization, proxyConnection, retryAfter
     case secWebSocketAccept, secWebSocketExtensions, secWebSocketKey, secWebSocketProtocol, secWebSocketVersion
     case te, trailer, transferEncoding, upgrade, via
@@ -23,7 +23,7 @@ public enum FieldName: UInt8, Sendable, Equatable {
             case 10: named("connection", .connection) ?? named("keep-alive", .keepAlive)
             case 11: named("retry-after", .retryAfter)
             case 12: named("content-type", .contentType)
-            case 14: named("content-length", .contentLength)
+            case 14: named("content-length", .contentLength) ?? named("http2-settings", .http2Settings)
             case 15: named("x-forwarded-for", .xForwardedFor)
             case 16: named("x-forwarded-host", .xForwardedHost) ?? named("proxy-connection", .proxyConnection)
             case 17:

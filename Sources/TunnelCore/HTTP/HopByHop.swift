@@ -2,6 +2,7 @@
 ///
 /// - Always: Connection, Keep-Alive, Proxy-Connection, TE, Transfer-Encoding and Upgrade. Where the next connection
 ///   needs one of them, the head is written with one of its own.
+/// - HTTP2-Settings: with it, an upgrade to h2c would carry requests past the routes (RFC 9113 §3.1 dropped both).
 /// - Proxy-Authenticate, Proxy-Authorization and Proxy-Authentication-Info: they speak to the next proxy only
 ///   (RFC 9110 §11.7), and that is us, who ask for none.
 /// - Every field that a Connection field names. Naming Host or Content-Length has no effect: the message would be another.
@@ -13,7 +14,7 @@ public enum HopByHop {
     /// The name alone says so.
     public static func isHopByHop(_ id: FieldName) -> Bool {
         switch id {
-        case .connection, .keepAlive, .proxyConnection, .te, .transferEncoding, .upgrade,
+        case .connection, .keepAlive, .proxyConnection, .te, .transferEncoding, .upgrade, .http2Settings,
             .proxyAuthenticate, .proxyAuthorization, .proxyAuthenticationInfo:
             true
         default: false

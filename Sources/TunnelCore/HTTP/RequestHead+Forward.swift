@@ -14,8 +14,7 @@ extension RequestHead {
     /// - Parameter framing: how the body will be sent. As long as that is `self.framing`, Content-Length stays as it
     ///   came; otherwise it is dropped or written anew. A request cannot end with its connection, so `.untilClose`
     ///   counts as `.chunked`. Trailer goes with `.chunked` only.
-    /// - Parameter upgrade: pass the client's Upgrade on. The fields that it named in Connection are dropped even so,
-    ///   so an upgrade to h2c, which needs one of them, cannot succeed past the routes.
+    /// - Parameter upgrade: pass the client's Upgrade on, if it sent one that counts (`self.upgrade`).
     /// - Parameter forwarded: what to say about the client, or `nil` to leave these fields as they came.
     /// - Parameter extraLines: further field lines, each with its CRLF.
     public func appendForwarded(

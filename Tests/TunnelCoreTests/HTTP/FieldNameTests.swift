@@ -4,7 +4,8 @@ import TunnelCore
 @Suite struct FieldNameTests {
     static let names: [(String, FieldName)] = [
         ("Connection", .connection), ("Content-Length", .contentLength), ("Content-Type", .contentType),
-        ("Expect", .expect), ("Forwarded", .forwarded), ("Host", .host), ("Keep-Alive", .keepAlive),
+        ("Expect", .expect), ("Forwarded", .forwarded), ("Host", .host), ("HTTP2-Settings", .http2Settings),
+        ("Keep-Alive", .keepAlive),
         ("Proxy-Authenticate", .proxyAuthenticate), ("Proxy-Authentication-Info", .proxyAuthenticationInfo),
         ("Proxy-Authorization", .proxyAuthorization), ("Proxy-Connection", .proxyConnection),
         ("Retry-After", .retryAfter), ("Sec-WebSocket-Accept", .secWebSocketAccept),

@@ -12,6 +12,7 @@ import TunnelCore
 
     @Test(arguments: [
         "Connection: x", "Keep-Alive: a", "Proxy-Connection: a", "TE: a", "Transfer-Encoding: chunked", "Upgrade: a",
+        "HTTP2-Settings: a",
         "Proxy-Authenticate: a", "Proxy-Authorization: a", "Proxy-Authentication-Info: a", "cOnNeCtIoN:", "KEEP-ALIVE:",
     ]) func dropsByName(_ line: String) throws {
         #expect(try kept("A: b\r\n\(line)\r\nC: d\r\n") == ["Host", "A", "C"])
