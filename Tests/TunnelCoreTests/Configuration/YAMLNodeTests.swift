@@ -102,11 +102,11 @@ func parse(_ text: String) throws(YAMLError) -> YAMLNode { try YAMLNode.parse(Ar
 
     /// Shapes that a careless reader takes quadratic time for: seconds together in a debug build, hours if quadratic.
     @Test func takesLinearTime() throws {
-        let n = 400_000
+        let n = 100_000
         let hostile = [
             String(repeating: "\n", count: n), String(repeating: "#\n", count: n / 2),
             "a:" + String(repeating: "\n", count: n) + " b", "a" + String(repeating: "\n \n", count: n / 3) + "b",
-            "[" + String(repeating: "é,", count: 90_000) + "]", "- |\n" + String(repeating: "  a\n\n", count: n / 6),
+            "[" + String(repeating: "é,", count: 40_000) + "]", "- |\n" + String(repeating: "  a\n\n", count: n / 6),
             "a: |\n" + String(repeating: "\n", count: n), "'" + String(repeating: "a\n", count: n / 2) + "'",
             "\"" + String(repeating: " \n", count: n / 2) + "\"", String(repeating: "a\n", count: n / 2),
             (0..<20_000).map { "k\($0): v\n\n# c\n\n" }.joined(),
