@@ -30,7 +30,8 @@ private func writeJSON(_ node: YAMLNode) -> String {
     switch node.content {
     case .scalar(let text, _):
         let escaped = text.unicodeScalars.map { scalar in
-            (0x20..<0x7F).contains(scalar.value) && scalar != "\"" && scalar != "\\"
+            let isPlain = (0x20..<0x7F).contains(scalar.value) && scalar != "\"" && scalar != "\\"
+            return isPlain
                 ? String(Character(scalar)) : "\\U" + String(0x1_0000_0000 + UInt64(scalar.value), radix: 16).dropFirst()
         }
         return "\"\(escaped.joined())\""

@@ -41,6 +41,17 @@ private func problem(_ path: String) -> String {
     }
 }
 
+/// Runs `body` without root's right to read everything. The file system user is this thread's alone (setfsuid(2)); Glibc's
+/// module does not show the function.
+private func asNobody(_ body: () -> Void) {
+    let symbol = dlsym(dlopen(nil, RTLD_NOW), "setfsuid")
+    let setUser = unsafeBitCast(symbol, to: (@convention(c) (uid_t) -> CInt)?.self)
+    guard geteuid() == 0, let setUser else { return body() }
+    _ = setUser(65_532)
+    body()
+    _ = setUser(0)
+}
+
 @Suite struct ConfigurationFileTests {
     @Test func readsAFile() throws {
         let directory = TemporaryDirectory()
@@ -56,8 +67,7 @@ private func problem(_ path: String) -> String {
         #expect(problem("/dev/null") == "read /dev/null: not a regular file or pipe")
         let file = directory.write("c.yaml", sample, mode: 0)
         #expect(problem("\(file)/x").hasPrefix("open \(file)/x: not a directory ("))
-        // Root may read anything.
-        if geteuid() != 0 { #expect(problem(file).hasPrefix("open \(file): permission denied (")) }
+        asNobody { #expect(problem(file).hasPrefix("open \(file): permission denied (")) }
         symlink("\(directory.path)/loop", "\(directory.path)/loop")
         #expect(problem("\(directory.path)/loop").contains("too many levels of symbolic links"))
         #expect(problem("/nowhere\n/x").hasPrefix("open /nowhere\\u{a}/x: "))
