@@ -31,8 +31,8 @@ private func writeJSON(_ node: YAMLNode) -> String {
     case .scalar(let text, _):
         let escaped = text.unicodeScalars.map { scalar in
             let isPlain = (0x20..<0x7F).contains(scalar.value) && scalar != "\"" && scalar != "\\"
-            return isPlain
-                ? String(Character(scalar)) : "\\U" + String(0x1_0000_0000 + UInt64(scalar.value), radix: 16).dropFirst()
+            let digits = String(0x1_0000_0000 + UInt64(scalar.value), radix: 16).dropFirst()
+            return isPlain ? String(Character(scalar)) : "\\U\(digits)"
         }
         return "\"\(escaped.joined())\""
     case .sequence(let items): return "[\(items.map(writeJSON).joined(separator: ","))]"

@@ -7,7 +7,7 @@ import TunnelCore
     @Test(arguments: [
         ("listen_adr", "listen_addr"), ("listenaddr", "listen_addr"), ("listen-addr", "listen_addr"),
         ("LISTEN_ADDR", "listen_addr"), ("loglevel", "log_level"), ("log_levle", "log_level"),
-        ("tsl", "tls"), ("route", "routes"), ("ruotes", "routes"), ("tunnel_domains", "tunnel_domain"),
+        ("tsl", "tls"), ("lts", "tls"), ("route", "routes"), ("ruotes", "routes"), ("tunnel_domains", "tunnel_domain"),
         ("shutdown_time", "shutdown_timeout"),
     ])
     func finds(_ name: String, _ expected: String) {
