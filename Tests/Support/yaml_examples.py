@@ -78,6 +78,7 @@ TAKEN = [
     "a:\n  b\n c\n",
     "url: http://host:80/a#b\ntime: 12:30:45\n",
     "a b: c d\n1: 2\n",
+    "allowed_ips: [::1, fd00::/8, 10.0.0.0/8]\n",
     "a:\n  - b\n  - c: d\n    e:\n    - f\n  -\ng: ~\n",
     "key with no value:\nnext: x\n",
     "trailing: no line break",
@@ -89,7 +90,7 @@ REFUSED = [
     # Left out on purpose
     "a: &x b\n", "a: *x\n", "a: !t b\n", "!!str a\n", "- &a b\n- *a\n", "%YAML 1.2\n---\na\n", "<<: {a: b}\n", "{<<: a}\n",
     "? a\n: b\n", "{? a : b}\n", "[a: b]\n", "[? a]\n", "[a, b]: c\n", "{a: b}: c\n", "--- a\n--- b\n", "a\n---\nb\n", "a\n...\nb\n",
-    "{a, b}\n", "{a:1}\n", "{a:[b]}\n", "[a:]\n", "[:a]\n", "[?a]\n", "--- |1\n a\n", "a\u2028b\n", "a\x85b\n", "a\rb\n",
+    "{a, b}\n", "{a:1}\n", "{a:[b]}\n", "[a:]\n", "{:a: b}\n", "{a: :b}\n", "[?a]\n", "[:]\n", "--- |1\n a\n", "a\u2028b\n", "a\x85b\n", "a\rb\n",
     "\"\\ud83d\\ude00\"\n", "a: b\n  - c\n",
     # Tabs as indentation
     "\ta: b\n", "a:\n\tb: c\n", "a:\n  \tb: c\n", "-\t- a\n", "-\ta: b\n", "a: |\n\tb\n", "a: b\n\tc\n",

@@ -8,35 +8,27 @@ package enum AddressSyntax {
 
     /// An IPv6 address (RFC 4291 §2.2) in any of its forms, without brackets and without a zone.
     package static func isIPv6(_ text: some StringProtocol) -> Bool {
-        var groups = Array(text.utf8).split(separator: 0x3A, omittingEmptySubsequences: false)
-        guard (3...9).contains(groups.count) else { return false }
+        let bytes = Array(text.utf8)
+        let gap = bytes.indices.dropLast().first { bytes[$0] == 0x3A && bytes[$0 + 1] == 0x3A }
+        guard let gap else { return groups(bytes[...], mayEndInIPv4: true) == 8 }
+        // `::` stands for at least one group of zeros. A second one leaves an empty group behind.
+        guard let before = groups(bytes[..<gap], mayEndInIPv4: false),
+            let behind = groups(bytes[(gap + 2)...], mayEndInIPv4: true)
+        else { return false }
+        return before + behind < 8
+    }
+
+    /// The number of 16-bit groups in one side of an IPv6 address, or `nil` where one is not well formed.
+    private static func groups(_ bytes: ArraySlice<UInt8>, mayEndInIPv4: Bool) -> Int? {
+        if bytes.isEmpty { return 0 }
+        var groups = bytes.split(separator: 0x3A, omittingEmptySubsequences: false)
         var count = 0
-        if let last = groups.last, last.contains(0x2E) {
-            guard isIPv4(String(decoding: last, as: UTF8.self)) else { return false }
+        if mayEndInIPv4, let last = groups.last, isIPv4(String(decoding: last, as: UTF8.self)) {
             groups.removeLast()
             count = 2
         }
-        // `::` is an empty group inside, or two at an end of the text.
-        var hasGap = false
-        if groups.count >= 2, groups[0].isEmpty, groups[1].isEmpty {
-            hasGap = true
-            groups.removeFirst(2)
-            // All that is left of "::" is one empty group.
-            if count == 0, groups.count == 1, groups[0].isEmpty { return true }
-        } else if count == 0, groups.count >= 2, groups[groups.count - 1].isEmpty, groups[groups.count - 2].isEmpty {
-            hasGap = true
-            groups.removeLast(2)
-        }
-        for group in groups {
-            if group.isEmpty {
-                guard !hasGap else { return false }
-                hasGap = true
-            } else {
-                guard group.count <= 4, group.allSatisfy(isHexDigit) else { return false }
-                count += 1
-            }
-        }
-        return hasGap ? count < 8 : count == 8
+        guard groups.allSatisfy({ (1...4).contains($0.count) && $0.allSatisfy(isHexDigit) }) else { return nil }
+        return count + groups.count
     }
 
     /// Labels of letters, digits, hyphens and underscores, 63 at most each and 253 in all (RFC 1123 §2.1; underscores

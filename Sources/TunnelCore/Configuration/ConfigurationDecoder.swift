@@ -1,6 +1,9 @@
 /// Fills a value from a YAML tree by a table of fields and collects everything that is wrong, so that one look at
 /// the messages is enough to mend the file.
 package struct ConfigurationDecoder {
+    /// Nobody reads more, and a file made to annoy could have as many as keys.
+    package static let maxDiagnostics = 100
+
     /// The file's name, for messages.
     package let file: String?
     package private(set) var diagnostics: [Diagnostic] = []
@@ -12,7 +15,9 @@ package struct ConfigurationDecoder {
     package init(file: String?) { self.file = file }
 
     /// Reads `document` into `root`. A field that is missing or null keeps the value it has in `root`.
-    package mutating func decode<Root>(_ document: YAMLNode, _ fields: [ConfigurationField<Root>], into root: inout Root) {
+    package mutating func decode<Root>(
+        _ document: YAMLNode, _ fields: [ConfigurationField<Root>], into root: inout Root
+    ) {
         let schema = Schema(fields)
         decodeSection(document, path: "", schema, into: &root)
         for field in fields where field.isRequired && marks[field.name] == nil && !hasFailed(field.name) {
@@ -25,6 +30,7 @@ package struct ConfigurationDecoder {
 
     package mutating func report(_ problem: String, remedy: String, field: String, at mark: YAMLMark?) {
         failed.insert(field)
+        guard diagnostics.count < Self.maxDiagnostics else { return }
         diagnostics.append(Diagnostic(file: file, mark: mark, field: field, problem: problem, remedy: remedy))
     }
 
@@ -62,13 +68,13 @@ package struct ConfigurationDecoder {
                 report(
                     "duplicate key", remedy: "keep one of the two, the first is on line \(first.line)",
                     field: Diagnostic.excerpt(name), at: entry.key.mark)
-            } else if let field = schema.fields[name] {
+            } else if let field = schema.fields[name], !key.contains(".") {
                 if entry.value.isNull { continue }
                 marks[name] = entry.value.mark
                 field.read(entry.value, &self, &root)
-            } else if schema.keys[name] != nil {
+            } else if schema.keys[name] != nil, !key.contains("."), !key.isEmpty {
                 decodeSection(entry.value, path: name, schema, into: &root)
-            } else {
+            } else if diagnostics.count < Self.maxDiagnostics {
                 report(
                     "unknown key", remedy: schema.remedy(forUnknown: key, in: path), field: Diagnostic.excerpt(name),
                     at: entry.key.mark)
@@ -98,6 +104,9 @@ private struct Schema<Root> {
 
     func remedy(forUnknown key: String, in section: String) -> String {
         let known = keys[section] ?? []
+        if section.isEmpty, let dot = key.lastIndex(of: "."), fields[key] != nil {
+            return "write it below '\(key[..<dot]):'"
+        }
         // The right name in the wrong section first: an exact match beats a similar one.
         let elsewhere = keys.keys.filter { $0 != section && keys[$0]?.contains(key) == true }.sorted()
         if let home = elsewhere.first {

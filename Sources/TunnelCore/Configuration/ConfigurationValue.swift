@@ -56,7 +56,8 @@ extension Int: ConfigurationValue {
 
     package static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> Int? {
         guard let value = node.int else {
-            return decoder.mismatch(node, Int.self, field: field, remedy: "write a whole number, without quotes or unit")
+            return decoder.mismatch(
+                node, Int.self, field: field, remedy: "write a whole number, without quotes or unit")
         }
         return value
     }
@@ -113,9 +114,11 @@ extension ConfigurationValue where Self: RawRepresentable & CaseIterable, RawVal
     package static var kindName: String { "string" }
 
     package static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> Self? {
-        guard let text = String.read(node, field: field, &decoder) else { return nil }
+        let names = allCases.map(\.rawValue)
+        guard let text = node.text else {
+            return decoder.mismatch(node, Self.self, field: field, remedy: "write \(choice(names))")
+        }
         guard let value = Self(rawValue: text) else {
-            let names = allCases.map(\.rawValue)
             let remedy = nearestName(to: text, among: names).map { "did you mean \($0)?" } ?? "write \(choice(names))"
             decoder.report(
                 "unknown value \"\(Diagnostic.excerpt(text))\"", remedy: remedy, field: field, at: node.mark)

@@ -96,15 +96,17 @@ private func takePart(_ rest: inout ArraySlice<UInt8>) throws(GoDurationError) -
     }
     let (scaled, overflow) = value.multipliedReportingOverflow(by: unit)
     guard !overflow else { throw outOfRange }
-    // An hour has 3.6e12 nanoseconds, so digits behind the thirteenth cannot reach one, but may complete one that
-    // the digits before left open (1/3 of three parts); eighteen are kept, which is beyond what Go keeps.
-    var numerator: UInt64 = 0, scale: UInt64 = 1
-    for digit in fraction.prefix(18) {
-        numerator = numerator * 10 + UInt64(digit - 0x30)
+    // In floating point as Go does it, so that the two agree to the nanosecond; digits that no longer fit are left out.
+    var numerator: UInt64 = 0, scale = 1.0
+    for digit in fraction {
+        guard numerator <= UInt64(Int64.max) / 10 else { break }
+        let next = numerator * 10 + UInt64(digit - 0x30)
+        guard next <= 1 << 63 else { break }
+        numerator = next
         scale *= 10
     }
-    let wide = numerator.multipliedFullWidth(by: unit)
-    let (sum, carried) = scaled.addingReportingOverflow(scale.dividingFullWidth(wide).quotient)
+    // Below the unit, so at most 3.6e12.
+    let (sum, carried) = scaled.addingReportingOverflow(UInt64(Double(numerator) * (Double(unit) / scale)))
     guard !carried else { throw outOfRange }
     return sum
 }

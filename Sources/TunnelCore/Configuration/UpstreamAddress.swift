@@ -37,10 +37,13 @@ public struct UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
             }
             host = authority[authority.index(after: authority.startIndex)..<bracket.lowerBound]
             portText = authority[bracket.upperBound...]
-            guard AddressSyntax.isIPv6(host) else { throw UpstreamAddressError(detail: "not an IPv6 address in brackets") }
+            guard AddressSyntax.isIPv6(host) else {
+                throw UpstreamAddressError(detail: "not an IPv6 address in brackets")
+            }
         } else {
             guard let colon = authority.lastIndex(of: ":") else {
-                throw UpstreamAddressError(detail: "the port is missing: add :80, :443 or the port the server listens on")
+                throw UpstreamAddressError(
+                    detail: "the port is missing: add :80, :443 or the port the server listens on")
             }
             host = authority[..<colon]
             portText = authority[authority.index(after: colon)...]

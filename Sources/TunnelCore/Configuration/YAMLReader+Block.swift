@@ -126,7 +126,8 @@ extension YAMLReader {
         }
         guard line == firstLine else {
             throw fail(
-                .syntax, "a key must not span lines", remedy: "write the key on one line, or quote a value with a colon")
+                .syntax, "a key must not span lines", remedy: "write the key on one line, or quote a value with a colon"
+            )
         }
         guard at - start <= YAMLNode.Limit.keyBytes else {
             throw YAMLError(

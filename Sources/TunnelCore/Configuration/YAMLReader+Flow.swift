@@ -52,6 +52,7 @@ extension YAMLReader {
             if current == 0x2C || current == 0x7D {
                 try entries.append(key: key, value: null())
             } else {
+                try refuseColon()
                 try entries.append(key: key, value: flowNode(minimum: minimum, inFlow: true))
             }
             skipWhite()
@@ -68,6 +69,7 @@ extension YAMLReader {
     /// A key of a flow mapping and its colon. Behind a quoted key the colon needs no white space, as in JSON (§7.4.2).
     private mutating func flowKey(minimum: Int) throws(YAMLError) -> YAMLNode {
         let (firstLine, start) = (line, at)
+        try refuseColon()
         let key = try flowNode(minimum: minimum, inFlow: true)
         let behind = at
         skipWhite()
@@ -80,6 +82,12 @@ extension YAMLReader {
         try checkKey(key, startedAt: start, onLine: firstLine)
         at += 1
         return key
+    }
+
+    /// `{:a: b}` and `{a: :b}` are allowed, but parsers in use refuse them now and then. In a list, `[::1]` is fine.
+    private mutating func refuseColon() throws(YAMLError) {
+        guard current == 0x3A else { return }
+        throw fail(.unsupported, "text in braces must not start with ':'", remedy: "put quotes around the text")
     }
 
     /// Behind an entry: a comma, then whether another entry may follow, or the closing bracket.

@@ -21,9 +21,8 @@ extension YAMLReader {
         case 0x2D where isSpaceOrEnd(at + 1):
             throw fail(.syntax, "a list item is not allowed here", remedy: quote)
         case 0x2D, 0x3F, 0x3A:
-            // In brackets the next character must not be a bracket or comma; parsers in use disagree about `[?a]`
-            // and `[:a]`, and nobody needs them.
-            guard !inFlow || (current == 0x2D && !isFlowIndicator(byte(at + 1))) else {
+            // In brackets the next character must not be a bracket or comma; and parsers in use read `[?a]` as a key.
+            guard !inFlow || (current != 0x3F && !isFlowIndicator(byte(at + 1))) else {
                 throw fail(.unsupported, "text in brackets must not start like this", remedy: quote)
             }
         case 0x7C, 0x3E: throw fail(.syntax, "a block text is not allowed in brackets", remedy: quote)

@@ -57,7 +57,8 @@ extension YAMLReader {
         guard at - lineStart >= minimum else {
             throw fail(
                 .indentation, "this line belongs to a quoted text and is not indented enough",
-                remedy: "indent it by at least \(minimum) space\(minimum == 1 ? "" : "s"), or close the quotes before it")
+                remedy:
+                    "indent it by at least \(minimum) space\(minimum == 1 ? "" : "s"), or close the quotes before it")
         }
         text.fold(blankLines: blankLines, escaped: escaped)
     }
@@ -91,11 +92,13 @@ extension YAMLReader {
         case 0x55: (value, size) = (try hexDigits(8), 10)
         default:
             throw fail(
-                .syntax, "unknown escape in double quotes", remedy: "write '\\\\' for a backslash, or use single quotes")
+                .syntax, "unknown escape in double quotes", remedy: "write '\\\\' for a backslash, or use single quotes"
+            )
         }
         // No surrogates: YAML does not say that two escapes make one character, as JSON does.
         guard let scalar = Unicode.Scalar(value) else {
-            throw fail(.unsupported, "escape is not a character", remedy: "write the character itself, or \\U and 8 digits")
+            throw fail(
+                .unsupported, "escape is not a character", remedy: "write the character itself, or \\U and 8 digits")
         }
         at += size
         return scalar

@@ -136,7 +136,8 @@ struct YAMLReader {
     mutating func node(_ content: YAMLNode.Content, at mark: YAMLMark) throws(YAMLError) -> YAMLNode {
         nodes += 1
         guard nodes <= YAMLNode.Limit.nodes else {
-            throw YAMLError(.limit, "more than \(YAMLNode.Limit.nodes) values", remedy: "shorten the document", at: mark)
+            throw YAMLError(
+                .limit, "more than \(YAMLNode.Limit.nodes) values", remedy: "shorten the document", at: mark)
         }
         return YAMLNode(content, at: mark)
     }

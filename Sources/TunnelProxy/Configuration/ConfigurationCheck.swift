@@ -40,7 +40,8 @@ struct ConfigurationCheck {
         if let domain = configuration.tunnelDomain, !AddressSyntax.isHostName(domain) || !domain.contains(".") {
             report(
                 tunnelDomainField, "not a domain name \"\(Diagnostic.excerpt(domain))\"",
-                "write it as the Console shows it, such as abcd1234.tunnel.anthropic.com, without '*.' and dot at the end")
+                "write it as the Console shows it, such as abcd1234.tunnel.anthropic.com, without '*.' and dot at the end"
+            )
         }
     }
 
@@ -63,7 +64,8 @@ struct ConfigurationCheck {
                     field: field, at: mark)
             } else if !seen.insert(route.key).inserted {
                 decoder.report(
-                    "duplicate route", remedy: "keep one of them; host names do not differ by case", field: field, at: mark)
+                    "duplicate route", remedy: "keep one of them; host names do not differ by case", field: field,
+                    at: mark)
             } else if !route.key.contains("."), !hasDomain {
                 decoder.report(
                     "a bare subdomain needs the tunnel domain",
@@ -72,7 +74,8 @@ struct ConfigurationCheck {
             if route.upstream.scheme == .https, !canVerify {
                 decoder.report(
                     "an https upstream needs certificates to trust",
-                    remedy: "set upstream.tls.ca_file, or upstream.tls.include_system_cas: true", field: field, at: mark)
+                    remedy: "set upstream.tls.ca_file, or upstream.tls.include_system_cas: true", field: field, at: mark
+                )
             }
         }
     }

@@ -21,7 +21,8 @@ struct RouteList: ConfigurationValue {
     static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> RouteList? {
         guard case .mapping(let entries) = node.content else {
             return decoder.mismatch(
-                node, RouteList.self, field: field, remedy: "write one 'name: scheme://host:port' a line, without dashes")
+                node, RouteList.self, field: field,
+                remedy: "write one 'name: scheme://host:port' a line, without dashes")
         }
         var routes: [Route] = []
         for entry in entries {
@@ -29,7 +30,8 @@ struct RouteList: ConfigurationValue {
             let path = "\(field).\(Diagnostic.excerpt(key))"
             guard !entry.value.isNull else {
                 decoder.report(
-                    "the upstream is missing", remedy: "write \(Diagnostic.excerpt(key)): http://host:port", field: path,
+                    "the upstream is missing", remedy: "write \(Diagnostic.excerpt(key)): http://host:port",
+                    field: path,
                     at: entry.value.mark)
                 continue
             }

@@ -1,0 +1,95 @@
+import Glibc
+import Testing
+import TunnelProxy
+
+/// A directory of its own that goes away with the value.
+private struct TemporaryDirectory: ~Copyable {
+    let path: String
+
+    init() {
+        var template = Array("/tmp/mcp-configuration-XXXXXX".utf8CString)
+        path = mkdtemp(&template).map { String(cString: $0) } ?? ""
+    }
+
+    deinit {
+        for name in ["c.yaml", "fifo", "loop", "big.yaml"] { unlink("\(path)/\(name)") }
+        rmdir(path)
+    }
+
+    func write(_ name: String, _ text: String, mode: mode_t = 0o644) -> String {
+        let file = "\(path)/\(name)"
+        let descriptor = open(file, O_WRONLY | O_CREAT, mode)
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let size = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if size <= 0 { break }
+            bytes = bytes.dropFirst(size)
+        }
+        close(descriptor)
+        return file
+    }
+}
+
+private let sample = "listen_addr: ':1'\ntls: {cert_file: c, key_file: k}\nroutes: {a: 'http://a:1'}\n"
+
+private func problem(_ path: String) -> String {
+    do throws(ConfigurationError) {
+        _ = try ProxyConfiguration.load(path: path)
+        return "none"
+    } catch {
+        return error.description
+    }
+}
+
+/// Runs `body` without root's right to read everything. The file system user is this thread's alone (setfsuid(2)); Glibc's
+/// module does not show the function.
+private func asNobody(_ body: () -> Void) {
+    let symbol = dlsym(dlopen(nil, RTLD_NOW), "setfsuid")
+    let setUser = unsafeBitCast(symbol, to: (@convention(c) (uid_t) -> CInt)?.self)
+    guard geteuid() == 0, let setUser else { return body() }
+    _ = setUser(65_532)
+    body()
+    _ = setUser(0)
+}
+
+@Suite struct ConfigurationFileTests {
+    @Test func readsAFile() throws {
+        let directory = TemporaryDirectory()
+        let file = directory.write("c.yaml", sample)
+        #expect(try ProxyConfiguration.load(path: file, tunnelDomain: "t.example.com").routes.map(\.key) == ["a"])
+        #expect(problem(file).hasPrefix("\(file):3:10: routes.a: a bare subdomain"))
+    }
+
+    @Test func saysWhyAFileCannotBeRead() {
+        let directory = TemporaryDirectory()
+        #expect(problem("/nowhere/c.yaml").hasPrefix("open /nowhere/c.yaml: no such file or directory ("))
+        #expect(problem(directory.path).hasPrefix("read \(directory.path): is a directory ("))
+        #expect(problem("/dev/null") == "read /dev/null: not a regular file or pipe")
+        let file = directory.write("c.yaml", sample, mode: 0)
+        #expect(problem("\(file)/x").hasPrefix("open \(file)/x: not a directory ("))
+        asNobody { #expect(problem(file).hasPrefix("open \(file): permission denied (")) }
+        symlink("\(directory.path)/loop", "\(directory.path)/loop")
+        #expect(problem("\(directory.path)/loop").contains("too many levels of symbolic links"))
+        #expect(problem("/nowhere\n/x").hasPrefix("open /nowhere\\u{a}/x: "))
+    }
+
+    @Test func readsAPipe() throws {
+        var ends: [CInt] = [0, 0]
+        #expect(pipe(&ends) == 0)
+        let bytes = Array(sample.utf8)
+        #expect(Glibc.write(ends[1], bytes, bytes.count) == bytes.count)
+        close(ends[1])
+        let configuration = try ProxyConfiguration.load(path: "/proc/self/fd/\(ends[0])", tunnelDomain: "t.example.com")
+        close(ends[0])
+        #expect(configuration.routes.count == 1)
+    }
+
+    @Test func limitsTheSize() throws {
+        let directory = TemporaryDirectory()
+        let padding = (1 << 20) - sample.utf8.count
+        let file = directory.write("c.yaml", sample + String(repeating: "#", count: padding))
+        _ = try ProxyConfiguration.load(path: file, tunnelDomain: "t.example.com")
+        let big = directory.write("big.yaml", sample + String(repeating: "#", count: padding + 1))
+        #expect(problem(big).contains("document larger than 1048576 bytes"))
+    }
+}
