@@ -149,7 +149,8 @@ final class TLSContext: Sendable {
 /// that lists only protocols of its own and speaks HTTP/1.1 all the same.
 private func chooseProtocol(
     _ ssl: OpaquePointer?, _ out: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
-    _ outCount: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ count: CUnsignedInt, _ argument: UnsafeMutableRawPointer?
+    _ outCount: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ count: CUnsignedInt,
+    _ argument: UnsafeMutableRawPointer?
 ) -> CInt {
     let offered = UnsafeBufferPointer(start: offered, count: Int(count))
     guard let chosen = TLSContext.of(ssl)?.choose(from: offered) else { return SSL_TLSEXT_ERR_NOACK }

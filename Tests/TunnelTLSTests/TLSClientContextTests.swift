@@ -27,7 +27,8 @@ import TunnelTLS
     }
 
     static let noNames = [
-        "", ".", "a b", "a\u{0}b", "127.0.0.1\u{0}", "a\nb", "ä.example", "*.example.com", String(repeating: "a", count: 254), "[]",
+        "", ".", "a b", "a\u{0}b", "127.0.0.1\u{0}", "a\nb", "ä.example", "*.example.com", "[]",
+        String(repeating: "a", count: 254),
     ]
     @Test(arguments: noNames) func refusesWhatIsNoName(_ name: String) throws {
         let client = try TestContexts().client

@@ -1,7 +1,7 @@
 import Testing
 import TunnelTLS
 
-@Test func TunnelTLSVersionIsSemantic() {
+@Test func versionIsSemantic() {
     let parts = TunnelTLSVersion.current.split(separator: ".")
     #expect(parts.count == 3 && parts.allSatisfy { Int($0) != nil })
 }
