@@ -10,20 +10,20 @@ extension Exchange {
     func relayAnswer(
         _ connection: ClientConnection, of upstream: UpstreamAddress, headSize: Int, _ snapshot: ProxySnapshot
     ) async -> Next {
-        let head = loop.responseHead
-        record.status = head.status
-        if head.status == 101 { return await relayUpgrade(connection, headSize, snapshot) }
-        let framing = head.framing(forMinorVersion: request.minorVersion)
+        record.status = loop.responseHead.status
+        if record.status == 101 { return await relayUpgrade(connection, headSize, snapshot) }
+        let bodyFraming = loop.responseHead.framing
+        let framing = loop.responseHead.framing(forMinorVersion: request.minorVersion)
         let keepsClient = request.isPersistent && framing != .untilClose && !isDraining
-        let keepsUpstream = head.isPersistent && head.framing != .untilClose
+        let keepsUpstream = loop.responseHead.isPersistent && bodyFraming != .untilClose
         loop.answer.removeAll()
         inbound.withBytes { bytes in
-            head.appendForwarded(
+            loop.responseHead.appendForwarded(
                 bytes, framing: framing, connection: keepsClient ? .keepAlive : .close,
                 clientMinorVersion: request.minorVersion, into: &loop.answer)
         }
         inbound.consume(headSize)
-        guard await relayBody(connection, BodyDecoder(head.framing), as: framing, snapshot) else { return broken() }
+        guard await relayBody(connection, BodyDecoder(bodyFraming), as: framing, snapshot) else { return broken() }
 
         // 7 end
         if upload == .running {
@@ -150,10 +150,9 @@ extension Exchange {
         guard request.wantsUpgrade, requestBody.isComplete else {
             return answer(502, "The upstream switched protocols unasked", .upstreamFailed)
         }
-        let head = loop.responseHead
         loop.answer.removeAll()
         inbound.withBytes { bytes in
-            head.appendForwarded(
+            loop.responseHead.appendForwarded(
                 bytes, framing: .none, connection: .upgrade, clientMinorVersion: request.minorVersion, into: &loop.answer)
         }
         inbound.consume(headSize)
