@@ -1,4 +1,5 @@
-package import Glibc
+internal import CLinux
+internal import Glibc
 package import TunnelCore
 
 /// Where a stream socket listens, connects or came from.
@@ -40,8 +41,22 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Reads an address that the C library owns, for example one of an interface.
-    package init?(copying address: UnsafePointer<sockaddr>?) {
+    /// The addresses of this host's interfaces.
+    package static func interfaceAddresses() -> [IPAddress] {
+        var list: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&list) == 0 else { return [] }
+        defer { freeifaddrs(list) }
+        var addresses: [IPAddress] = []
+        var next = list
+        while let entry = next {
+            if case .ip(let ip, _) = SocketAddress(copying: entry.pointee.ifa_addr) { addresses.append(ip) }
+            next = entry.pointee.ifa_next
+        }
+        return addresses
+    }
+
+    /// Reads an address that the C library owns.
+    init?(copying address: UnsafePointer<sockaddr>?) {
         guard let address else { return nil }
         var storage = sockaddr_storage()
         let size =

@@ -94,10 +94,9 @@ struct ConfigurationCheck {
                 "list the ranges of your servers, or remove the field for the private ones")
         }
         for (index, text) in upstream.allowedIPs.enumerated() {
-            guard let problem = validateAllowedRange(text) else { continue }
-            report(
-                "upstream.allowed_ips[\(index)]", "\(problem): \"\(Diagnostic.excerpt(text))\"",
-                "write 10.0.0.0/8, 192.168.1.7 or fd00::/8")
+            do throws(AddressError) { _ = try IPPrefix(text) } catch {
+                report("upstream.allowed_ips[\(index)]", error.reason, error.remedy)
+            }
         }
         if upstream.tls.caFile?.isEmpty == true {
             report("upstream.tls.ca_file", "empty path", "name a file, or leave the field out")

@@ -9,35 +9,43 @@ internal import TunnelTLS
 /// broken, does not match or is half written changes nothing and is told once; the next look finds it whole.
 final class IdentityWatcher: Sendable {
     private struct Seen {
+        var files: IdentityFiles
         var inForce: IdentityFiles.Contents?
         /// What was refused last, by its contents or the error of reading them.
         var refused: IdentityFiles.Contents?
         var readFailure: String?
     }
 
-    private let files: IdentityFiles
     private let interval: UInt64
     private let proxy: ProxyState
     private let loop: Loop
-    private let seen = Mutex(Seen())
+    private let seen: Mutex<Seen>
     private let isStopped = Flag()
 
     /// Keys that encrypt session tickets are replaced this often; the previous ones still open older tickets.
     private static let ticketKeyLife: Int64 = 3600
 
     init(_ tls: ProxyConfiguration.TLS, _ proxy: ProxyState, _ loop: Loop) {
-        files = IdentityFiles(tls)
+        seen = Mutex(Seen(files: IdentityFiles(tls)))
         interval = tls.reloadInterval.nanoseconds
         (self.proxy, self.loop) = (proxy, loop)
     }
 
     func start() {
         tell(proxy.credentials.current.identity, "certificate loaded")
-        seen.withLock { $0.inForce = try? files.read() }
+        seen.withLock { $0.inForce = try? $0.files.read() }
         scheduleNext()
     }
 
     func stop() { isStopped.set() }
+
+    /// Takes other files from now on, after a reload.
+    func retarget(_ tls: ProxyConfiguration.TLS) {
+        seen.withLock { $0.files = IdentityFiles(tls) }
+        check()
+    }
+
+    private var files: IdentityFiles { seen.withLock { $0.files } }
 
     private func scheduleNext() {
         guard interval > 0 else { return }
@@ -65,6 +73,7 @@ final class IdentityWatcher: Sendable {
 
     /// Takes the files' contents into use if they are new and a pair.
     func check() {
+        let files = files
         let contents: IdentityFiles.Contents
         do throws(FileError) { contents = try files.read() } catch {
             let isNews = seen.withLock { seen in

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import TunnelCore
 internal import TunnelIO
 
@@ -52,26 +51,6 @@ struct ListenerSet {
 
     static func own(_ address: SocketAddress) -> [UpstreamPolicy.Listener] {
         guard case .ip(let ip, let port) = address else { return [] }
-        var addresses = [ip]
-        if ip.isUnspecified {
-            addresses += interfaceAddresses()
-            addresses += [IPAddress(v4: 0), IPAddress(v6High: 0, low: 0)]
-        }
-        return Set(addresses).map { UpstreamPolicy.Listener(address: $0, port: port) }
-    }
-
-    private static func interfaceAddresses() -> [IPAddress] {
-        var list: UnsafeMutablePointer<ifaddrs>?
-        guard getifaddrs(&list) == 0 else { return [] }
-        defer { freeifaddrs(list) }
-        var addresses: [IPAddress] = []
-        var next = list
-        while let entry = next {
-            if let address = SocketAddress(copying: entry.pointee.ifa_addr), case .ip(let ip, _) = address {
-                addresses.append(ip)
-            }
-            next = entry.pointee.ifa_next
-        }
-        return addresses
+        return [UpstreamPolicy.Listener(address: ip, port: port)]
     }
 }

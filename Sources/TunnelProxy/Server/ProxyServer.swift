@@ -142,6 +142,7 @@ public final class ProxyServer: Sendable {
             proxy.log(.warn, "setting needs a restart") { $0.field("setting", setting) }
         }
         logRoutes(snapshot)
+        parts.withLock { $0.watcher }?.retarget(configuration.tls)
         for loop in loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.adopt(snapshot) } }
         return kept
     }

@@ -1,4 +1,5 @@
 internal import TunnelCore
+internal import TunnelIO
 internal import TunnelTLS
 
 /// What a request is served by: one configuration, resolved into tables. Immutable; a reload swaps the whole.
@@ -38,7 +39,7 @@ final class ProxySnapshot: Sendable {
         policy = UpstreamPolicy(
             allowed: try configuration.upstream.allowedIPs.map { try IPPrefix($0) },
             validationDisabled: configuration.upstream.disableIPValidation,
-            ownListeners: listeners)
+            ownListeners: listeners, localAddresses: SocketAddress.interfaceAddresses())
         let limits = configuration.limits
         headLimits = HeadLimits(maxBytes: limits.maxHeaderBytes, maxFields: limits.maxHeaders)
         hostRules = routes.map { route in

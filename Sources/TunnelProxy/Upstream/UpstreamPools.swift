@@ -37,7 +37,9 @@ final class UpstreamPools {
         guard upstream.scheme == .https else { return connection }
         do throws(IOError) {
             guard let context = snapshot.upstreamTLS else { throw IOError(.tls, "handshake", detail: "no trust anchor") }
-            try await connection.startTLS(context, serverName: upstream.host, timeout: snapshot.connectTimeout)
+            // A trailing dot makes a name absolute for the resolver and is no part of it in TLS (RFC 6066 §3).
+            let name = upstream.host.hasSuffix(".") ? String(upstream.host.dropLast()) : upstream.host
+            try await connection.startTLS(context, serverName: name, timeout: snapshot.connectTimeout)
         } catch {
             connection.close()
             loop.metrics.upstreamConnectsFailed += 1
