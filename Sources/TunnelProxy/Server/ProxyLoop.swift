@@ -67,5 +67,8 @@ final class ProxyLoop {
         for session in sessions.values { session.endNow() }
     }
 
-    var isEmpty: Bool { sessions.isEmpty }
+    /// Closes what is still open without waiting for anybody.
+    func cutSessions() {
+        for session in sessions.values { session.cut() }
+    }
 }

@@ -25,6 +25,9 @@ public final class ProxyServer: Sendable {
         var group: LoopGroup?
         var address: SocketAddress?
         var watcher: IdentityWatcher?
+        /// How the stop went; set with the state `stopped`.
+        var wasClean = false
+        var waiters: [UnsafeContinuation<Bool, Never>] = []
     }
 
     private let proxy: ProxyState
@@ -58,6 +61,23 @@ public final class ProxyServer: Sendable {
         do { try open() } catch {
             parts.withLock { $0.state = .stopped }
             throw error
+        }
+    }
+
+    /// Starts and serves until ``stop()`` or ``stopAndWait()`` is called from elsewhere.
+    ///
+    /// - Returns: whether the stop was clean.
+    /// - Throws: what ``start()`` throws.
+    @discardableResult
+    public func run() async throws -> Bool {
+        try start()
+        return await withUnsafeContinuation { continuation in
+            let result: Bool? = parts.withLock { parts in
+                if parts.state == .stopped { return parts.wasClean }
+                parts.waiters.append(continuation)
+                return nil
+            }
+            if let result { continuation.resume(returning: result) }
         }
     }
 
@@ -171,7 +191,7 @@ public final class ProxyServer: Sendable {
             parts.state = .draining
             return parts.group
         }
-        guard let group else { return state == .stopped }
+        guard let group else { return parts.withLock { $0.wasClean } }
         parts.withLock { $0.watcher }?.stop()
         proxy.isDraining.store(true, ordering: .sequentiallyConsistent)
         proxy.log(.info, "shutting down") { $0.field("requests", requestsInFlight) }
@@ -183,16 +203,28 @@ public final class ProxyServer: Sendable {
         }
         if !isClean { proxy.log(.warn, "shutdown cut short") { $0.field("requests", requestsInFlight) } }
         for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.closeSessions() } }
-        _ = proxy.idle.wait(until: Reactor.clock() &+ ProxyServer.closeTimeout, ignoringInterrupt: true) {
-            self.proxy.connections.load(ordering: .sequentiallyConsistent) == 0
+        if !allClosed() {
+            // Whoever does not answer the close is cut off, so that no task or descriptor outlives the proxy.
+            for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.cutSessions() } }
+            _ = allClosed()
         }
         group.stop()
-        parts.withLock { parts in
+        proxy.log(.info, "stopped") { $0.field("clean", isClean) }
+        let waiters = parts.withLock { parts in
             parts.state = .stopped
             parts.group = nil
+            parts.wasClean = isClean
+            defer { parts.waiters = [] }
+            return parts.waiters
         }
-        proxy.log(.info, "stopped") { $0.field("clean", isClean) }
+        for waiter in waiters { waiter.resume(returning: isClean) }
         return isClean
+    }
+
+    private func allClosed() -> Bool {
+        proxy.idle.wait(until: Reactor.clock() &+ ProxyServer.closeTimeout, ignoringInterrupt: true) {
+            self.proxy.connections.load(ordering: .sequentiallyConsistent) == 0
+        }
     }
 
     /// Makes a ``stop()`` that waits for requests wait no longer.

@@ -52,6 +52,13 @@ final class TunnelSession {
         if stream == nil { socket.close() }
     }
 
+    /// Closes the connection under everything; each wait on it ends with an error.
+    func cut() {
+        endNow()
+        stream?.cut()
+        socket.close()
+    }
+
     var peerName: String { peer.map { "\($0)" } ?? "unknown" }
 
     /// What `upstream.forwarded_headers` tells of the client: all that this proxy knows is who opened the connection.
