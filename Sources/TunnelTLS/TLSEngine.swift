@@ -220,12 +220,10 @@ public struct TLSEngine: ~Copyable {
     private mutating func readRecords(into plaintext: inout ByteBuffer, limit: Int) throws(TLSError) {
         var before = transport.pointee.remaining
         defer { bytesInside += before - transport.pointee.remaining }
-        // A record may hold several handshake messages, of which a call takes one.
-        var mayHoldMessage = false
         while !isClosed, plaintext.count < limit {
             let pending = Int(SSL_pending(ssl)), remaining = transport.pointee.remaining
             // With nothing to take, OpenSSL would only set up a buffer and put it away.
-            if pending == 0, remaining == 0, !mayHoldMessage { return }
+            if pending == 0, remaining == 0 { return }
             // No more than can come out, so that a small message does not make the buffer a big one.
             let most = pending > 0 ? pending : min(remaining + bytesInside, Self.maxRecordPlaintext)
             transport.pointee.isStarved = false
@@ -237,7 +235,6 @@ public struct TLSEngine: ~Copyable {
                 return result == 1 ? count : 0
             }
             if result == 1 {
-                mayHoldMessage = false
                 recordsWithoutData = 0
                 bytesInside = 0
                 before = transport.pointee.remaining
@@ -248,7 +245,6 @@ public struct TLSEngine: ~Copyable {
             case SSL_ERROR_WANT_READ:
                 if transport.pointee.isStarved { return }
                 try countRecordWithoutData()
-                mayHoldMessage = true
             default: throw fail("read")
             }
         }

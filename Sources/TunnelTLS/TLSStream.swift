@@ -61,6 +61,7 @@ public struct TLSStream: ~Copyable {
     /// - Throws: when the connection is over; `output` may hold an alert that should still be sent.
     public mutating func feed(_ bytes: Span<UInt8>) throws(TLSError) {
         guard held.isEmpty else {
+            // Their turn is behind what is held.
             held.append(bytes)
             return
         }

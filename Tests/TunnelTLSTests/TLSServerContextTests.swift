@@ -9,6 +9,7 @@ import TunnelTLS
         (["http/1.1"], ["h2", "spdy/3", "http/1.1"], "http/1.1"),
         (["http/1.1"], ["h2"], nil),
         (["http/1.1"], ["http/1.10", "http/1."], nil),
+        (["http/1.1"], ["spdy/3.1"], nil),
         (["http/1.1"], [], nil),
         ([], ["http/1.1"], nil),
     ]
