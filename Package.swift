@@ -19,7 +19,6 @@ let package = Package(
         .library(name: "TunnelCore", targets: ["TunnelCore"]),
         .library(name: "TunnelTLS", targets: ["TunnelTLS"]),
         .library(name: "TunnelPKI", targets: ["TunnelPKI"]),
-        .library(name: "TunnelIO", targets: ["TunnelIO"]),
         .library(name: "TunnelProxy", targets: ["TunnelProxy"]),
         .executable(name: "mcp-proxy", targets: ["mcp-proxy"]),
     ],
@@ -29,16 +28,16 @@ let package = Package(
         .target(name: "CLinux"),
 
         .target(
-            name: "TunnelCore", dependencies: ["COpenSSL", "CZlib"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
+            name: "TunnelCore", dependencies: ["COpenSSL", "CZlib"], exclude: ["API.txt", "CHANGELOG.md"], swiftSettings: swift),
         .target(
-            name: "TunnelTLS", dependencies: ["TunnelCore", "COpenSSL"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
+            name: "TunnelTLS", dependencies: ["TunnelCore", "COpenSSL"], exclude: ["API.txt", "CHANGELOG.md"], swiftSettings: swift),
         .target(
-            name: "TunnelPKI", dependencies: ["COpenSSL"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
+            name: "TunnelPKI", dependencies: ["COpenSSL"], exclude: ["API.txt", "CHANGELOG.md"], swiftSettings: swift),
         .target(
-            name: "TunnelIO", dependencies: ["TunnelCore", "TunnelTLS", "CLinux"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
+            name: "TunnelIO", dependencies: ["TunnelCore", "TunnelTLS", "CLinux"], swiftSettings: swift),
         .target(
             name: "TunnelProxy", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"],
-            exclude: ["CHANGELOG.md"], swiftSettings: swift),
+            exclude: ["API.txt", "CHANGELOG.md"], swiftSettings: swift),
         .executableTarget(name: "mcp-proxy", dependencies: ["TunnelProxy", "TunnelCore"], swiftSettings: swift),
 
         .executableTarget(

@@ -1,5 +1,4 @@
 internal import TunnelCore
-internal import TunnelIO
 internal import TunnelPKI
 internal import TunnelTLS
 
@@ -7,7 +6,6 @@ internal import TunnelTLS
 public enum ProxyVersions {
     public static let libraries: [(name: String, version: String)] = [
         ("TunnelCore", TunnelCoreVersion.current), ("TunnelTLS", TunnelTLSVersion.current),
-        ("TunnelPKI", TunnelPKIVersion.current), ("TunnelIO", TunnelIOVersion.current),
-        ("TunnelProxy", TunnelProxyVersion.current),
+        ("TunnelPKI", TunnelPKIVersion.current), ("TunnelProxy", TunnelProxyVersion.current),
     ]
 }

@@ -1,5 +1,0 @@
-/// The version of the library `TunnelIO`, by semantic versioning. Its history is in CHANGELOG.md beside this file.
-public enum TunnelIOVersion {
-    /// For example `0.1.0`.
-    public static let current = "0.1.0"
-}
