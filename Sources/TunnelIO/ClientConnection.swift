@@ -87,6 +87,8 @@ package final class ClientConnection: SocketReader {
     }
 
     private func failed(_ error: TLSError) -> IOError {
+        // The alert that tells the peer why; and nothing may stay behind for the next user of the staging buffer.
+        if !reactor.staging.isEmpty { socket.send(&reactor.staging) }
         let failure = IOError(.tls, error.operation, detail: error.detail)
         socket.close(failure)
         return failure

@@ -16,11 +16,11 @@ extension Exchange {
         let framing = loop.responseHead.framing(forMinorVersion: request.minorVersion)
         let keepsClient = request.isPersistent && framing != .untilClose && !isDraining
         let keepsUpstream = loop.responseHead.isPersistent && bodyFraming != .untilClose
-        loop.answer.removeAll()
+        openOutbox()
         inbound.withBytes { bytes in
             loop.responseHead.appendForwarded(
                 bytes, framing: framing, connection: keepsClient ? .keepAlive : .close,
-                clientMinorVersion: request.minorVersion, into: &loop.answer)
+                clientMinorVersion: request.minorVersion, into: &outbox)
         }
         inbound.consume(headSize)
         guard await relayBody(connection, BodyDecoder(bodyFraming), as: framing, snapshot) else { return broken() }
@@ -94,25 +94,21 @@ extension Exchange {
         record.bytesOut += UInt64(produced)
         let isChunked = framing == .chunked
         if produced > Exchange.maxCopied {
-            sendAnswer(stream)
+            sendOutbox()
             if isChunked { frameInPlace(produced, consumed, stream) } else { sendInbound(produced, stream) }
         } else if produced > 0 {
-            if isChunked { ChunkedEncoding.appendHeader(size: produced, into: &loop.answer) }
-            inbound.withBytes { loop.answer.append($0.extracting(0..<produced)) }
-            if isChunked { loop.answer.append(ChunkedEncoding.payloadEnd) }
+            openOutbox()
+            if isChunked { ChunkedEncoding.appendHeader(size: produced, into: &outbox) }
+            inbound.withBytes { outbox.append($0.extracting(0..<produced)) }
+            if isChunked { outbox.append(ChunkedEncoding.payloadEnd) }
         }
         if isChunked && decoder.isComplete {
-            ChunkedEncoding.appendEnd(trailers: decoder.trailers, into: &loop.answer)
+            openOutbox()
+            ChunkedEncoding.appendEnd(trailers: decoder.trailers, into: &outbox)
         }
-        sendAnswer(stream)
+        sendOutbox()
         inbound.consume(consumed)
         if inbound.isEmpty { reactor.buffers.give(&inbound) }
-    }
-
-    private func sendAnswer(_ stream: TunnelStream) {
-        guard !loop.answer.isEmpty else { return }
-        loop.answer.withMutableBytes { stream.send(UnsafeRawBufferPointer($0)) }
-        loop.answer.removeAll()
     }
 
     private func sendInbound(_ count: Int, _ stream: TunnelStream) {
@@ -121,18 +117,20 @@ extension Exchange {
 
     /// Sends a large chunk without copying it: its header goes right in front of it.
     private func frameInPlace(_ produced: Int, _ consumed: Int, _ stream: TunnelStream) {
-        ChunkedEncoding.appendHeader(size: produced, into: &loop.answer)
-        let header = loop.answer.count
-        let isInFront = loop.answer.withMutableBytes { inbound.prepend(UnsafeRawBufferPointer($0)) }
+        openOutbox()
+        ChunkedEncoding.appendHeader(size: produced, into: &outbox)
+        let header = outbox.count
+        let isInFront = outbox.withMutableBytes { inbound.prepend(UnsafeRawBufferPointer($0)) }
         if isInFront {
-            loop.answer.removeAll()
+            outbox.removeAll()
             sendInbound(header + produced, stream)
             inbound.consume(header)
         } else {
-            sendAnswer(stream)
+            sendOutbox()
             sendInbound(produced, stream)
+            openOutbox()
         }
-        loop.answer.append(ChunkedEncoding.payloadEnd)
+        outbox.append(ChunkedEncoding.payloadEnd)
     }
 
     /// What follows when the answer did not come whole.
@@ -150,10 +148,10 @@ extension Exchange {
         guard request.wantsUpgrade, requestBody.isComplete else {
             return answer(502, "The upstream switched protocols unasked", .upstreamFailed)
         }
-        loop.answer.removeAll()
+        openOutbox()
         inbound.withBytes { bytes in
             loop.responseHead.appendForwarded(
-                bytes, framing: .none, connection: .upgrade, clientMinorVersion: request.minorVersion, into: &loop.answer)
+                bytes, framing: .none, connection: .upgrade, clientMinorVersion: request.minorVersion, into: &outbox)
         }
         inbound.consume(headSize)
         requestBody = BodyDecoder(.untilClose)

@@ -63,9 +63,10 @@ extension Exchange {
             let (consumed, produced) = try requestBody.decode(inPlace: bytes)
             let payload = UnsafeRawBufferPointer(rebasing: bytes[..<produced])
             if request.framing == .chunked {
-                loop.answer.removeAll()
-                appendBody(payload, to: &loop.answer)
-                loop.answer.withMutableBytes { send(UnsafeRawBufferPointer($0)) }
+                var framed = reactor.buffers.take()
+                appendBody(payload, to: &framed)
+                framed.withMutableBytes { send(UnsafeRawBufferPointer($0)) }
+                reactor.buffers.give(&framed)
             } else {
                 record.bytesIn += UInt64(produced)
                 send(payload)

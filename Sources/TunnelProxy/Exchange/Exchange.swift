@@ -59,6 +59,8 @@ final class Exchange {
 
     // The way down.
     var inbound = ByteBuffer()
+    /// A head and small pieces of a body, until they are sent together. Holds memory only then.
+    var outbox = ByteBuffer()
     private var isHeaderOverdue = false
     private lazy var headerDeadline = Deadline { [unowned self] in
         isHeaderOverdue = true
@@ -284,12 +286,12 @@ final class Exchange {
     private func passOnInformational(_ size: Int) {
         // RFC 9110 §15.2: a 1.0 client must not be sent one.
         if request.minorVersion > 0 {
-            loop.answer.removeAll()
+            openOutbox()
             inbound.withBytes { bytes in
                 loop.responseHead.appendForwarded(
-                    bytes, framing: .none, connection: .keepAlive, clientMinorVersion: 1, into: &loop.answer)
+                    bytes, framing: .none, connection: .keepAlive, clientMinorVersion: 1, into: &outbox)
             }
-            loop.answer.withMutableBytes { stream?.send(UnsafeRawBufferPointer($0)) }
+            sendOutbox()
         }
         inbound.consume(size)
     }
@@ -300,6 +302,16 @@ final class Exchange {
         if inbound.isEmpty { inbound.removeAll(headroom: Exchange.headroom) }
         defer { if inbound.isEmpty { reactor.buffers.give(&inbound) } }
         return try connection.receive(into: &inbound, limit: limit)
+    }
+
+    func openOutbox() {
+        if outbox.capacity == 0 { outbox = reactor.buffers.take() }
+    }
+
+    /// Sends what was gathered and gives the memory back.
+    func sendOutbox() {
+        if !outbox.isEmpty { stream?.send(&outbox) }
+        reactor.buffers.give(&outbox)
     }
 
     /// Room for a chunk header in front of a body's piece.
@@ -318,11 +330,11 @@ final class Exchange {
         guard let stream, stream.end == nil else { return clientGone() }
         dropBufferedBody(stream)
         let isKept = request.isPersistent && requestBody.isComplete && upload != .running && !isDraining
-        loop.answer.removeAll()
+        openOutbox()
         ErrorAnswer.append(
             status: status, body: body, extra: extra, connectionClose: !isKept, isHead: request.method == .head,
-            into: &loop.answer)
-        loop.answer.withMutableBytes { stream.send(UnsafeRawBufferPointer($0)) }
+            into: &outbox)
+        sendOutbox()
         record.firstByte = reactor.now
         return isKept ? .keepAlive : .close
     }
@@ -394,6 +406,7 @@ final class Exchange {
         connection = nil
         reactor.buffers.give(&inbound)
         reactor.buffers.give(&outgoing)
+        reactor.buffers.give(&outbox)
         countMetrics()
         logFinish()
         labels.release()

@@ -11,11 +11,9 @@ final class ProxyLoop {
     private var sessions: [ObjectIdentifier: TunnelSession] = [:]
     private var acceptor: Acceptor?
 
-    // Scratch: used between two suspension points, by whoever runs.
+    // Scratch: each is parsed into anew by whoever uses it, and not read after a suspension.
     var requestHead = RequestHead()
     var responseHead = ResponseHead()
-    /// An answer's head, and the start of its body.
-    var answer = ByteBuffer(capacity: 32 * 1024)
 
     init(_ reactor: Reactor, _ state: ProxyState) {
         (self.reactor, self.state) = (reactor, state)

@@ -225,11 +225,12 @@ final class TunnelSession {
             $0.field("status", Int(error.status))
             $0.field("reason", error.reason)
         }
-        loop.answer.removeAll()
+        var answer = reactor.buffers.take()
         ErrorAnswer.append(
             status: error.status, body: "Refused by the tunnel proxy: \(ErrorAnswer.reasonPhrase(error.status))",
-            connectionClose: true, into: &loop.answer)
-        loop.answer.withMutableBytes { stream.send(UnsafeRawBufferPointer($0)) }
+            connectionClose: true, into: &answer)
+        stream.send(&answer)
+        reactor.buffers.give(&answer)
         await stream.close(.normal)
     }
 }

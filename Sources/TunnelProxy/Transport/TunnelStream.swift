@@ -136,6 +136,12 @@ final class TunnelStream: SocketReader {
         socket.send(&reactor.staging)
     }
 
+    /// Sends the bytes of `buffer` and empties it.
+    func send(_ buffer: inout ByteBuffer) {
+        buffer.withMutableBytes { send(UnsafeRawBufferPointer($0)) }
+        buffer.removeAll()
+    }
+
     /// Waits until the kernel has taken what was sent.
     ///
     /// - Throws: ``IOError`` when the tunnel is gone.
