@@ -35,10 +35,15 @@ package final class ClientConnection: SocketReader {
 
     /// Shakes hands as a client; from then on the stream is what is inside TLS.
     ///
-    /// - Parameter timeout: nanoseconds for the whole handshake.
+    /// - Parameters:
+    ///   - timeout: nanoseconds for the whole handshake.
+    ///   - cancellation: gives it up early.
     package func startTLS(
-        _ context: TLSClientContext, serverName: String, timeout: UInt64
+        _ context: TLSClientContext, serverName: String, timeout: UInt64, cancellation: Cancellation
     ) async throws(IOError) {
+        if cancellation.isCancelled { throw IOError(.closed, "tls handshake") }
+        cancellation.handler = { [unowned self] in socket.close(IOError(.closed, "tls handshake")) }
+        defer { cancellation.handler = nil }
         let deadline = Deadline { [unowned self] in socket.close(IOError(.timedOut, "tls handshake")) }
         reactor.set(deadline, after: timeout)
         defer { reactor.remove(deadline) }

@@ -44,12 +44,18 @@ package final class Connector {
 
     /// Connects to the first address that answers.
     ///
-    /// - Parameter timeout: nanoseconds for all addresses together.
+    /// - Parameters:
+    ///   - timeout: nanoseconds for all addresses together.
+    ///   - cancellation: gives it up early.
     /// - Throws: ``DialError`` of the last address that failed, or a time-out.
     package static func connect(
-        to addresses: [SocketAddress], timeout: UInt64, on reactor: Reactor
+        to addresses: [SocketAddress], timeout: UInt64, cancellation: Cancellation, on reactor: Reactor
     ) async throws(DialError) -> (Socket, SocketAddress) {
+        let cancelled = DialError(address: addresses.first, error: IOError(.closed, "connect"))
+        if cancellation.isCancelled { throw cancelled }
         let connector = Connector(addresses, on: reactor)
+        cancellation.handler = { connector.end(.failure(cancelled)) }
+        defer { cancellation.handler = nil }
         reactor.set(connector.overall, after: timeout)
         connector.startNext()
         if connector.outcome == nil { await withUnsafeContinuation { connector.waiter = $0 } }
@@ -105,6 +111,7 @@ package final class Connector {
     }
 
     private func end(_ result: Result<(Socket, SocketAddress), DialError>) {
+        guard outcome == nil else { return }
         outcome = result
         for attempt in attempts {
             if let registration = attempt.registration { reactor.deregister(registration) }

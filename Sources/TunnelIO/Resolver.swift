@@ -32,14 +32,20 @@ package final class Resolver {
     /// - Parameters:
     ///   - timeout: nanoseconds to wait for an answer.
     ///   - ttl: nanoseconds for which a found answer is used again.
-    /// - Throws: ``IOError`` `.nameNotFound` or `.timedOut`.
-    package func resolve(_ name: String, timeout: UInt64, ttl: UInt64) async throws(IOError) -> [IPAddress] {
+    ///   - cancellation: gives it up early.
+    /// - Throws: ``IOError`` `.nameNotFound`, `.timedOut` or `.closed`.
+    package func resolve(
+        _ name: String, timeout: UInt64, ttl: UInt64, cancellation: Cancellation
+    ) async throws(IOError) -> [IPAddress] {
         if let literal = IPAddress(name) { return [literal] }
         if let known = cache[name], reactor.now < known.until { return known.addresses }
         let waiter = Waiter()
         let isFirst = pending[name] == nil
         pending[name, default: []].append(waiter)
         if isFirst && !start(name, ttl: ttl) { finish(name, .failure(IOError(.system(EAGAIN), "lookup")), ttl: 0) }
+        if cancellation.isCancelled { throw IOError(.closed, "lookup") }
+        cancellation.handler = { waiter.finish(.failure(IOError(.closed, "lookup"))) }
+        defer { cancellation.handler = nil }
         if waiter.result == nil {
             reactor.set(waiter.deadline, after: timeout)
             await withUnsafeContinuation { waiter.continuation = $0 }

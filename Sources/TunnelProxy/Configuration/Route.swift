@@ -43,11 +43,18 @@ struct RouteList: ConfigurationValue {
                 routes.append(route)
             } catch {
                 decoder.report(
-                    "\(error) \"\(Diagnostic.excerpt(text))\"", remedy: error.detail, field: path, at: entry.value.mark)
+                    "\(error) \"\(Diagnostic.excerpt(withoutCredentials(text)))\"", remedy: error.detail, field: path, at: entry.value.mark)
             }
         }
         return RouteList(routes: routes)
     }
 
     var shown: String { routes.isEmpty ? "none" : "\(routes.count) routes" }
+}
+
+/// The text with what stands before an `@` left out: in a mistaken URL that is a user name and a password.
+private func withoutCredentials(_ text: String) -> String {
+    guard let at = text.lastIndex(of: "@") else { return text }
+    let start = text.firstRange(of: "://")?.upperBound ?? text.startIndex
+    return start < at ? "\(text[..<start])...\(text[at...])" : text
 }

@@ -47,6 +47,8 @@ final class Exchange {
     // The way up.
     var stream: TunnelStream?
     var connection: ClientConnection?
+    /// Ends the wait for a connection when the client goes.
+    private let dialling = Cancellation()
     /// The head for the upstream, and what of the body came with it.
     private var outgoing = ByteBuffer()
     private var outgoingHasBody = false
@@ -83,7 +85,10 @@ final class Exchange {
         self.number = number
         let snapshot = state.snapshot
         begin(stream)
-        stream.onEnd = { [unowned self] in connection?.close(IOError(.closed, "client")) }
+        stream.onEnd = { [unowned self] in
+            dialling.cancel()
+            connection?.close(IOError(.closed, "client"))
+        }
 
         // 1 route
         let authority = loop.requestHead.authority
@@ -117,6 +122,7 @@ final class Exchange {
     func cancel() {
         guard stream != nil else { return }
         record.end = .shutdown
+        dialling.cancel()
         connection?.close(IOError(.closed, "shutdown"))
         isUploadCancelled = true
     }
@@ -140,9 +146,10 @@ final class Exchange {
             // 2 connect
             let connection: ClientConnection
             do throws(LeaseError) {
-                connection = try await loop.upstreams.lease(upstream, snapshot, fresh: isRetry)
+                connection = try await loop.upstreams.lease(
+                    upstream, snapshot, fresh: isRetry, cancellation: dialling)
             } catch {
-                return refused(error)
+                return stream.end != nil ? clientGone() : record.end == .shutdown ? abandoned() : refused(error)
             }
             self.connection = connection
             record.upstream = connection.address
@@ -390,6 +397,7 @@ final class Exchange {
             method: head.method, minorVersion: head.minorVersion, isPersistent: head.isPersistent,
             wantsUpgrade: head.upgrade != nil, framing: head.framing)
         requestBody = BodyDecoder(head.framing)
+        dialling.reset()
         record = ExchangeRecord()
         record.started = reactor.now
         routeName = nil

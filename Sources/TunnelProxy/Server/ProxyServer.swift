@@ -203,10 +203,10 @@ public final class ProxyServer: Sendable {
         }
         if !isClean { proxy.log(.warn, "shutdown cut short") { $0.field("requests", requestsInFlight) } }
         for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.closeSessions() } }
-        if !allClosed() {
+        if !allClosed(within: ProxyServer.closeTimeout) {
             // Whoever does not answer the close is cut off, so that no task or descriptor outlives the proxy.
             for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.cutSessions() } }
-            _ = allClosed()
+            _ = allClosed(within: ProxyServer.cutTimeout, ignoringInterrupt: true)
         }
         group.stop()
         proxy.log(.info, "stopped") { $0.field("clean", isClean) }
@@ -221,8 +221,8 @@ public final class ProxyServer: Sendable {
         return isClean
     }
 
-    private func allClosed() -> Bool {
-        proxy.idle.wait(until: Reactor.clock() &+ ProxyServer.closeTimeout, ignoringInterrupt: true) {
+    private func allClosed(within nanoseconds: UInt64, ignoringInterrupt: Bool = false) -> Bool {
+        proxy.idle.wait(until: Reactor.clock() &+ nanoseconds, ignoringInterrupt: ignoringInterrupt) {
             self.proxy.connections.load(ordering: .sequentiallyConsistent) == 0
         }
     }
@@ -232,6 +232,8 @@ public final class ProxyServer: Sendable {
 
     /// For the closing handshakes of all WebSockets together.
     private static let closeTimeout: UInt64 = 2_000_000_000
+    /// For the loops to let go of what was cut off.
+    private static let cutTimeout: UInt64 = 200_000_000
 }
 
 /// Why the proxy cannot do what was asked.

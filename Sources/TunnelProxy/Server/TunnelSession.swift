@@ -86,7 +86,8 @@ final class TunnelSession {
         let deflate = upgrade.deflate.map { PerMessageDeflate(role: .server, parameters: $0) }
         let stream = TunnelStream(socket, on: reactor, engine: engine, deflate: deflate, settings: settings)
         self.stream = stream
-        upgrade.early.withUnsafeBytes { stream.start(early: $0) }
+        var early = upgrade.early
+        early.withUnsafeMutableBytes { stream.start(early: $0) }
         return stream
     }
 
@@ -148,12 +149,15 @@ final class TunnelSession {
             requests += 1
             switch await exchange.run(stream, headSize: size, number: requests) {
             case .keepAlive: continue
-            case .close: return await stream.close(isEnding ? .goingAway : .normal)
+            case .close: return await stream.close(lastWord)
             case .cut: return await stream.abort(isEnding ? .goingAway : nil)
             }
         }
-        if stream.end == nil || stream.end != .lost { await stream.close(isEnding ? .goingAway : .normal) }
+        if stream.end != .lost { await stream.close(lastWord) }
     }
+
+    /// What the WebSocket is closed with when nothing went wrong.
+    private var lastWord: CloseCode { isEnding || state.isDraining.load(ordering: .relaxed) ? .goingAway : .normal }
 
     /// Waits for a whole request head, which is left in `loop.requestHead`, its bytes at the front of the plaintext.
     ///
@@ -186,7 +190,7 @@ final class TunnelSession {
             }
             if stream.end != nil || isEnding || (deadlinePassed && !isHeadBegun) {
                 deadline.cancel()
-                if stream.end != .lost { await stream.close(isEnding ? .goingAway : .normal) }
+                if stream.end != .lost { await stream.close(lastWord) }
                 return nil
             }
             if deadlinePassed {

@@ -85,10 +85,10 @@ final class TunnelStream: SocketReader {
     }
 
     /// Starts reading. `early` are bytes that came behind the upgrade request.
-    func start(early: UnsafeRawBufferPointer) {
-        partial.append(early)
+    func start(early: UnsafeMutableRawBufferPointer) {
         socket.reader = self
         armHeartbeat()
+        process(early)
         pump()
     }
 
@@ -243,7 +243,7 @@ final class TunnelStream: SocketReader {
                 return
             }
             let count = kept + (received ?? 0)
-            if count > kept || (kept > FrameDecoder.maxUnconsumed) {
+            if count > kept {
                 lastArrival = reactor.now
                 process(UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[..<count]))
             } else if kept > 0 {

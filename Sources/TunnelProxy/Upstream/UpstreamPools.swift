@@ -14,20 +14,22 @@ final class UpstreamPools {
 
     /// A connection for one request.
     ///
-    /// - Parameter fresh: take none that was used before.
+    /// - Parameters:
+    ///   - fresh: take none that was used before.
+    ///   - cancellation: gives up early what has to be waited for.
     func lease(
-        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool
+        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool, cancellation: Cancellation
     ) async throws(LeaseError) -> ClientConnection {
         if !fresh, let pooled = pools[upstream]?.take(snapshot) {
             loop.metrics.poolHits += 1
             return pooled
         }
-        let addresses = try await allowedAddresses(of: upstream, snapshot)
+        let addresses = try await allowedAddresses(of: upstream, snapshot, cancellation)
         let socket: Socket
         let address: SocketAddress
         do throws(DialError) {
             (socket, address) = try await Connector.connect(
-                to: addresses, timeout: snapshot.connectTimeout, on: reactor)
+                to: addresses, timeout: snapshot.connectTimeout, cancellation: cancellation, on: reactor)
         } catch {
             loop.metrics.upstreamConnectsFailed += 1
             throw .dial(error)
@@ -39,7 +41,7 @@ final class UpstreamPools {
             guard let context = snapshot.upstreamTLS else { throw IOError(.tls, "handshake", detail: "no trust anchor") }
             // A trailing dot makes a name absolute for the resolver and is no part of it in TLS (RFC 6066 §3).
             let name = upstream.host.hasSuffix(".") ? String(upstream.host.dropLast()) : upstream.host
-            try await connection.startTLS(context, serverName: name, timeout: snapshot.connectTimeout)
+            try await connection.startTLS(context, serverName: name, timeout: snapshot.connectTimeout, cancellation: cancellation)
         } catch {
             connection.close()
             loop.metrics.upstreamConnectsFailed += 1
@@ -50,12 +52,13 @@ final class UpstreamPools {
 
     /// Resolves the upstream and checks each address; only literals that passed are dialled.
     private func allowedAddresses(
-        of upstream: UpstreamAddress, _ snapshot: ProxySnapshot
+        of upstream: UpstreamAddress, _ snapshot: ProxySnapshot, _ cancellation: Cancellation
     ) async throws(LeaseError) -> [SocketAddress] {
         let found: [IPAddress]
         do throws(IOError) {
             found = try await reactor.resolver.resolve(
-                upstream.host, timeout: snapshot.dnsTimeout, ttl: snapshot.dnsTTL)
+                upstream.host, timeout: snapshot.dnsTimeout, ttl: snapshot.dnsTTL,
+                cancellation: cancellation)
         } catch {
             throw .lookup(host: upstream.host, error)
         }
