@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 from pathlib import Path
 
@@ -89,12 +90,12 @@ async def test_tunnel_domain_flag_may_stand_alone(start) -> None:
             assert (await http.get()).status == 200
 
 
-def test_occupied_port_ends_with_1(start, binary: Path, configuration: dict, tmp_path: Path) -> None:
-    first = start({"echo": "http://10.0.0.1:1"})
+def test_occupied_port_ends_with_1(binary: Path, configuration: dict, tmp_path: Path) -> None:
     file = tmp_path / "second.yaml"
-    taken = f"127.0.0.1:{first.endpoint.port}"
-    write_configuration(file, configuration, {"echo": "http://10.0.0.1:1"}, listen_addr=taken)
-    result = run(binary, "-config", str(file))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        write_configuration(file, configuration, {"echo": "http://10.0.0.1:1"}, listen_addr=taken)
+        result = run(binary, "-config", str(file))
     assert result.returncode == 1
     assert taken in result.stderr and "address already in use" in result.stderr
 

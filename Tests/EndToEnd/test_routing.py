@@ -28,7 +28,7 @@ def named(name: str):
         ("a.b.t.example", b"nested"),
         ("t.example", None),
         (".t.example", None),
-        ("echo", None),
+        ("echo", b"bare"),
         ("echo.t.example.evil", None),
         ("xt.example", None),
         ("echo.xt.example", None),
@@ -90,6 +90,7 @@ async def test_routing_follows_the_inner_host_only(start) -> None:
 
 async def test_route_configured_once_per_route(start) -> None:
     proxy = start({f"r{number}": f"http://10.0.0.{number}:9000" for number in range(1, 21)})
+    await proxy.logged("route configured", count=20)
     lines = proxy.found("route configured")
     assert sorted(line.fields["route"] for line in lines) == sorted(f"r{number}" for number in range(1, 21))
     assert all(line.level == "INFO" for line in lines)

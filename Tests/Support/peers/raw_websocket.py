@@ -203,6 +203,6 @@ class RawWebSocket:
     def abort(self) -> None:
         """End the TCP connection with a reset, as a host that vanished would seem to."""
         plain = self.writer.get_extra_info("socket")
-        if plain.family != socket.AF_UNIX:
+        if plain.fileno() >= 0 and plain.family != socket.AF_UNIX:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from typing import Protocol
 
@@ -74,7 +75,9 @@ class TLSStream:
                     self.got_close_notify = True
                 return data
             except ssl.SSLWantReadError:
-                await self._flush()
+                # What a writer could not get rid of must not hide what the server said before it closed.
+                with contextlib.suppress(ConnectionError):
+                    await self._flush()
                 await self._fill()
             except ssl.SSLZeroReturnError:
                 self.got_close_notify = True

@@ -145,6 +145,9 @@ class Upstream:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if kind is None and self.errors:
             raise self.errors[0]
+        if isinstance(error, BaseException):
+            for hidden in self.errors:
+                error.add_note(f"upstream {self.address}: {hidden!r}")
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
