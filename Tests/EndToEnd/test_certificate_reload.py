@@ -7,6 +7,8 @@ import os
 import ssl
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from peers.upstream import Upstream, echo
 
 FAST = {"reload_interval": "50ms"}
@@ -15,8 +17,6 @@ FAST = {"reload_interval": "50ms"}
 async def serial(proxy) -> int:
     """The serial number of the certificate a new connection gets."""
     stream = await proxy.far.open()
-    from cryptography import x509
-
     certificate = x509.load_der_x509_certificate(stream.tls.getpeercert(binary_form=True))
     await stream.close()
     return certificate.serial_number
@@ -45,8 +45,6 @@ async def test_swap_leaves_live_connections_alone(start, certificates, tmp_path:
 
 async def test_renewed_certificate_with_the_same_key(start, certificates, tmp_path: Path) -> None:
     """The documented manual renewal replaces only tls.crt."""
-    from cryptography.hazmat.primitives import serialization
-
     leaf = certificates.authority.issue("*.t.example")
     certificate, key = leaf.write(tmp_path / "data")
     async with Upstream(echo) as upstream:
@@ -56,6 +54,20 @@ async def test_renewed_certificate_with_the_same_key(start, certificates, tmp_pa
         )
         certificate.write_bytes(renewed.certificate)
         await until_serial(proxy, renewed.serial)
+
+
+async def test_change_right_after_the_start_is_not_missed(start, certificates, tmp_path: Path) -> None:
+    """The files may change between the reading at the start and the first look; several starts, to meet that moment."""
+    async with Upstream(echo) as upstream:
+        for number in range(6):
+            old, new = certificates.authority.issue("*.t.example"), certificates.authority.issue("*.t.example")
+            folder = tmp_path / f"data-{number}"
+            certificate, key = old.write(folder)
+            tls = {"cert_file": str(certificate), "key_file": str(key), **FAST}
+            proxy = start({"echo": upstream}, tls=tls)
+            new.write(folder)
+            async with asyncio.timeout(3):
+                await until_serial(proxy, new.serial)
 
 
 async def test_kubernetes_symlink_swap(start, certificates, tmp_path: Path) -> None:

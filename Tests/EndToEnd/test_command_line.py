@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -101,8 +104,6 @@ def test_occupied_port_ends_with_1(binary: Path, configuration: dict, tmp_path: 
 
 
 def test_clean_end_with_0_on_both_signals(start) -> None:
-    import signal
-
     for number in (signal.SIGTERM, signal.SIGINT):
         proxy: Proxy = start({"echo": "http://10.0.0.1:1"})
         proxy.signal(number)
@@ -112,9 +113,6 @@ def test_clean_end_with_0_on_both_signals(start) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="root can become somebody without rights; others would have to be him")
 def test_unreadable_files_are_named(binary: Path, configuration: dict, certificates) -> None:
     # Not under tmp_path: nobody else can enter that.
-    import shutil
-    import tempfile
-
     folder = Path(tempfile.mkdtemp(prefix="mcp-proxy-unreadable-"))
     try:
         folder.chmod(0o755)

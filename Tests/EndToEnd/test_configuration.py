@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -197,7 +198,7 @@ def test_missing_and_broken_files_are_named(refuse, tmp_path: Path, certificates
     message = refuse(GOOD.replace("CERT", str(absent)))
     assert f"open {absent}: no such file or directory" in message
 
-    message = refuse(GOOD + f"upstream:\n  tls:\n    ca_file: {absent}\n")
+    message = refuse(GOOD.replace("http:", "https:") + f"upstream:\n  tls:\n    ca_file: {absent}\n")
     assert f"open {absent}: no such file or directory" in message
 
     garbage = tmp_path / "garbage.pem"
@@ -222,8 +223,6 @@ async def test_json_and_helm_style_files_are_accepted(start, configuration: dict
         text = json.dumps({**configuration, "routes": {"json": upstream.url}}, indent=2)
         proxy.config_file.write_text(text)
         mark = proxy.mark()
-        import signal
-
         proxy.signal(signal.SIGHUP)
         await proxy.logged("reload", since=mark)
         async with proxy.far.http("json") as http:

@@ -7,8 +7,12 @@ import contextlib
 import hashlib
 
 import pytest
+import websockets
 from peers.http_client import HTTPConnection, Incomplete
 from peers.upstream import Connection, Upstream, echo
+from websockets.asyncio.server import serve
+from websockets.client import ClientProtocol
+from websockets.uri import parse_uri
 
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
@@ -439,6 +443,69 @@ async def test_bodies_of_neighbours_do_not_mix(start) -> None:
         await asyncio.gather(*(one(number) for number in range(16)))
 
 
+@pytest.mark.parametrize("disturbance", ["no route", "down", "interim", "chunked upload", "bad request", "upgrade"])
+async def test_a_stream_has_only_its_own_bytes(start, refusing_port: int, disturbance: str) -> None:
+    """Whatever the proxy says to one client must never turn up in another one's answer on the same loop."""
+    ticks: dict[str, asyncio.Queue[int]] = {"length": asyncio.Queue(), "chunked": asyncio.Queue()}
+    framings = {"length": b"Content-Length: 1000", "chunked": b"Transfer-Encoding: chunked"}
+
+    async def handler(connection: Connection) -> None:
+        while head := await connection.head():
+            if head.target == "/stream":
+                framing = head.get("x-framing") or ""
+                await connection.send(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n" % framings[framing])
+                while True:
+                    tick = b"tick %03d\n\n" % await ticks[framing].get()
+                    await connection.send(tick if framing == "length" else b"%x\r\n%b\r\n" % (len(tick), tick))
+            elif head.target == "/interim":
+                await connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: <intruder>\r\n\r\n")
+                await connection.respond(body=b"intruder")
+            elif head.target == "/upgrade":
+                await connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n")
+                await connection.send(b"Connection: Upgrade\r\n\r\n")
+                await connection.wait_for_end()
+            else:
+                await connection.body(head)
+                await connection.respond(body=b"intruder")
+
+    async with Upstream(handler) as upstream:
+        proxy = start({"echo": upstream, "down": f"http://127.0.0.1:{refusing_port}"}, threads=1)
+
+        async def disturb() -> None:
+            async with proxy.far.http("echo") as http:
+                if disturbance == "no route":
+                    assert (await http.get(host="nobody.t.example")).status == 502
+                elif disturbance == "down":
+                    assert (await http.get(host="down.t.example")).status == 502
+                elif disturbance == "interim":
+                    assert len((await http.get("/interim")).informational) == 1
+                elif disturbance == "bad request":
+                    await http.send(b"GET / HTTP/1.1\r\n\r\n")
+                    assert (await http.response()).status == 400
+                elif disturbance == "upgrade":
+                    await http.send_head("GET", "/upgrade", [("Connection", "Upgrade"), ("Upgrade", "x")])
+                    assert (await http.final_head()).status == 101
+                    await http.send(b"intruder")
+                else:
+                    await http.send_head("POST", "/", [("Transfer-Encoding", "chunked")])
+                    await http.send_chunk(b"intruder")
+                    await http.send(b"0\r\n\r\n")
+                    assert (await http.response()).body == b"intruder"
+
+        for framing in framings:
+            async with proxy.far.http("echo") as streaming:
+                await streaming.send_head("GET", "/stream", [("X-Framing", framing)])
+                body = streaming.body(await streaming.final_head())
+                for number in range(5):
+                    await disturb()
+                    await ticks[framing].put(number)
+                    received = b""
+                    while len(received) < 10:
+                        received += await anext(body)
+                    assert received == b"tick %03d\n\n" % number
+                await streaming.stream.close()
+
+
 async def test_early_refusal_with_close_is_delivered(start) -> None:
     """An upstream that says 413 and closes, without reading, while the body still comes."""
 
@@ -471,7 +538,8 @@ async def test_each_event_is_flushed_at_once(start) -> None:
 
     async def handler(connection: Connection) -> None:
         await connection.head()
-        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await connection.send(head)
         for number in range(20):
             await connection.send(b"%x\r\n%b\r\n" % (len(event(number)), event(number)))
             assert await arrived.get() == number
@@ -527,11 +595,6 @@ async def test_upgrade_becomes_a_byte_pipe(start) -> None:
 
 async def test_websocket_to_the_upstream(start) -> None:
     """The `websockets` package at both ends of the pipe."""
-    import websockets
-    from websockets.asyncio.server import serve
-    from websockets.client import ClientProtocol
-    from websockets.uri import parse_uri
-
     async def talk(connection: websockets.ServerConnection) -> None:
         async for message in connection:
             await connection.send(message[::-1])

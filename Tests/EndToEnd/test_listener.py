@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from peers.endpoint import Endpoint
 from peers.far_side import LibraryWebSocket
-from peers.raw_websocket import Answer, RawWebSocket, read_answer, upgrade_head
+from peers.raw_websocket import PING, PONG, Answer, RawWebSocket, frame, read_answer, upgrade_head
 from peers.upstream import Upstream, echo
 
 NOWHERE = {"echo": "http://10.0.0.1:1"}
@@ -83,8 +83,6 @@ async def test_upgrade_one_byte_at_a_time(start) -> None:
 
 async def test_frames_may_follow_the_upgrade_at_once(start) -> None:
     """A client need not wait for 101 before it sends: what follows the head must not be lost."""
-    from peers.raw_websocket import PING, PONG, frame
-
     proxy = start(NOWHERE)
     reader, writer = await proxy.endpoint.open()
     head, _ = upgrade_head("echo.t.example")

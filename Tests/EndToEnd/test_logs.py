@@ -138,12 +138,12 @@ async def test_one_finished_for_each_started(start, refusing_port: int) -> None:
 
     async def handler(connection: Connection) -> None:
         while head := await connection.head():
-            if head.target == "/stall":
+            if head.target.startswith("/stall"):
                 await connection.wait_for_end()
             elif head.target == "/cut":
                 await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx")
                 return
-            elif head.target == "/stream":
+            elif head.target.startswith("/stream"):
                 await connection.send(b"HTTP/1.1 200 OK\r\n\r\nx")
                 await connection.wait_for_end()
             else:
@@ -173,9 +173,13 @@ async def test_one_finished_for_each_started(start, refusing_port: int) -> None:
             stream.abort()
 
         rounds = 10
-        for _ in range(rounds):
+        for number in range(rounds):
             await asyncio.gather(
-                abandoned("/stall"), abandoned("/stream"), whole("echo.t.example"), whole("down.t.example"), cut()
+                abandoned(f"/stall{number}"),
+                abandoned(f"/stream{number}"),
+                whole("echo.t.example"),
+                whole("down.t.example"),
+                cut(),
             )
         await proxy.logged("request finished", count=5 * rounds)
         ends = [line.fields["end"] for line in proxy.found("request finished")]

@@ -135,7 +135,7 @@ async def test_second_signal_ends_at_once(start) -> None:
         proxy.signal()
         await until_not_listening(proxy)
         proxy.signal()
-        assert await proxy.exit_status(5) == 1
+        assert await proxy.exit_status(1) == 1
         http.stream.abort()
 
 

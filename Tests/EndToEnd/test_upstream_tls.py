@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from peers.http_client import Incomplete
 from peers.upstream import Upstream, echo
 
 
@@ -111,8 +112,6 @@ async def test_cut_without_close_notify_is_not_an_end(start, certificates, tmp_p
         await connection.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\npart of it")
         # Past asyncio's TLS, to the socket itself: FIN without close_notify.
         connection.writer.transport._ssl_protocol._transport.close()
-
-    from peers.http_client import Incomplete
 
     context = server_context(certificates.authority.issue("localhost"), tmp_path / "up")
     async with Upstream(handler, tls=context) as upstream:

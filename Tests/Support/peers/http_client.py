@@ -1,4 +1,4 @@
-"""A small strict HTTP/1.1 client (RFC 9112) on a byte stream. It sends what it is told and forgives nothing it reads."""
+"""A small strict HTTP/1.1 client (RFC 9112) on a byte stream. It sends what it is told and forgives nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Response:
     headers: Headers
     body: bytes = b""
     trailers: Headers = field(default_factory=list)
-    informational: list["Response"] = field(default_factory=list)
+    informational: list[Response] = field(default_factory=list)
 
     def all(self, name: str) -> list[str]:
         """Every value of a header."""

@@ -40,7 +40,7 @@ class Nginx:
         binary = shutil.which("nginx") or "/usr/sbin/nginx"
         folder.mkdir(parents=True, exist_ok=True)
         self.ports = [free_port() for _ in servers]
-        blocks = "\n".join(block.replace("{port}", str(port)) for block, port in zip(servers, self.ports))
+        blocks = "\n".join(block.replace("{port}", str(port)) for block, port in zip(servers, self.ports, strict=True))
         # The worker would become "nobody", which may not read the test's folder.
         user = "user root;" if os.geteuid() == 0 else ""
         config = folder / "nginx.conf"

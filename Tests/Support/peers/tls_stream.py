@@ -75,9 +75,10 @@ class TLSStream:
                     self.got_close_notify = True
                 return data
             except ssl.SSLWantReadError:
-                # What a writer could not get rid of must not hide what the server said before it closed.
-                with contextlib.suppress(ConnectionError):
-                    await self._flush()
+                # A writer that cannot get rid of its bytes must not keep us from what the server says meanwhile.
+                if not self._sending.locked():
+                    with contextlib.suppress(ConnectionError):
+                        await self._flush()
                 await self._fill()
             except ssl.SSLZeroReturnError:
                 self.got_close_notify = True

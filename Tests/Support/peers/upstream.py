@@ -154,6 +154,8 @@ class Upstream:
         assert task
         self._tasks.add(task)
         connection = Connection(self, reader, writer)
+        # asyncio does so only for sockets that were made with their protocol named.
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             await self._handler(connection)
         except (ConnectionError, asyncio.IncompleteReadError):
