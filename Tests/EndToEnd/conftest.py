@@ -1,0 +1,163 @@
+"""Fixtures of the end-to-end tests: certificates once a session, a proxy per test, coroutine tests with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from peers.nginx import Nginx
+from peers.pki import Authority
+from peers.proxy import Proxy, merged, yaml
+from peers.upstream import Upstream
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOMAIN = "t.example"
+
+
+def find_binary() -> Path:
+    """The proxy under test: $MCP_PROXY, else the debug build, else the release build."""
+    if given := os.environ.get("MCP_PROXY"):
+        return Path(given).resolve()
+    for build in ("debug", "release"):
+        candidate = REPOSITORY / ".build" / build / "mcp-proxy"
+        if candidate.exists():
+            return candidate
+    pytest.exit("no mcp-proxy binary: run `swift build` first, or set MCP_PROXY", returncode=2)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run coroutine tests on an event loop of their own, within their deadline."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    marker = pyfuncitem.get_closest_marker("deadline")
+    seconds = marker.args[0] if marker else 30
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+
+    async def within_deadline() -> None:
+        async with asyncio.timeout(seconds):
+            await pyfuncitem.obj(**arguments)
+
+    asyncio.run(within_deadline())
+    return True
+
+
+_running = pytest.StashKey[list[Proxy]]()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the proxy's log with every failure."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.failed:
+        for proxy in item.stash.get(_running, []):
+            report.sections.append(("proxy log", proxy.log[-6000:]))
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    return find_binary()
+
+
+class Certificates:
+    """A CA the far side trusts, the proxy's certificate under it, and a CA nobody trusts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority, self.stranger = Authority(), Authority("A stranger's CA")
+        self.ca_file = self.authority.write(folder / "ca.crt")
+        self.stranger_file = self.stranger.write(folder / "stranger.crt")
+        self.leaf = self.authority.issue(f"*.{DOMAIN}", DOMAIN)
+        self.certificate, self.key = self.leaf.write(folder)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def configuration(certificates: Certificates) -> dict:
+    """A configuration that works, to be changed by the test. It needs routes."""
+    return {
+        "listen_addr": "127.0.0.1:0",
+        "log_level": "info",
+        "shutdown_timeout": "5s",
+        "tunnel_domain": DOMAIN,
+        "threads": 2,
+        "tls": {"cert_file": str(certificates.certificate), "key_file": str(certificates.key)},
+        "upstream": {"allowed_ips": ["127.0.0.0/8"]},
+    }
+
+
+Routes = dict[str, "str | Upstream"]
+StartProxy = Callable[..., Proxy]
+
+
+@pytest.fixture
+def start(
+    binary: Path, configuration: dict, certificates: Certificates, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[StartProxy]:
+    """Starts a proxy with routes and changed settings; it is ended and checked after the test."""
+    running = request.node.stash.setdefault(_running, [])
+
+    def start_proxy(
+        routes: Routes, *, arguments: list[str] | None = None, collect: bool = True, **changes: object
+    ) -> Proxy:
+        file = tmp_path / f"config-{len(running)}.yaml"
+        write_configuration(file, configuration, routes, **changes)
+        proxy = Proxy(binary, file, arguments=arguments, collect=collect)
+        running.append(proxy)
+        proxy.far_side(DOMAIN, certificates.ca_file)
+        return proxy
+
+    yield start_proxy
+    failures = []
+    for proxy in running:
+        try:
+            proxy.check()
+        except AssertionError as failure:
+            failures.append(failure)
+        finally:
+            if proxy.process.poll() is None:
+                proxy.process.kill()
+            proxy.process.wait()
+    if failures:
+        raise failures[0]
+
+
+def write_configuration(file: Path, base: dict, routes: Routes, **changes: object) -> None:
+    """Write a configuration file in one step, as an editor or a volume mount would."""
+    targets = {name: target if isinstance(target, str) else target.url for name, target in routes.items()}
+    fresh = file.with_suffix(".new")
+    fresh.write_text(yaml(merged(base, {**changes, "routes": targets})))
+    fresh.rename(file)
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[Callable[..., Nginx]]:
+    """Starts nginx servers; they are ended after the test."""
+    started: list[Nginx] = []
+
+    def start_nginx(*servers: str) -> Nginx:
+        started.append(Nginx(tmp_path / f"nginx-{len(started)}", *servers))
+        return started[-1]
+
+    yield start_nginx
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def refusing_port() -> Iterator[int]:
+    """A port that refuses connections for sure: bound, so nobody else gets it, but not listened on."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

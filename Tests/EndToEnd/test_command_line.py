@@ -1,0 +1,135 @@
+"""Flags, usage errors and exit statuses of the binary."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from conftest import DOMAIN, write_configuration
+from peers.proxy import Proxy
+from peers.upstream import Upstream, echo
+
+
+def run(binary: Path, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(binary), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, **options
+    )
+
+
+@pytest.mark.parametrize("flag", ["-version", "--version"])
+def test_version_is_printed(binary: Path, flag: str) -> None:
+    result = run(binary, flag)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert re.search(r"^mcp-proxy \d+\.\d+\.\d+", result.stdout), result.stdout
+
+
+@pytest.mark.parametrize("flag", ["-help", "--help", "-h"])
+def test_help_names_every_flag(binary: Path, flag: str) -> None:
+    result = run(binary, flag)
+    assert result.returncode == 0
+    text = result.stdout + result.stderr
+    for name in ("-config", "-tunnel-domain", "-version", "-help", "demo", "/etc/mcp-gateway/config.yaml"):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-unknown"],
+        ["--unknown=1"],
+        ["-config"],
+        ["-tunnel-domain"],
+        ["surplus"],
+        ["-config", "x", "surplus"],
+        ["---config", "x"],
+        ["-version=perhaps"],
+        ["-"],
+    ],
+    ids=" ".join,
+)
+def test_usage_errors_end_with_2(binary: Path, arguments: list[str]) -> None:
+    result = run(binary, *arguments)
+    assert result.returncode == 2
+    assert result.stderr.strip()
+    assert result.stdout == ""
+
+
+def test_default_path_is_the_images(binary: Path) -> None:
+    assert not Path("/etc/mcp-gateway/config.yaml").exists()
+    result = run(binary)
+    assert result.returncode == 1
+    assert "open /etc/mcp-gateway/config.yaml: no such file or directory" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["-config {}", "--config {}", "-config={}", "--config={}"])
+def test_every_form_of_a_flag(binary: Path, tmp_path: Path, form: str) -> None:
+    missing = tmp_path / "absent.yaml"
+    result = run(binary, *form.format(missing).split(" "))
+    assert result.returncode == 1
+    assert f"open {missing}: no such file or directory" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["-tunnel-domain {}", "--tunnel-domain={}"])
+async def test_tunnel_domain_flag_wins_over_the_file(start, form: str) -> None:
+    async with Upstream(echo) as upstream:
+        arguments = form.format(DOMAIN).split(" ")
+        proxy = start({"echo": upstream}, arguments=arguments, tunnel_domain="other.example")
+        async with proxy.far.http("echo") as http:
+            assert (await http.get()).status == 200
+            assert (await http.get(host="echo.other.example")).status == 502
+
+
+async def test_tunnel_domain_flag_may_stand_alone(start) -> None:
+    async with Upstream(echo) as upstream:
+        proxy = start({"echo": upstream}, arguments=["-tunnel-domain", DOMAIN], tunnel_domain=None)
+        async with proxy.far.http("echo") as http:
+            assert (await http.get()).status == 200
+
+
+def test_occupied_port_ends_with_1(binary: Path, configuration: dict, tmp_path: Path) -> None:
+    file = tmp_path / "second.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        write_configuration(file, configuration, {"echo": "http://10.0.0.1:1"}, listen_addr=taken)
+        result = run(binary, "-config", str(file))
+    assert result.returncode == 1
+    assert taken in result.stderr and "address already in use" in result.stderr
+
+
+def test_clean_end_with_0_on_both_signals(start) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        proxy: Proxy = start({"echo": "http://10.0.0.1:1"})
+        proxy.signal(number)
+        assert proxy.process.wait(10) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root can become somebody without rights; others would have to be him")
+def test_unreadable_files_are_named(binary: Path, configuration: dict, certificates) -> None:
+    # Not under tmp_path: nobody else can enter that.
+    folder = Path(tempfile.mkdtemp(prefix="mcp-proxy-unreadable-"))
+    try:
+        folder.chmod(0o755)
+        certificate, key = certificates.leaf.write(folder)
+        file = folder / "config.yaml"
+        tls = {"cert_file": str(certificate), "key_file": str(key)}
+        write_configuration(file, configuration, {"echo": "http://10.0.0.1:1"}, tls=tls)
+        nobody = {"user": 65532, "group": 65532, "extra_groups": []}
+
+        key.chmod(0o600)
+        result = run(binary, "-config", str(file), **nobody)
+        assert result.returncode == 1
+        assert f"open {key}: permission denied" in result.stderr
+
+        file.chmod(0o600)
+        result = run(binary, "-config", str(file), **nobody)
+        assert result.returncode == 1
+        assert f"open {file}: permission denied" in result.stderr
+    finally:
+        shutil.rmtree(folder)
