@@ -23,7 +23,9 @@ extension Exchange {
                 clientMinorVersion: request.minorVersion, into: &outbox)
         }
         inbound.consume(headSize)
-        guard await relayBody(connection, BodyDecoder(bodyFraming), as: framing, snapshot) else { return broken() }
+        guard await relayBody(
+            connection, BodyDecoder(bodyFraming, trailerLimits: snapshot.headLimits), as: framing, snapshot)
+        else { return broken() }
 
         // 7 end
         if upload == .running {
@@ -75,7 +77,7 @@ extension Exchange {
             if stream.end == nil && record.end != .shutdown {
                 state.log(.warn, "answer from upstream broke off") { line in
                     line.field("upstream", record.upstream.map { "\($0)" } ?? "")
-                    line.field("error", "\(error)")
+                    line.field("error", (error as? HTTPError)?.reason ?? "\(error)")
                 }
             }
             return false

@@ -84,7 +84,7 @@ final class Exchange {
         self.stream = stream
         self.number = number
         let snapshot = state.snapshot
-        begin(stream)
+        begin(stream, snapshot)
         stream.onEnd = { [unowned self] in
             dialling.cancel()
             connection?.close(IOError(.closed, "client"))
@@ -391,12 +391,12 @@ final class Exchange {
 
     // MARK: Start and finish
 
-    private func begin(_ stream: TunnelStream) {
+    private func begin(_ stream: TunnelStream, _ snapshot: ProxySnapshot) {
         let head = loop.requestHead
         request = Request(
             method: head.method, minorVersion: head.minorVersion, isPersistent: head.isPersistent,
             wantsUpgrade: head.upgrade != nil, framing: head.framing)
-        requestBody = BodyDecoder(head.framing)
+        requestBody = BodyDecoder(head.framing, trailerLimits: snapshot.headLimits)
         dialling.reset()
         record = ExchangeRecord()
         record.started = reactor.now

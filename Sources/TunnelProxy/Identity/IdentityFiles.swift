@@ -21,8 +21,6 @@ struct IdentityFiles: Sendable {
     }
 
     /// - Throws: an error whose text names the file at fault.
-    func load() throws -> TLSIdentity { try identity(of: try read()) }
-
     func identity(of contents: Contents) throws(ProxyError) -> TLSIdentity {
         do throws(TLSIdentityError) {
             return try TLSIdentity(certificates: contents.certificate, privateKey: contents.key)

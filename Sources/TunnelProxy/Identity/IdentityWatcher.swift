@@ -10,7 +10,7 @@ internal import TunnelTLS
 final class IdentityWatcher: Sendable {
     private struct Seen {
         var files: IdentityFiles
-        var inForce: IdentityFiles.Contents?
+        var inForce: IdentityFiles.Contents
         /// What was refused last, by its contents or the error of reading them.
         var refused: IdentityFiles.Contents?
         var readFailure: String?
@@ -25,15 +25,17 @@ final class IdentityWatcher: Sendable {
     /// Keys that encrypt session tickets are replaced this often; the previous ones still open older tickets.
     private static let ticketKeyLife: Int64 = 3600
 
-    init(_ tls: ProxyConfiguration.TLS, _ proxy: ProxyState, _ loop: Loop) {
-        seen = Mutex(Seen(files: IdentityFiles(tls)))
+    /// - Parameter inForce: what the identity in use was made from. Not read again: the files may have changed since.
+    init(
+        _ tls: ProxyConfiguration.TLS, inForce: IdentityFiles.Contents, _ proxy: ProxyState, _ loop: Loop
+    ) {
+        seen = Mutex(Seen(files: IdentityFiles(tls), inForce: inForce))
         interval = tls.reloadInterval.nanoseconds
         (self.proxy, self.loop) = (proxy, loop)
     }
 
     func start() {
         tell(proxy.credentials.current.identity, "certificate loaded")
-        seen.withLock { $0.inForce = try? $0.files.read() }
         scheduleNext()
     }
 

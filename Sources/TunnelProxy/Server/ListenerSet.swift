@@ -1,3 +1,4 @@
+internal import Glibc
 internal import TunnelCore
 internal import TunnelIO
 
@@ -15,7 +16,10 @@ struct ListenerSet {
             listeners = Array(repeating: listener, count: count)
             isShared = count > 1
         case .tcp(let host, let port):
-            let first = try ListenerSet.bindFirst(host, port)
+            // SO_REUSEPORT would let a second proxy bind the same port and take half of the connections unseen. A
+            // listener without it finds out.
+            if port > 0 { _ = try ListenerSet.bindFirst(host, port, isShared: false) }
+            let first = try ListenerSet.bindFirst(host, port, isShared: true)
             // Port 0 became a real one with the first.
             var all = [first]
             while all.count < count { all.append(try ListenerSet.bind(first.address, isShared: true)) }
@@ -25,16 +29,21 @@ struct ListenerSet {
         address = listeners[0].address
     }
 
-    private static func bindFirst(_ host: String?, _ port: UInt16) throws -> Listener {
+    private static func bindFirst(_ host: String?, _ port: UInt16, isShared: Bool) throws -> Listener {
         if let host {
             guard let address = IPAddress(host) ?? lookUp(host) else {
                 throw ProxyError("listen_addr: no address for host \(host)")
             }
-            return try bind(.ip(address, port: port), isShared: true)
+            return try bind(.ip(address, port: port), isShared: isShared)
         }
         // Without a host every address is meant: the IPv6 wildcard takes both families where there is IPv6.
-        if let both = try? Listener(.ip(IPAddress(v6High: 0, low: 0), port: port), isShared: true) { return both }
-        return try bind(.ip(IPAddress(v4: 0), port: port), isShared: true)
+        do throws(IOError) {
+            return try Listener(.ip(IPAddress(v6High: 0, low: 0), port: port), isShared: isShared)
+        } catch where error.code != .system(EADDRINUSE) {
+            return try bind(.ip(IPAddress(v4: 0), port: port), isShared: isShared)
+        } catch {
+            throw ProxyError("listen tcp :\(port): \(error)")
+        }
     }
 
     private static func bind(_ address: SocketAddress, isShared: Bool) throws -> Listener {

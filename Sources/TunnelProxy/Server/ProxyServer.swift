@@ -33,6 +33,7 @@ public final class ProxyServer: Sendable {
     private let proxy: ProxyState
     private let parts = Mutex(Parts())
     private let configurationAtStart: ProxyConfiguration
+    private let identityAtStart: IdentityFiles.Contents
 
     /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
     ///
@@ -40,7 +41,9 @@ public final class ProxyServer: Sendable {
     public init(configuration: ProxyConfiguration, log: Log) throws {
         configurationAtStart = configuration
         let snapshot = try ProxySnapshot(configuration, listeners: [])
-        let identity = try IdentityFiles(configuration.tls).load()
+        let files = IdentityFiles(configuration.tls)
+        identityAtStart = try files.read()
+        let identity = try files.identity(of: identityAtStart)
         let options = TLSServerOptions(
             minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12, alpn: ["http/1.1"],
             sessionTickets: configuration.tls.sessionTickets)
@@ -87,7 +90,7 @@ public final class ProxyServer: Sendable {
         do {
             let listeners = try ListenerSet(configuration.listenAddress, count: group.loops.count)
             proxy.snapshot = try ProxySnapshot(configuration, listeners: listeners.own)
-            let watcher = IdentityWatcher(configuration.tls, proxy, group.loops[0])
+            let watcher = IdentityWatcher(configuration.tls, inForce: identityAtStart, proxy, group.loops[0])
             parts.withLock { parts in
                 parts.group = group
                 parts.address = listeners.address

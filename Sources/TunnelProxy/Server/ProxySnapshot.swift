@@ -46,9 +46,10 @@ final class ProxySnapshot: Sendable {
             configuration.upstream.hostHeader == .preserve
                 ? .preserve : .replace(Array(ProxySnapshot.authority(of: route.upstream).utf8))
         }
-        if routes.contains(where: { $0.upstream.scheme == .https }) {
-            let tls = configuration.upstream.tls
-            let anchors = try tls.caFile.map { try FileBytes.read($0) }
+        let tls = configuration.upstream.tls
+        // A file that is named is read even where no route needs it yet, so that a mistake shows at once.
+        let anchors = try tls.caFile.map { try FileBytes.read($0) }
+        if anchors != nil || routes.contains(where: { $0.upstream.scheme == .https }) {
             let trust = try TrustStore(pem: anchors, includingSystem: tls.includeSystemCAs)
             upstreamTLS = try TLSClientContext(trust: trust, options: TLSClientOptions(alpn: ["http/1.1"]))
         } else {

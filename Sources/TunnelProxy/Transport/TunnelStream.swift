@@ -153,6 +153,9 @@ final class TunnelStream: SocketReader {
         reactor.remove(heartbeat)
         onEnd = nil
         sendClose(code, closesTLS: true)
+        // Nobody wants the plaintext any more, and the far side's close may lie behind what was not read for it.
+        reactor.buffers.give(&plaintext)
+        resumeReading()
         let limit = Deadline { [unowned self] in
             socket.close()
             finish(.lost)
@@ -214,7 +217,7 @@ final class TunnelStream: SocketReader {
     private func pump() {
         var reads = 0
         while true {
-            if end == nil && plaintext.count >= settings.highWater {
+            if end == nil && !sentClose && plaintext.count >= settings.highWater {
                 isPaused = true
                 // A peer that is gone will not read an answer: nobody half-closes a tunnel.
                 if socket.sawHangUp { finish(.lost) }
