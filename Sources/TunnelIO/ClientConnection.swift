@@ -35,13 +35,17 @@ package final class ClientConnection: SocketReader {
 
     /// Shakes hands as a client; from then on the stream is what is inside TLS.
     ///
-    /// - Parameter timeout: nanoseconds for the whole handshake.
+    /// - Parameters:
+    ///   - timeout: nanoseconds for the whole handshake.
+    ///   - cancellation: gives up before that.
     package func startTLS(
-        _ context: TLSClientContext, serverName: String, timeout: UInt64
+        _ context: TLSClientContext, serverName: String, timeout: UInt64, cancellation: Cancellation? = nil
     ) async throws(IOError) {
         let deadline = Deadline { [unowned self] in socket.close(IOError(.timedOut, "tls handshake")) }
         reactor.set(deadline, after: timeout)
         defer { reactor.remove(deadline) }
+        cancellation?.arm { [unowned self] in socket.close(IOError(.closed, "tls handshake")) }
+        defer { cancellation?.disarm() }
         do {
             engine = try TLSEngine(client: context, serverName: serverName)
             try engine?.start(output: &reactor.staging)
@@ -88,6 +92,8 @@ package final class ClientConnection: SocketReader {
 
     private func failed(_ error: TLSError) -> IOError {
         let failure = IOError(.tls, error.operation, detail: error.detail)
+        // Half a record is of no use to this peer, and must not reach the next.
+        reactor.staging.removeAll()
         socket.close(failure)
         return failure
     }
