@@ -1,22 +1,27 @@
-/// Lets the owner of an operation give it up while a task waits in it, for objects of one loop.
+/// Ends what a task waits for, from outside, on the same loop: a lookup, a connect or a handshake.
 ///
-/// Whatever waits sets ``handler`` to what ends its wait, and clears it afterwards.
+/// One wait at a time is under its hand. Once cancelled it ends each later wait at once, until ``reset()``.
 package final class Cancellation {
     package private(set) var isCancelled = false
-    var handler: (() -> Void)?
+    private var action: (() -> Void)?
 
     package init() {}
 
-    /// Ends what waits now; later operations fail at once.
+    /// Ends the wait that is under way, if any, and those to come.
     package func cancel() {
         isCancelled = true
-        handler?()
-        handler = nil
+        let action = action
+        self.action = nil
+        action?()
     }
 
-    /// Makes it usable for the next operation.
-    package func reset() {
-        isCancelled = false
-        handler = nil
+    /// Makes it usable for another piece of work.
+    package func reset() { (isCancelled, action) = (false, nil) }
+
+    /// - Parameter action: ends the wait; called at most once, and at once when it is too late.
+    func arm(_ action: @escaping () -> Void) {
+        if isCancelled { action() } else { self.action = action }
     }
+
+    func disarm() { action = nil }
 }

@@ -37,16 +37,15 @@ package final class ClientConnection: SocketReader {
     ///
     /// - Parameters:
     ///   - timeout: nanoseconds for the whole handshake.
-    ///   - cancellation: gives it up early.
+    ///   - cancellation: gives up before that.
     package func startTLS(
-        _ context: TLSClientContext, serverName: String, timeout: UInt64, cancellation: Cancellation
+        _ context: TLSClientContext, serverName: String, timeout: UInt64, cancellation: Cancellation? = nil
     ) async throws(IOError) {
-        if cancellation.isCancelled { throw IOError(.closed, "tls handshake") }
-        cancellation.handler = { [unowned self] in socket.close(IOError(.closed, "tls handshake")) }
-        defer { cancellation.handler = nil }
         let deadline = Deadline { [unowned self] in socket.close(IOError(.timedOut, "tls handshake")) }
         reactor.set(deadline, after: timeout)
         defer { reactor.remove(deadline) }
+        cancellation?.arm { [unowned self] in socket.close(IOError(.closed, "tls handshake")) }
+        defer { cancellation?.disarm() }
         do {
             engine = try TLSEngine(client: context, serverName: serverName)
             try engine?.start(output: &reactor.staging)
@@ -92,8 +91,8 @@ package final class ClientConnection: SocketReader {
     }
 
     private func failed(_ error: TLSError) -> IOError {
-        // The alert that tells the peer why; and nothing may stay behind for the next user of the staging buffer.
-        if !reactor.staging.isEmpty { socket.send(&reactor.staging) }
+        // The alert tells the peer why; and nothing may stay behind for the next user of the staging buffer.
+        socket.send(&reactor.staging)
         let failure = IOError(.tls, error.operation, detail: error.detail)
         socket.close(failure)
         return failure

@@ -21,7 +21,7 @@ package final class Connector {
 
         func ready(_ readiness: Readiness) {
             guard !readiness.isDisjoint(with: [.write, .hangUp]) else { return }
-            connector.finished(self, CLinux_socket_error(descriptor))
+            connector.finished(self, CLinux_socket_error(descriptor), sawHangUp: readiness.contains(.hangUp))
         }
     }
 
@@ -46,19 +46,19 @@ package final class Connector {
     ///
     /// - Parameters:
     ///   - timeout: nanoseconds for all addresses together.
-    ///   - cancellation: gives it up early.
+    ///   - cancellation: gives up before that.
     /// - Throws: ``DialError`` of the last address that failed, or a time-out.
     package static func connect(
-        to addresses: [SocketAddress], timeout: UInt64, cancellation: Cancellation, on reactor: Reactor
+        to addresses: [SocketAddress], timeout: UInt64, cancellation: Cancellation? = nil, on reactor: Reactor
     ) async throws(DialError) -> (Socket, SocketAddress) {
-        let cancelled = DialError(address: addresses.first, error: IOError(.closed, "connect"))
-        if cancellation.isCancelled { throw cancelled }
         let connector = Connector(addresses, on: reactor)
-        cancellation.handler = { connector.end(.failure(cancelled)) }
-        defer { cancellation.handler = nil }
         reactor.set(connector.overall, after: timeout)
+        cancellation?.arm { [unowned connector] in
+            connector.end(.failure(DialError(address: nil, error: IOError(.closed, "connect"))))
+        }
         connector.startNext()
         if connector.outcome == nil { await withUnsafeContinuation { connector.waiter = $0 } }
+        cancellation?.disarm()
         reactor.remove(connector.overall)
         reactor.remove(connector.nextAttempt)
         switch connector.outcome {
@@ -98,7 +98,7 @@ package final class Connector {
         startNext()
     }
 
-    private func finished(_ attempt: Attempt, _ error: CInt) {
+    private func finished(_ attempt: Attempt, _ error: CInt, sawHangUp: Bool) {
         attempts.removeAll { $0 === attempt }
         guard let registration = attempt.registration else { return }
         if error != 0 {
@@ -106,11 +106,12 @@ package final class Connector {
             close(attempt.descriptor)
             return failed(attempt.address, IOError(.system(error), "connect"))
         }
-        let socket = Socket(connected: attempt.descriptor, registration, on: reactor)
+        let socket = Socket(connected: attempt.descriptor, registration, sawHangUp: sawHangUp, on: reactor)
         end(.success((socket, attempt.address)))
     }
 
     private func end(_ result: Result<(Socket, SocketAddress), DialError>) {
+        // The task is resumed later in the turn, and a deadline may pass before.
         guard outcome == nil else { return }
         outcome = result
         for attempt in attempts {

@@ -49,8 +49,9 @@ package final class Listener: Sendable {
     }
 
     deinit {
-        close(descriptor)
+        // In this order: once it is closed, another server may take the path for stale and bind its own.
         if let path { unlink(path) }
+        close(descriptor)
     }
 
     private static func boundAddress(_ descriptor: CInt, asked: SocketAddress) throws(IOError) -> SocketAddress {

@@ -8,13 +8,14 @@ internal import Synchronization
 /// says both when it runs a job. Then a task that suspends and is resumed on the loop costs one push onto `local`:
 /// the runtime never sends it through the global pool.
 package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
-    // SAFETY: `local`, `running` and `enqueues` are touched only on the loop's thread, which `enqueue` and the
-    // drain compare with `thread`; `remote` is behind its mutex; the rest is set once before the thread runs.
+    // SAFETY: `local`, `running` and `enqueues` are touched only on the loop's thread, which `enqueue` compares with
+    // `thread`; `remote` is behind its mutex; the rest is atomic or never changes.
     private var local: [UnownedJob] = []
     private var running: [UnownedJob] = []
     private let remote = Mutex<[UnownedJob]>([])
     private let wakeDescriptor: CInt
-    private var thread: pthread_t?
+    /// The loop's `pthread_t`; 0 before there is one.
+    private let thread = Atomic<UInt>(0)
 
     /// Jobs queued on the loop's own thread so far; what a test counts to see that a resumption costs one.
     package private(set) var enqueues = 0
@@ -27,12 +28,10 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
     }
 
     /// Makes the calling thread the loop's thread. Called once, first thing on it.
-    func adoptCurrentThread() { thread = pthread_self() }
+    func adoptCurrentThread() { thread.store(pthread_self(), ordering: .relaxed) }
 
-    var isOnLoop: Bool {
-        guard let thread else { return false }
-        return pthread_equal(thread, pthread_self()) != 0
-    }
+    // No thread but the loop's can read its own identity here, so no order is needed.
+    var isOnLoop: Bool { thread.load(ordering: .relaxed) == pthread_self() }
 
     package func enqueue(_ job: UnownedJob) {
         if isOnLoop {

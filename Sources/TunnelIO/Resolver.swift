@@ -1,4 +1,3 @@
-internal import CLinux
 internal import Glibc
 package import TunnelCore
 
@@ -32,10 +31,10 @@ package final class Resolver {
     /// - Parameters:
     ///   - timeout: nanoseconds to wait for an answer.
     ///   - ttl: nanoseconds for which a found answer is used again.
-    ///   - cancellation: gives it up early.
-    /// - Throws: ``IOError`` `.nameNotFound`, `.timedOut` or `.closed`.
+    ///   - cancellation: gives up before `timeout`.
+    /// - Throws: ``IOError`` `.nameNotFound` or `.timedOut`.
     package func resolve(
-        _ name: String, timeout: UInt64, ttl: UInt64, cancellation: Cancellation
+        _ name: String, timeout: UInt64, ttl: UInt64, cancellation: Cancellation? = nil
     ) async throws(IOError) -> [IPAddress] {
         if let literal = IPAddress(name) { return [literal] }
         if let known = cache[name], reactor.now < known.until { return known.addresses }
@@ -43,14 +42,13 @@ package final class Resolver {
         let isFirst = pending[name] == nil
         pending[name, default: []].append(waiter)
         if isFirst && !start(name, ttl: ttl) { finish(name, .failure(IOError(.system(EAGAIN), "lookup")), ttl: 0) }
-        if cancellation.isCancelled { throw IOError(.closed, "lookup") }
-        cancellation.handler = { waiter.finish(.failure(IOError(.closed, "lookup"))) }
-        defer { cancellation.handler = nil }
+        cancellation?.arm { [unowned waiter] in waiter.finish(.failure(IOError(.closed, "lookup"))) }
         if waiter.result == nil {
             reactor.set(waiter.deadline, after: timeout)
             await withUnsafeContinuation { waiter.continuation = $0 }
             reactor.remove(waiter.deadline)
         }
+        cancellation?.disarm()
         switch waiter.result {
         case .success(let addresses): return addresses
         case .failure(let error): throw error

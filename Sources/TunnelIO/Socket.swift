@@ -49,10 +49,13 @@ package final class Socket: ReadinessHandler {
     }
 
     /// Takes over a descriptor that is watched already: one that has just connected.
-    init(connected descriptor: CInt, _ registration: Registration, on reactor: Reactor) {
+    ///
+    /// - Parameter sawHangUp: whether the report that it is connected told of the peer's end too; it is not repeated.
+    init(connected descriptor: CInt, _ registration: Registration, sawHangUp: Bool, on reactor: Reactor) {
         self.descriptor = descriptor
         self.reactor = reactor
         self.registration = registration
+        state.sawHangUp = sawHangUp
         reactor.replaceHandler(of: registration, with: self)
     }
 

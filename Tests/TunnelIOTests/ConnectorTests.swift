@@ -1,0 +1,157 @@
+import Glibc
+import Testing
+import TunnelCore
+import TunnelIO
+
+@Suite struct ConnectorTests {
+    private static let second: UInt64 = 1_000_000_000
+
+    @Test func connectsToAListener() throws {
+        let listener = try Listener(.loopback(0), isShared: false)
+        let address = try onLoop { loop in
+            let (socket, address) = try await Connector.connect(
+                to: [listener.address], timeout: 5 * ConnectorTests.second, on: loop.reactor)
+            socket.close()
+            return address
+        }
+        #expect(address == listener.address)
+    }
+
+    @Test func aRefusedAddressLeadsToTheNext() throws {
+        let listener = try Listener(.loopback(0), isShared: false)
+        let refused = try closedPort()
+        let address = try onLoop { loop in
+            let (socket, address) = try await Connector.connect(
+                to: [refused, listener.address], timeout: 5 * ConnectorTests.second, on: loop.reactor)
+            socket.close()
+            return address
+        }
+        #expect(address == listener.address)
+    }
+
+    @Test func theLastRefusalIsTheError() throws {
+        let refused = try [closedPort(), closedPort()]
+        let text = try onLoop { loop in
+            do throws(DialError) {
+                _ = try await Connector.connect(to: refused, timeout: 5 * ConnectorTests.second, on: loop.reactor)
+                return "connected"
+            } catch { return "\(error)" }
+        }
+        #expect(text == "dial tcp \(refused[1]): connect: connection refused")
+    }
+
+    @Test func noAddressIsAnError() throws {
+        let code = try onLoop { loop in
+            do throws(DialError) {
+                _ = try await Connector.connect(to: [], timeout: ConnectorTests.second, on: loop.reactor)
+                return IOError.Code.closed
+            } catch { return error.error.code }
+        }
+        #expect(code == .nameNotFound)
+    }
+
+    /// A full queue makes the kernel drop the next connection's SYN, so that it gets no answer at all.
+    @Test func silenceIsATimeOut() throws {
+        let full = try FullListener()
+        let error = try onLoop { loop in
+            do throws(DialError) {
+                _ = try await Connector.connect(to: [full.address], timeout: 50_000_000, on: loop.reactor)
+                return nil as DialError?
+            } catch { return error }
+        }
+        #expect(error?.error.code == .timedOut)
+        #expect(error?.address == full.address)
+    }
+
+    @Test func silenceStartsTheNextAddressBesideIt() throws {
+        let full = try FullListener()
+        let listener = try Listener(.loopback(0), isShared: false)
+        let address = try onLoop { loop in
+            let before = Reactor.clock()
+            let (socket, address) = try await Connector.connect(
+                to: [full.address, listener.address], timeout: 10 * ConnectorTests.second, on: loop.reactor)
+            socket.close()
+            #expect(Reactor.clock() - before >= 250_000_000)
+            return address
+        }
+        #expect(address == listener.address)
+    }
+
+    /// The end of the stream can be reported together with the connection's success; it must not be lost.
+    @Test func anEndThatCameWithTheConnectionIsSeen() throws {
+        let listener = try Listener(.loopback(0), isShared: false)
+        let bytes = try onLoop { loop in
+            // Runs between the call of connect and the next look at the descriptors.
+            loop.spawn { _ in
+                let peer = try? listener.accept()
+                peer?.send("bye")
+            }
+            let (socket, _) = try await Connector.connect(
+                to: [listener.address], timeout: 5 * ConnectorTests.second, on: loop.reactor)
+            defer { socket.close() }
+            var bytes: [UInt8] = []
+            while true {
+                guard let count = try socket.receive(into: loop.reactor.scratch) else {
+                    await socket.readable()
+                    continue
+                }
+                if count == 0 { return bytes }
+                bytes += loop.reactor.scratch[..<count]
+            }
+        }
+        #expect(bytes == Array("bye".utf8))
+    }
+
+    /// Success and the deadline in one turn: what came first counts, and no descriptor is left over.
+    @Test func successAndDeadlineInOneTurn() throws {
+        let listener = try Listener(.loopback(0), isShared: false)
+        let isConnected = try onLoop { loop in
+            do throws(DialError) {
+                let (socket, _) = try await Connector.connect(to: [listener.address], timeout: 0, on: loop.reactor)
+                socket.close()
+                return true
+            } catch { return false }
+        }
+        #expect(isConnected)
+    }
+
+    /// An address of this host where nobody listens.
+    private func closedPort() throws -> SocketAddress { try Listener(.loopback(0), isShared: false).address }
+}
+
+/// A listener whose queue is full: it is never accepted from.
+final class FullListener: Sendable {
+    private let descriptor: CInt
+    private let fillers: [CInt]
+    let address: SocketAddress
+
+    init() throws {
+        descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        var v4 = sockaddr_in()
+        v4.sin_family = sa_family_t(AF_INET)
+        v4.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let descriptor = descriptor
+        let isListening = withUnsafeMutablePointer(to: &v4) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && listen(descriptor, 0) == 0
+                    && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        guard isListening else { throw TestError("listen") }
+        address = .loopback(UInt16(bigEndian: v4.sin_port))
+        fillers = (0..<4).map { _ in
+            let filler = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+            _ = fcntl(filler, F_SETFL, O_NONBLOCK)
+            _ = withUnsafePointer(to: &v4) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.connect(filler, $0, length) }
+            }
+            return filler
+        }
+    }
+
+    deinit {
+        for filler in fillers { close(filler) }
+        close(descriptor)
+    }
+}

@@ -1,0 +1,192 @@
+import Glibc
+import Testing
+import TunnelCore
+import TunnelIO
+
+@Suite struct ListenerTests {
+    @Test func portZeroBecomesARealOne() throws {
+        let listener = try Listener(.loopback(0), isShared: false)
+        #expect(listener.address.port > 0)
+        _ = try connect(to: listener.address)
+    }
+
+    @Test func anUsedPortIsRefused() throws {
+        let listener = try Listener(.loopback(0), isShared: false)
+        let error = #expect(throws: IOError.self) { try Listener(listener.address, isShared: false) }
+        #expect(error?.code == .system(EADDRINUSE))
+        #expect(error?.description == "bind: address already in use")
+    }
+
+    @Test func sharedListenersTakeOnePort() throws {
+        let first = try Listener(.loopback(0), isShared: true)
+        let second = try Listener(first.address, isShared: true)
+        #expect(second.address == first.address)
+        // The kernel spreads by the client's port: with 64 of them neither listener stays without.
+        let clients = try (0..<64).map { _ in try connect(to: first.address) }
+        var counts = [0, 0]
+        for (index, listener) in [first, second].enumerated() {
+            while isReadable(listener.descriptor) {
+                _ = try listener.accept()
+                counts[index] += 1
+            }
+        }
+        #expect(counts[0] > 0 && counts[1] > 0)
+        #expect(counts[0] + counts[1] == clients.count)
+    }
+
+    @Test func aClosedListenersPortIsFreeAtOnce() throws {
+        let address = try Listener(.loopback(0), isShared: false).address
+        #expect(try Listener(address, isShared: false).address == address)
+    }
+
+    @Test func theIPv6WildcardTakesIPv4() throws {
+        let listener = try Listener(.ip(IPAddress(v6High: 0, low: 0), port: 0), isShared: false)
+        _ = try connect(to: .loopback(listener.address.port))
+        let peer = try listener.accept()
+        peer.send("x")
+    }
+
+    @Test func aUnixSocketsFileGoesWithItsListener() throws {
+        let path = temporaryPath()
+        do {
+            let listener = try Listener(.unix(path: path), isShared: false)
+            #expect(listener.address == .unix(path: path))
+            #expect(isThere(path))
+        }
+        #expect(!isThere(path))
+    }
+
+    @Test func aStaleSocketFileIsReplaced() throws {
+        let path = temporaryPath()
+        defer { unlink(path) }
+        // A bound socket that does not listen: what a server that was killed leaves behind.
+        let stale = try Listener(.unix(path: path), isShared: false)
+        let copy = path + ".kept"
+        link(path, copy)
+        defer { unlink(copy) }
+        _ = consume stale
+        rename(copy, path)
+        #expect(isThere(path))
+        let listener = try Listener(.unix(path: path), isShared: false)
+        #expect(isThere(path))
+        withExtendedLifetime(listener) {}
+    }
+
+    @Test func aLiveSocketFileIsNotTaken() throws {
+        let path = temporaryPath()
+        let live = try Listener(.unix(path: path), isShared: false)
+        let error = #expect(throws: IOError.self) { try Listener(.unix(path: path), isShared: false) }
+        #expect(error?.code == .system(EADDRINUSE))
+        #expect(isThere(path))
+        withExtendedLifetime(live) {}
+    }
+
+    @Test func anotherKindOfFileStays() throws {
+        let path = temporaryPath()
+        close(open(path, O_CREAT | O_WRONLY, 0o600))
+        defer { unlink(path) }
+        let error = #expect(throws: IOError.self) { try Listener(.unix(path: path), isShared: false) }
+        #expect(error?.code == .system(EADDRINUSE))
+        #expect(isThere(path))
+    }
+
+    /// sockaddr_un has room for 107 bytes and a zero.
+    @Test func aPathTooLongIsRefused() throws {
+        let base = temporaryPath()
+        let fits = base + String(repeating: "x", count: 107 - base.utf8.count)
+        _ = try Listener(.unix(path: fits), isShared: false)
+        let error = #expect(throws: IOError.self) { try Listener(.unix(path: fits + "x"), isShared: false) }
+        #expect(error?.code == .system(ENAMETOOLONG))
+    }
+
+    private func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    private func isReadable(_ descriptor: CInt) -> Bool {
+        var readiness = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&readiness, 1, 0) == 1
+    }
+}
+
+/// A path in /tmp that nobody uses.
+func temporaryPath() -> String { "/tmp/tunnel-io-\(getpid())-\(UInt64.random(in: 0 ... .max))" }
+
+@Suite struct AcceptorTests {
+    @Test func handsOnEachConnectionAndItsPeer() throws {
+        let listener = try Listener(.loopback(0), isShared: false)
+        let clients = try (0..<100).map { _ in try connect(to: listener.address) }
+        let peers = try onLoop { loop in
+            let peers = Box<[SocketAddress?]>([])
+            let acceptor = try Acceptor(
+                listener, on: loop.reactor, isShared: false,
+                accepted: { descriptor, peer in
+                    close(descriptor)
+                    peers.value.append(peer)
+                }, failed: { _ in })
+            while peers.value.count < 100 { await turns(on: loop.reactor) }
+            acceptor.stop()
+            return peers.value
+        }
+        #expect(peers.count == clients.count)
+        #expect(peers.allSatisfy { $0.map { $0.port > 0 } ?? false })
+    }
+
+    @Test func afterStopNobodyIsAccepted() throws {
+        let listener = try Listener(.loopback(0), isShared: false)
+        let count = try onLoop { loop in
+            let count = Box(0)
+            let acceptor = try Acceptor(
+                listener, on: loop.reactor, isShared: false,
+                accepted: { descriptor, _ in
+                    close(descriptor)
+                    count.value += 1
+                }, failed: { _ in })
+            _ = try connect(to: listener.address)
+            await turns(on: loop.reactor)
+            acceptor.stop()
+            _ = try connect(to: listener.address)
+            await turns(on: loop.reactor)
+            acceptor.stop()
+            return count.value
+        }
+        #expect(count == 1)
+    }
+
+    /// With no descriptor left accepting pauses, says so once, and goes on by itself. In a process of its own, because
+    /// the limit is the process's.
+    @Test func withoutDescriptorsItPausesAndGoesOn() async {
+        await #expect(processExitsWith: .success) {
+            let listener = try Listener(.loopback(0), isShared: false)
+            let client = try connect(to: listener.address)
+            let failures = try onLoop { loop in
+                let failures = Box<[IOError]>([])
+                let accepted = Box(0)
+                let limit = try setDescriptorLimit(0)
+                let acceptor = try Acceptor(
+                    listener, on: loop.reactor, isShared: false,
+                    accepted: { descriptor, _ in
+                        close(descriptor)
+                        accepted.value += 1
+                    },
+                    failed: { failures.value.append($0) })
+                while failures.value.isEmpty { await turns(on: loop.reactor) }
+                _ = try setDescriptorLimit(limit)
+                while accepted.value == 0 { await turns(on: loop.reactor) }
+                acceptor.stop()
+                return failures.value
+            }
+            withExtendedLifetime(client) {}
+            exit(failures.map(\.code) == [.system(EMFILE)] ? EXIT_SUCCESS : EXIT_FAILURE)
+        }
+    }
+}
+
+/// Sets how many descriptors the process may have and returns what it was.
+private func setDescriptorLimit(_ count: UInt) throws -> UInt {
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    var limit = rlimit()
+    getrlimit(resource, &limit)
+    let before = limit.rlim_cur
+    limit.rlim_cur = count
+    guard setrlimit(resource, &limit) == 0 else { throw TestError("setrlimit") }
+    return before
+}
