@@ -41,6 +41,10 @@ let package = Package(
         .executableTarget(name: "mcp-proxy", dependencies: ["TunnelProxy", "TunnelCore"], swiftSettings: swift),
 
         .executableTarget(
+            name: "tunnel-bench", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"],
+            path: "Benchmarks/LoadBench", swiftSettings: swift),
+
+        .executableTarget(
             name: "yaml-dump", dependencies: ["TunnelCore"], path: "Tests/Support/yaml-dump", swiftSettings: swift),
 
         .testTarget(name: "TunnelCoreTests", dependencies: ["TunnelCore"], swiftSettings: swift),

@@ -1,0 +1,36 @@
+import Glibc
+
+/// `tunnel-bench`: the benchmark and the two programs it starts.
+enum BenchCommand {
+    static let usage = """
+        Usage: tunnel-bench run [--quick] [--compare nginx] [--scenario NAME] [--pairs N] [--json FILE] [--proxy PATH]
+               tunnel-bench upstream
+               tunnel-bench load --kind KIND --mode tunnel|direct --port PORT --ca FILE ...
+
+          --quick           every scenario in small, within two minutes
+          --compare nginx   measure nginx in turn with the proxy and print ratios
+          --scenario NAME   only scenarios whose name begins with NAME; may be given again
+          --pairs N         runs of each side (default 3 with --compare, else 1)
+          --json FILE       write the results there too
+          --proxy PATH      the proxy's binary (default: beside this one)
+        """
+
+    static func run(_ arguments: [String]) -> CInt {
+        // A child that has gone is an error of write(2).
+        signal(SIGPIPE, SIG_IGN)
+        let rest = Array(arguments.dropFirst())
+        do {
+            switch arguments.first {
+            case "run": return try BenchRun(RunOptions(rest)).run() ? 0 : 1
+            case "upstream": try UpstreamServer.run()
+            case "load": try LoadCommand.run(rest)
+            default:
+                Output.complain(usage)
+                return 2
+            }
+        } catch {
+            Output.complain("tunnel-bench: \(error)")
+            return 1
+        }
+    }
+}

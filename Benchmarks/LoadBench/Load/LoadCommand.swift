@@ -1,0 +1,39 @@
+import Glibc
+import TunnelIO
+
+/// `tunnel-bench load`: one kind of load on one target, on one thread.
+enum LoadCommand {
+    static func run(_ arguments: [String]) throws -> Never {
+        let options = try LoadOptions(arguments)
+        let loop = try Loop()
+        loop.spawn { loop in
+            let window = MeasuredWindow(loop.reactor, options)
+            do {
+                let shared = try ClientShared(loop.reactor, options.target)
+                let load = makeLoad(shared, window, options)
+                loop.reactor.context = load
+                try load.begin()
+            } catch {
+                window.fail("\(error)")
+            }
+        }
+        loop.run()
+        exit(1)
+    }
+
+    private static func makeLoad(_ shared: ClientShared, _ window: MeasuredWindow, _ options: LoadOptions) -> any Load {
+        switch options.kind {
+        case .requests: RequestLoad(shared, window, options)
+        case .connections, .resume: ConnectionLoad(shared, window, options)
+        case .download: DownloadLoad(shared, window, options)
+        case .upload: UploadLoad(shared, window, options)
+        case .events, .idle: EventLoad(shared, window, options)
+        }
+    }
+}
+
+/// A kind of load.
+protocol Load: AnyObject {
+    /// Opens the connections and starts; the window ends the process.
+    func begin() throws
+}

@@ -1,0 +1,61 @@
+import Glibc
+
+/// What one load process does, from its command line.
+struct LoadOptions {
+    enum Kind: String {
+        /// Small POSTs, one after another on each connection.
+        case requests
+        /// New connections, one request on each; `resume` makes their handshakes short.
+        case connections, resume
+        case download, upload
+        /// Event streams whose events carry the time they were sent at.
+        case events
+        /// Event streams on which nothing happens: for their memory.
+        case idle
+    }
+
+    var kind = Kind.requests
+    var target = LoadTarget(mode: .tunnel, port: 0, caFile: "", routes: 1)
+    var connections = 1
+    /// Events a second on each stream.
+    var eventRate = 100
+    var warmUp = 0.5
+    var seconds = 2.0
+    /// Processes whose CPU time and memory belong to the measurement.
+    var watched: [pid_t] = []
+
+    init(_ arguments: [String]) throws(BenchError) {
+        var rest = arguments[...]
+        while let name = rest.popFirst() {
+            guard let value = rest.popFirst() else { throw BenchError("\(name) needs a value") }
+            switch name {
+            case "--kind": kind = try LoadOptions.known(Kind(rawValue: value), name, value)
+            case "--mode": target.mode = try LoadOptions.known(LoadTarget.Mode(rawValue: value), name, value)
+            case "--port": target.port = try LoadOptions.known(UInt16(value), name, value)
+            case "--ca": target.caFile = value
+            case "--routes": target.routes = try LoadOptions.known(Int(value), name, value)
+            case "--connections": connections = try LoadOptions.known(Int(value), name, value)
+            case "--event-rate": eventRate = try LoadOptions.known(Int(value), name, value)
+            case "--warm-up": warmUp = try LoadOptions.known(Double(value), name, value)
+            case "--seconds": seconds = try LoadOptions.known(Double(value), name, value)
+            case "--watch": watched = value.split(separator: ",").compactMap { pid_t($0) }
+            default: throw BenchError("unknown option \(name)")
+            }
+        }
+    }
+
+    private static func known<T>(_ value: T?, _ name: String, _ text: String) throws(BenchError) -> T {
+        guard let value else { throw BenchError("\(name) cannot be \(text)") }
+        return value
+    }
+
+    /// The same as a command line.
+    var arguments: [String] {
+        [
+            "--kind", kind.rawValue, "--mode", target.mode.rawValue, "--port", "\(target.port)", "--ca", target.caFile,
+            "--routes", "\(target.routes)", "--connections", "\(connections)", "--event-rate", "\(eventRate)",
+            "--warm-up", "\(warmUp)", "--seconds", "\(seconds)",
+            "--watch", watched.map { "\($0)" }.joined(separator: ","),
+        ]
+    }
+}

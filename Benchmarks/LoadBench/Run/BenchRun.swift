@@ -1,0 +1,108 @@
+import Glibc
+
+/// `tunnel-bench run`: goes through the scenarios and reports.
+///
+/// The sides of a scenario are measured in turn, A B A B, and each ratio is the median over the pairs: what else the
+/// machine does then hits both alike.
+final class BenchRun {
+    private let options: RunOptions
+    private let workshop: Workshop
+    private var report = Report()
+    private let pairs: Int
+
+    init(_ options: RunOptions) throws {
+        self.options = options
+        pairs = options.pairs ?? (options.comparesNginx && !options.isQuick ? 3 : 1)
+        LiveChildren.endWithUs()
+        BenchRun.raiseDescriptorLimit()
+        workshop = try Workshop(options)
+    }
+
+    /// - Returns: whether every scenario could be measured, whatever came out.
+    func run() throws -> Bool {
+        var isGood = true
+        for scenario in Scenario.all where isChosen(scenario.name) {
+            do { try measure(scenario) } catch {
+                isGood = false
+                Output.complain("\(scenario.name): \(error)")
+            }
+        }
+        if isChosen("start") {
+            do { try measureStart() } catch {
+                isGood = false
+                Output.complain("start: \(error)")
+            }
+        }
+        Output.write("\n" + report.table)
+        if let file = options.jsonFile { try TextFile.write(report.json, to: file) }
+        return isGood
+    }
+
+    private func isChosen(_ name: String) -> Bool {
+        options.scenarios.isEmpty || options.scenarios.contains { name.hasPrefix($0) }
+    }
+
+    /// 5,000 streams are 10,000 descriptors of the proxy's; children inherit the limit.
+    private static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(7), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(7), &limit)
+    }
+
+    // MARK: Scenarios
+
+    private func measure(_ scenario: Scenario) throws {
+        let sides = scenario.sides.filter { options.comparesNginx || $0.server == .proxy }
+        var servers = try sides.map { try start($0) }
+        var results = Array(repeating: [Measurement](), count: sides.count)
+        for round in 0..<pairs {
+            for (index, side) in sides.enumerated() {
+                if scenario.needsFreshServer && round > 0 { servers[index] = try start(side) }
+                var load = scenario.load
+                let times = options.isQuick ? scenario.quick : scenario.full
+                (load.warmUp, load.seconds) = times
+                load.connections = side.connections ?? load.connections
+                if options.isQuick, let fewer = scenario.quickConnections { load.connections = fewer }
+                load.target.routes = side.routes
+                var result = try workshop.measure(load, on: servers[index])
+                if load.kind == .idle { result = result.perStream(load.connections) }
+                results[index].append(result)
+                Output.write(Report.line(scenario.name, side.label, result) + "\n")
+            }
+        }
+        report.add(scenario, sides, results)
+    }
+
+    private func start(_ side: Scenario.Side) throws -> any MeasuredServer {
+        switch side.server {
+        case .proxy: try ProxyUnderTest(workshop, identity: side.identity, routes: side.routes)
+        case .nginx: try NginxUnderTest(workshop, identity: side.identity)
+        }
+    }
+
+    /// From the start of the process to its first accepted connection, and the memory it holds while nobody calls.
+    private func measureStart() throws {
+        var results: [Measurement] = []
+        for _ in 0..<(options.isQuick ? 3 : 9) {
+            let server = try start(.proxy)
+            usleep(300_000)
+            let sample = ProcessSample(server.processes)
+            results.append(
+                Measurement(values: [
+                    "seconds": 0, "start_ms": server.startSeconds * 1e3, "resident_kib": Double(sample.residentKiB),
+                    "peak_kib": Double(sample.peakKiB), "resident_mib": Double(sample.residentKiB) / 1024,
+                ]))
+        }
+        report.add(.start, [.proxy], [results])
+    }
+}
+
+extension Measurement {
+    /// What one silent stream takes of the server's memory.
+    func perStream(_ count: Int) -> Measurement {
+        var values = values
+        values["kib_per_stream"] = (self["resident_kib"] - self["fresh_kib"]) / Double(count)
+        return Measurement(values: values, cipher: cipher)
+    }
+}

@@ -1,0 +1,37 @@
+/// The command line of `tunnel-bench run`.
+struct RunOptions {
+    var isQuick = false
+    var comparesNginx = false
+    /// Beginnings of scenario names; empty for all.
+    var scenarios: [String] = []
+    /// Runs of each side of a scenario; the medians count.
+    var pairs: Int?
+    var jsonFile: String?
+    /// `nil`: the one beside this program.
+    var proxyPath: String?
+
+    init(_ arguments: [String]) throws(BenchError) {
+        var rest = arguments[...]
+        func value(_ name: String) throws(BenchError) -> String {
+            guard let value = rest.popFirst() else { throw BenchError("\(name) needs a value\n\n\(BenchCommand.usage)") }
+            return value
+        }
+        while let name = rest.popFirst() {
+            switch name {
+            case "--quick": isQuick = true
+            case "--compare":
+                guard try value(name) == "nginx" else { throw BenchError("--compare knows only nginx") }
+                comparesNginx = true
+            case "--scenario": scenarios.append(try value(name))
+            case "--pairs":
+                guard let number = Int(try value(name)), (1...100).contains(number) else {
+                    throw BenchError("--pairs takes a number from 1 to 100")
+                }
+                pairs = number
+            case "--json": jsonFile = try value(name)
+            case "--proxy": proxyPath = try value(name)
+            default: throw BenchError("unknown option \(name)\n\n\(BenchCommand.usage)")
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+/// One thing to measure: a load, and the servers that it is put on in turn.
+struct Scenario {
+    /// A server and what is peculiar to its load.
+    struct Side {
+        enum Server: Equatable { case proxy, nginx }
+        var label: String
+        var server = Server.proxy
+        var identity = Workshop.Identity.p256
+        var routes = 1
+        /// Instead of the scenario's own number.
+        var connections: Int?
+
+        static let proxy = Side(label: "mcp-proxy")
+        static let nginx = Side(label: "nginx", server: .nginx)
+    }
+
+    /// What issue 2 asks for.
+    struct Target {
+        var metric: String
+        var isAtLeast: Bool
+        var bound: Double
+        /// Whether `bound` is for the first side over the second, else for the first side alone.
+        var isRatio = true
+        var text: String
+    }
+
+    var name: String
+    var load: LoadOptions
+    var sides: [Side]
+    var targets: [Target] = []
+    /// Seconds of warm-up and measurement.
+    var full = (warmUp: 1.0, seconds: 5.0)
+    var quick = (warmUp: 0.2, seconds: 0.8)
+    /// Connections in a quick run, when the full number takes too long.
+    var quickConnections: Int?
+    /// A server of its own for each run, for what must begin from nothing.
+    var needsFreshServer = false
+
+    private init(
+        _ name: String, _ kind: LoadOptions.Kind, _ connections: Int, sides: [Side] = [.proxy, .nginx],
+        targets: [Target] = []
+    ) {
+        self.name = name
+        self.sides = sides
+        self.targets = targets
+        load = LoadOptions(kind: kind, connections: connections)
+    }
+
+    /// All scenarios of issue 2 in the order of the table.
+    static var all: [Scenario] {
+        [
+            Scenario(
+                "post-1", .requests, 1,
+                targets: [Target(metric: "p50_us", isAtLeast: false, bound: 1.3, text: "p50 <= 1.3x nginx")]),
+            Scenario(
+                "post-32", .requests, 32,
+                targets: [Target(metric: "rate", isAtLeast: true, bound: 0.7, text: "rate >= 0.7x nginx")]),
+            Scenario("post-256", .requests, 256),
+            Scenario("post-1024", .requests, 1024),
+            flatConnections, flatRoutes,
+            connect("connect-rsa4096", .connections, .rsa4096, bound: 0.95),
+            connect("connect-p256", .connections, .p256, bound: nil),
+            connect("connect-resumed", .resume, .p256, bound: nil),
+            Scenario(
+                "download-1", .download, 1,
+                targets: [
+                    Target(metric: "mib_per_second", isAtLeast: true, bound: 1.5, text: "MiB/s >= 1.5x nginx")
+                ]),
+            Scenario("download-4", .download, 4),
+            Scenario(
+                "upload-1", .upload, 1,
+                targets: [
+                    Target(metric: "mib_per_second", isAtLeast: true, bound: 0.8, text: "MiB/s >= 0.8x nginx")
+                ]),
+            events200, events1000, idle,
+        ]
+    }
+
+    /// Start-up is no load; only its row and targets are here.
+    static var start: Scenario {
+        Scenario(
+            "start", .idle, 0, sides: [.proxy],
+            targets: [
+                Target(metric: "start_ms", isAtLeast: false, bound: 50, isRatio: false, text: "listening < 50 ms"),
+                Target(metric: "resident_mib", isAtLeast: false, bound: 20, isRatio: false, text: "idle RSS < 20 MiB"),
+            ])
+    }
+
+    private static let flatText = "CPU per request <= 1.10x"
+
+    private static var flatConnections: Scenario {
+        Scenario(
+            "flat-connections", .requests, 32,
+            sides: [Side(label: "1,024 connections", connections: 1024), Side(label: "32 connections")],
+            targets: [Target(metric: "cpu_us_per_operation", isAtLeast: false, bound: 1.1, text: flatText)])
+    }
+
+    private static var flatRoutes: Scenario {
+        Scenario(
+            "flat-routes", .requests, 32, sides: [Side(label: "10,000 routes", routes: 10_000), Side(label: "1 route")],
+            targets: [Target(metric: "cpu_us_per_operation", isAtLeast: false, bound: 1.1, text: flatText)])
+    }
+
+    private static func connect(
+        _ name: String, _ kind: LoadOptions.Kind, _ identity: Workshop.Identity, bound: Double?
+    ) -> Scenario {
+        var scenario = Scenario(name, kind, 8)
+        for index in scenario.sides.indices { scenario.sides[index].identity = identity }
+        if let bound {
+            scenario.targets = [
+                Target(metric: "rate", isAtLeast: true, bound: bound, text: "rate >= \(bound)x nginx")
+            ]
+        }
+        return scenario
+    }
+
+    /// 20,000 events a second in all: a third to a half of what the two cores can carry, so that the delay measured is
+    /// that of an event and not that of a queue.
+    private static var events200: Scenario {
+        var scenario = Scenario(
+            "events-200", .events, 200,
+            targets: [Target(metric: "p99_us", isAtLeast: false, bound: 1.0, text: "p99 <= nginx")])
+        scenario.load.eventRate = 100
+        return scenario
+    }
+
+    /// As many events in all as with 200 streams: 100 on each of 1,000 would ask for more than the machine has.
+    private static var events1000: Scenario {
+        var scenario = Scenario("events-1000", .events, 1000)
+        scenario.load.eventRate = 20
+        scenario.quickConnections = 400
+        return scenario
+    }
+
+    private static var idle: Scenario {
+        var scenario = Scenario(
+            "idle-5000", .idle, 5000,
+            targets: [
+                Target(metric: "kib_per_stream", isAtLeast: false, bound: 40, isRatio: false, text: "<= 40 KiB a stream")
+            ])
+        scenario.full = (3, 1)
+        scenario.quick = (0.5, 0.3)
+        scenario.quickConnections = 1000
+        scenario.needsFreshServer = true
+        return scenario
+    }
+}
+
+extension LoadOptions {
+    init(kind: Kind, connections: Int) {
+        self.kind = kind
+        self.connections = connections
+    }
+}
