@@ -31,18 +31,27 @@ let package = Package(
         .target(
             name: "TunnelCore", dependencies: ["COpenSSL", "CZlib"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
         .target(
-            name: "TunnelTLS", dependencies: ["TunnelCore", "COpenSSL"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
+            name: "TunnelTLS", dependencies: ["TunnelCore", "COpenSSL"], exclude: ["CHANGELOG.md"], swiftSettings: swift
+        ),
         .target(
             name: "TunnelPKI", dependencies: ["COpenSSL"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
         .target(
-            name: "TunnelIO", dependencies: ["TunnelCore", "TunnelTLS", "CLinux"], exclude: ["CHANGELOG.md"], swiftSettings: swift),
+            name: "TunnelIO", dependencies: ["TunnelCore", "TunnelTLS", "CLinux"], exclude: ["CHANGELOG.md"],
+            swiftSettings: swift),
         .target(
             name: "TunnelProxy", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"],
             exclude: ["CHANGELOG.md"], swiftSettings: swift),
-        .executableTarget(name: "mcp-proxy", dependencies: ["TunnelProxy", "TunnelCore"], swiftSettings: swift),
+        .executableTarget(
+            name: "mcp-proxy", dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"],
+            swiftSettings: swift),
 
         .executableTarget(
             name: "yaml-dump", dependencies: ["TunnelCore"], path: "Tests/Support/yaml-dump", swiftSettings: swift),
+
+        .target(
+            name: "FuzzTargets", dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI"], path: "Fuzz",
+            exclude: ["corpus", "run"], swiftSettings: swift),
+        .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzTargets"], swiftSettings: swift),
 
         .testTarget(name: "TunnelCoreTests", dependencies: ["TunnelCore"], swiftSettings: swift),
         .testTarget(name: "TunnelTLSTests", dependencies: ["TunnelTLS", "TunnelCore"], swiftSettings: swift),
@@ -50,5 +59,6 @@ let package = Package(
         .testTarget(name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore"], swiftSettings: swift),
         .testTarget(
             name: "TunnelProxyTests", dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS"], swiftSettings: swift),
+        .testTarget(name: "McpProxyTests", dependencies: ["mcp-proxy", "TunnelCore"], swiftSettings: swift),
     ]
 )
