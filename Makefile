@@ -15,7 +15,7 @@ help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  make %-16s %s\n' "$$name" "$$text"; done
 
-# The debug build is ready in half the time of the release build, and the demo is not about speed.
+# The debug build is ready sooner than the release build, and the tests use it too.
 demo: swift build-packages ## build, then run the whole path once on this machine
 	swift build --product mcp-proxy
 	@.build/debug/mcp-proxy demo
