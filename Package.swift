@@ -13,6 +13,9 @@ let swift: [SwiftSetting] = [
     .enableUpcomingFeature("InferIsolatedConformances"),
 ]
 
+/// What lies beside a library's sources without being one.
+let papers = ["API.txt", "CHANGELOG.md"]
+
 let package = Package(
     name: "mcp-tunnel",
     products: [
@@ -27,18 +30,16 @@ let package = Package(
         .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
         .target(name: "CLinux"),
 
+        .target(name: "TunnelCore", dependencies: ["COpenSSL", "CZlib"], exclude: papers, swiftSettings: swift),
+        .target(name: "TunnelTLS", dependencies: ["TunnelCore", "COpenSSL"], exclude: papers, swiftSettings: swift),
+        .target(name: "TunnelPKI", dependencies: ["COpenSSL"], exclude: papers, swiftSettings: swift),
+        .target(name: "TunnelIO", dependencies: ["TunnelCore", "TunnelTLS", "CLinux"], swiftSettings: swift),
         .target(
-            name: "TunnelCore", dependencies: ["COpenSSL", "CZlib"], exclude: ["API.txt", "CHANGELOG.md"], swiftSettings: swift),
-        .target(
-            name: "TunnelTLS", dependencies: ["TunnelCore", "COpenSSL"], exclude: ["API.txt", "CHANGELOG.md"], swiftSettings: swift),
-        .target(
-            name: "TunnelPKI", dependencies: ["COpenSSL"], exclude: ["API.txt", "CHANGELOG.md"], swiftSettings: swift),
-        .target(
-            name: "TunnelIO", dependencies: ["TunnelCore", "TunnelTLS", "CLinux"], swiftSettings: swift),
-        .target(
-            name: "TunnelProxy", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"],
-            exclude: ["API.txt", "CHANGELOG.md"], swiftSettings: swift),
-        .executableTarget(name: "mcp-proxy", dependencies: ["TunnelProxy", "TunnelCore"], swiftSettings: swift),
+            name: "TunnelProxy", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"], exclude: papers,
+            swiftSettings: swift),
+        .executableTarget(
+            name: "mcp-proxy", dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"],
+            swiftSettings: swift),
 
         .executableTarget(
             name: "tunnel-bench", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"],
@@ -47,11 +48,17 @@ let package = Package(
         .executableTarget(
             name: "yaml-dump", dependencies: ["TunnelCore"], path: "Tests/Support/yaml-dump", swiftSettings: swift),
 
+        .target(
+            name: "FuzzTargets", dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI"], path: "Fuzz",
+            exclude: ["corpus", "run"], swiftSettings: swift),
+        .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzTargets"], swiftSettings: swift),
+
         .testTarget(name: "TunnelCoreTests", dependencies: ["TunnelCore"], swiftSettings: swift),
         .testTarget(name: "TunnelTLSTests", dependencies: ["TunnelTLS", "TunnelCore"], swiftSettings: swift),
         .testTarget(name: "TunnelPKITests", dependencies: ["TunnelPKI"], swiftSettings: swift),
         .testTarget(name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore"], swiftSettings: swift),
         .testTarget(
             name: "TunnelProxyTests", dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS"], swiftSettings: swift),
+        .testTarget(name: "McpProxyTests", dependencies: ["mcp-proxy", "TunnelCore"], swiftSettings: swift),
     ]
 )

@@ -2,12 +2,6 @@ import TunnelPKI
 
 /// Any DER, as a certificate and as a private key, so that the fuzzer need not find its way through base64. Besides not
 /// crashing: what was read keeps its bytes, and its PEM form is judged as a certificate.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzCertificateDER(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkCertificateDER(Array(UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}
-
 func checkCertificateDER(_ bytes: [UInt8]) {
     checkAsCertificate(bytes)
     checkAsKey(bytes)

@@ -4,12 +4,6 @@ import TunnelPKI
 /// - what was read, written out and read again is the same;
 /// - line ends do not matter;
 /// - a file without an error for the upload is one that `Certificate(pem:)` reads.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzCertificatePEM(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkCertificatePEM(Array(UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}
-
 func checkCertificatePEM(_ bytes: [UInt8]) {
     let document = try? PEMDocument(bytes)
     for block in document?.blocks ?? [] {

@@ -64,9 +64,3 @@ private func outcome(_ parameters: DeflateParameters, _ message: [UInt8], step: 
     // What came out before an error depends on how the input was cut.
     return Outcome(code: code, bytes: code == nil ? output.array : [])
 }
-
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzWebSocketDeflate(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkWebSocketDeflate([UInt8](UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}

@@ -47,9 +47,3 @@ private func checkAnswer(_ bytes: [UInt8]) {
     precondition((try? client.check((bytes + [0x0D, 0x0A, 0x82]).span)) == response, "the bytes behind mattered")
     precondition((try? client.check(Array(bytes[..<response.consumed]).span)) == response, "its own bytes suffice")
 }
-
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzWebSocketExtensions(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkWebSocketExtensions([UInt8](UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}

@@ -67,9 +67,3 @@ private struct FrameStory {
         }
     }
 }
-
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzWebSocketFrames(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkWebSocketFrames([UInt8](UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}

@@ -1,0 +1,78 @@
+# What there is to do with this repository. `make` alone lists it.
+# The packages that a step needs are installed with apt when they are missing; Swift itself is not.
+
+BUILD_PACKAGES := libssl-dev zlib1g-dev
+TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl nginx-light openssl python3 python3-venv
+YAML_VENV := Tests/Support/.venv
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build release test unit-test end-to-end-test yaml-test embedding-test fuzz bench bench-quick lint clean \
+	swift build-packages test-packages
+# Two builds would wait for each other.
+.NOTPARALLEL:
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  make %-16s %s\n' "$$name" "$$text"; done
+
+# The debug build is ready sooner than the release build, and the tests use it too.
+demo: swift build-packages ## build, then run the whole path once on this machine
+	swift build --product mcp-proxy
+	@.build/debug/mcp-proxy demo
+
+build: swift build-packages ## debug build of everything but the tests
+	swift build
+
+release: swift build-packages ## .build/release/mcp-proxy, which needs no Swift where it runs
+	swift build -c release --static-swift-stdlib --product mcp-proxy
+
+test: unit-test yaml-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
+	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5)
+
+unit-test: swift test-packages ## unit tests, with the corpora of the fuzzers
+	swift build --build-tests
+	swift test
+
+end-to-end-test: swift test-packages ## real peers against the debug build: the MCP SDK, nginx, faulty servers
+	swift build --product mcp-proxy
+	Tests/EndToEnd/run
+
+yaml-test: swift test-packages $(YAML_VENV)/stamp ## our YAML reader against ruamel.yaml
+	swift build --product yaml-dump
+	$(YAML_VENV)/bin/python Tests/Support/yaml_differential.py .build/debug/yaml-dump
+
+$(YAML_VENV)/stamp: Tests/Support/requirements.txt | test-packages
+	python3 -m venv --clear $(YAML_VENV)
+	$(YAML_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+embedding-test: swift build-packages ## the README's snippets, as a package that depends on this one
+	Tests/Support/embedding/run
+
+fuzz: swift build-packages ## each fuzzer for 60 s (FUZZ_SECONDS=...), as many at a time as there are cores
+	Fuzz/run --seconds $(or $(FUZZ_SECONDS),60)
+
+bench: swift test-packages ## all benchmarks, beside nginx
+	swift build -c release --product LoadBench
+	.build/release/LoadBench --compare nginx
+
+bench-quick: swift test-packages ## the benchmarks in under two minutes
+	swift build -c release --product LoadBench
+	.build/release/LoadBench --quick
+
+lint: swift ## formatting, and the rules of Tests/Support/check-source
+	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
+	Tests/Support/check-source
+
+clean: ## remove what was built, downloaded and found
+	rm -rf .build out Tests/Support/embedding/.build
+	find Tests -name '.venv*' -type d -prune -exec rm -rf {} +
+
+swift:
+	@command -v swift >/dev/null || { echo 'Swift 6.2 or newer is needed: https://www.swift.org/install/linux/' >&2; exit 1; }
+
+build-packages:
+	@Tests/Support/need $(BUILD_PACKAGES)
+
+test-packages:
+	@Tests/Support/need $(TEST_PACKAGES)
