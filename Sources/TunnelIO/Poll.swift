@@ -7,7 +7,9 @@ final class Poll: Sendable {
     let wakeDescriptor: CInt
     // SAFETY: written by the kernel inside `wait` and read after it, both only on the loop's thread.
     nonisolated(unsafe) private let events: UnsafeMutablePointer<epoll_event>
-    static let batch = 256
+    /// Few, so that the tasks which a report wakes run while its bytes are still in the cache, and give their buffers
+    /// back before the next reports need some.
+    static let batch = 16
     /// The tag of the eventfd; slots never reach it.
     static let wakeTag = UInt64.max
 
