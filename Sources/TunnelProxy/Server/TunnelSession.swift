@@ -86,8 +86,7 @@ final class TunnelSession {
         let deflate = upgrade.deflate.map { PerMessageDeflate(role: .server, parameters: $0) }
         let stream = TunnelStream(socket, on: reactor, engine: engine, deflate: deflate, settings: settings)
         self.stream = stream
-        var early = upgrade.early
-        early.withUnsafeMutableBytes { stream.start(early: $0) }
+        upgrade.early.withUnsafeBytes { stream.start(early: $0) }
         return stream
     }
 

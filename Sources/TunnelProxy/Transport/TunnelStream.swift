@@ -48,6 +48,7 @@ final class TunnelStream: SocketReader {
     private var sentClose = false
     private var receivedClose = false
     private var lastArrival: UInt64
+    private var lastPing: UInt64
     private lazy var heartbeat = Deadline { [unowned self] in beat() }
 
     struct Settings {
@@ -82,13 +83,17 @@ final class TunnelStream: SocketReader {
         self.engine = engine
         self.deflate = deflate
         lastArrival = reactor.now
+        lastPing = reactor.now
     }
 
     /// Starts reading. `early` are bytes that came behind the upgrade request.
-    func start(early: UnsafeMutableRawBufferPointer) {
+    func start(early: UnsafeRawBufferPointer) {
         socket.reader = self
         armHeartbeat()
-        process(early)
+        // Whole frames may be among them, whose sender waits for an answer before it says more.
+        var bytes = ByteBuffer()
+        bytes.append(early)
+        bytes.withMutableBytes { process($0) }
         pump()
     }
 
@@ -96,7 +101,8 @@ final class TunnelStream: SocketReader {
 
     /// Waits for more plaintext than `count` bytes, for the end, or for ``wake()``. One task may wait at a time.
     func readable(beyond count: Int = 0) async {
-        resumeReading()
+        // Whoever needs more than there is would wait for ever below the mark for reading on.
+        if plaintext.count <= count { readOn() } else { resumeReading() }
         if plaintext.count <= count && end == nil { await withUnsafeContinuation { waiter = $0 } }
     }
 
@@ -122,18 +128,22 @@ final class TunnelStream: SocketReader {
     func send(_ bytes: UnsafeRawBufferPointer) {
         guard end == nil else { return }
         var rest = bytes[...]
-        do throws(TLSError) {
-            while !rest.isEmpty {
-                let part = UnsafeRawBufferPointer(rebasing: rest.prefix(TunnelStream.framePlaintext))
-                let mark = beginFrame()
+        var failure: TLSError?
+        while !rest.isEmpty && failure == nil {
+            let part = UnsafeRawBufferPointer(rebasing: rest.prefix(TunnelStream.framePlaintext))
+            let mark = beginFrame()
+            do throws(TLSError) {
                 try engine.write(part, output: &reactor.staging)
                 finishFrame(mark)
-                rest = rest.dropFirst(part.count)
+            } catch {
+                reactor.staging.truncate(to: mark)
+                failure = error
             }
-        } catch {
-            finish(.failed("\(error)"))
+            rest = rest.dropFirst(part.count)
         }
         socket.send(&reactor.staging)
+        // Last, because whoever is told may send, and the staging buffer is everybody's.
+        if let failure { finish(.failed("\(failure)")) }
     }
 
     /// Sends the bytes of `buffer` and empties it.
@@ -145,7 +155,13 @@ final class TunnelStream: SocketReader {
     /// Waits until the kernel has taken what was sent.
     ///
     /// - Throws: ``IOError`` when the tunnel is gone.
-    func flush() async throws(IOError) { try await socket.flush() }
+    func flush() async throws(IOError) {
+        do throws(IOError) { try await socket.flush() } catch {
+            // The socket tells its reader of a failed read only.
+            finish(.lost)
+            throw error
+        }
+    }
 
     /// Ends the tunnel in order: close_notify, WebSocket close, and FIN when the far side has answered, or after a
     /// bound. Everything sent before still arrives.
@@ -153,9 +169,9 @@ final class TunnelStream: SocketReader {
         reactor.remove(heartbeat)
         onEnd = nil
         sendClose(code, closesTLS: true)
-        // Nobody wants the plaintext any more, and the far side's close may lie behind what was not read for it.
+        // Nobody will read it, and it must not keep the socket from being read.
         reactor.buffers.give(&plaintext)
-        resumeReading()
+        readOn()
         let limit = Deadline { [unowned self] in
             socket.close()
             finish(.lost)
@@ -208,7 +224,11 @@ final class TunnelStream: SocketReader {
     func socketFailed(_ error: IOError) { finish(.lost) }
 
     private func resumeReading() {
-        guard isPaused && plaintext.count < settings.highWater / 2 else { return }
+        if plaintext.count < settings.highWater / 2 { readOn() }
+    }
+
+    private func readOn() {
+        guard isPaused else { return }
         isPaused = false
         pump()
     }
@@ -411,23 +431,30 @@ final class TunnelStream: SocketReader {
     // MARK: Heartbeat
 
     private func armHeartbeat() {
-        var wait = settings.pingInterval
-        if settings.idleTimeout > 0 { wait = wait == 0 ? settings.idleTimeout : min(wait, settings.idleTimeout) }
-        if wait > 0 { reactor.set(heartbeat, after: wait) }
+        var due = UInt64.max
+        if settings.pingInterval > 0 { due = lastPing &+ settings.pingInterval }
+        if settings.idleTimeout > 0 { due = min(due, lastArrival &+ settings.idleTimeout) }
+        if due < .max { reactor.set(heartbeat, after: due > reactor.now ? due - reactor.now : 1) }
     }
 
     private func beat() {
         guard end == nil else { return }
-        let quiet = reactor.now &- lastArrival
-        if settings.idleTimeout > 0 && quiet >= settings.idleTimeout {
+        // While we leave the socket alone, silence says nothing about the far side.
+        if isPaused { lastArrival = reactor.now }
+        if settings.idleTimeout > 0 && reactor.now &- lastArrival >= settings.idleTimeout {
             sendClose(.goingAway, closesTLS: isHandshakeComplete)
             finish(.idle)
             return
         }
-        if settings.pingInterval > 0 && socket.unsentCount < TunnelStream.maxUnsentForPong {
-            controlFrames.append(.ping, payload: UnsafeRawBufferPointer(start: nil, count: 0), to: &reactor.staging)
-            socket.send(&reactor.staging)
+        if settings.pingInterval > 0 && reactor.now &- lastPing >= settings.pingInterval {
+            lastPing = reactor.now
+            if socket.unsentCount < TunnelStream.maxUnsentForPong { ping() }
         }
         armHeartbeat()
+    }
+
+    private func ping() {
+        controlFrames.append(.ping, payload: UnsafeRawBufferPointer(start: nil, count: 0), to: &reactor.staging)
+        socket.send(&reactor.staging)
     }
 }
