@@ -16,6 +16,8 @@ struct Demo {
 
     static func run() -> ExitStatus {
         signal(SIGPIPE, SIG_IGN)
+        // Before any thread: all of them inherit it, so that an interrupt comes to this one when it is let in again.
+        setInterrupts(SIG_BLOCK)
         var demo = Demo()
         do {
             try demo.tell()
@@ -57,12 +59,8 @@ struct Demo {
     }
 
     private func startProxy(upstream: UInt16) throws -> (ProxyServer, Trust) {
-        // An interrupt waits until the private key is off the disk again.
-        var set = sigset_t(), old = sigset_t()
-        sigfillset(&set)
-        pthread_sigmask(SIG_BLOCK, &set, &old)
-        defer { pthread_sigmask(SIG_SETMASK, &old, nil) }
-
+        // Not before the private key is off the disk, which it is when `identity` goes.
+        defer { Self.setInterrupts(SIG_UNBLOCK) }
         let identity = try DemoIdentity(domain: Self.domain)
         var allowed = ProxyConfiguration.Upstream()
         allowed.allowedIPs = ["127.0.0.0/8"]
@@ -75,6 +73,13 @@ struct Demo {
         let server = try ProxyServer(configuration: configuration, log: log)
         try server.start()
         return (server, Trust(authority: identity.authority, fingerprint: identity.fingerprint))
+    }
+
+    private static func setInterrupts(_ how: CInt) {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&set, number) }
+        pthread_sigmask(how, &set, nil)
     }
 
     private func drawPicture(proxy: UInt16, upstream: UInt16) {
