@@ -1,1 +1,0 @@
-enum Demo { static func run() -> ExitStatus { .failed } }
