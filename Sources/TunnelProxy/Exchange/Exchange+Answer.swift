@@ -76,6 +76,7 @@ extension Exchange {
         } catch {
             if stream.end == nil && record.end != .shutdown {
                 state.log(.warn, "answer from upstream broke off") { line in
+                    labels.writeID(to: &line)
                     line.field("upstream", record.upstream.map { "\($0)" } ?? "")
                     line.field("error", (error as? HTTPError)?.reason ?? "\(error)")
                 }

@@ -41,7 +41,10 @@ extension Exchange {
                 continue
             }
             do throws(HTTPError) { moved += try sendPiece(stream) } catch {
-                state.log(.warn, "bad request") { $0.field("reason", error.reason) }
+                state.log(.warn, "bad request") { line in
+                    labels.writeID(to: &line)
+                    line.field("reason", error.reason)
+                }
                 upload = .malformed
                 connection?.close(IOError(.closed, "malformed body"))
                 return .malformed

@@ -33,15 +33,14 @@ final class Exchange {
         case refused
     }
 
-    unowned let session: TunnelSession
-    unowned let loop: ProxyLoop
-    unowned let reactor: Reactor
+    private unowned let session: TunnelSession
+    let loop: ProxyLoop
+    let reactor: Reactor
     let state: ProxyState
 
     var request = Request()
     var record = ExchangeRecord()
     var labels = RequestLabels()
-    private var number: UInt64 = 0
     private var routeName: String?
 
     // The way up.
@@ -82,9 +81,8 @@ final class Exchange {
     /// Serves the request whose head is in `loop.requestHead`.
     func run(_ stream: TunnelStream, headSize: Int, number: UInt64) async -> Next {
         self.stream = stream
-        self.number = number
         let snapshot = state.snapshot
-        begin(stream, snapshot)
+        begin(stream, number, snapshot)
         stream.onEnd = { [unowned self] in
             dialling.cancel()
             connection?.close(IOError(.closed, "client"))
@@ -105,7 +103,7 @@ final class Exchange {
         } else {
             stream.consume(headSize)
             state.log(.warn, "no route for host") { line in
-                line.field("id", id)
+                labels.writeID(to: &line)
                 labels.writeHost(to: &line)
             }
             loop.metrics.requestsWithoutRoute += 1
@@ -187,7 +185,7 @@ final class Exchange {
             case .broken(let error): return noAnswer(error)
             case .malformed(let error):
                 state.log(.warn, "malformed answer from upstream") { line in
-                    line.field("id", id)
+                    labels.writeID(to: &line)
                     line.field("reason", error.reason)
                 }
                 return answer(502, "The upstream sent a malformed answer", .upstreamFailed)
@@ -366,7 +364,7 @@ final class Exchange {
 
     private func refused(_ error: LeaseError) -> Next {
         state.log(.warn, error.logMessage) { line in
-            line.field("id", id)
+            labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             error.writeFields(to: &line)
         }
@@ -379,7 +377,7 @@ final class Exchange {
         if record.end == .shutdown { return abandoned() }
         if upload == .malformed { return answer(400, "Malformed request body", .badRequest) }
         state.log(.warn, "no answer from upstream") { line in
-            line.field("id", id)
+            labels.writeID(to: &line)
             line.field("route", routeName ?? "")
             line.field("upstream", record.upstream.map { "\($0)" } ?? "")
             line.field("error", isHeaderOverdue ? "response_header_timeout passed" : error.description)
@@ -391,7 +389,7 @@ final class Exchange {
 
     // MARK: Start and finish
 
-    private func begin(_ stream: TunnelStream, _ snapshot: ProxySnapshot) {
+    private func begin(_ stream: TunnelStream, _ number: UInt64, _ snapshot: ProxySnapshot) {
         let head = loop.requestHead
         request = Request(
             method: head.method, minorVersion: head.minorVersion, isPersistent: head.isPersistent,
@@ -405,7 +403,7 @@ final class Exchange {
         uploadHasSent = false
         isUploadCancelled = false
         isHeaderOverdue = false
-        stream.plaintext.withBytes { labels.take(head, of: $0) }
+        stream.plaintext.withBytes { labels.take(connection: session.number, request: number, head, of: $0) }
     }
 
     private func finish() {
@@ -432,7 +430,7 @@ final class Exchange {
 
     private func logStart() {
         state.log(.info, "request started") { line in
-            line.field("id", id)
+            labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)
         }
@@ -441,7 +439,7 @@ final class Exchange {
     private func logFinish() {
         let now = Reactor.clock()
         state.log(.info, "request finished") { line in
-            line.field("id", id)
+            labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)
             line.field("status", Int(record.status))
@@ -461,7 +459,4 @@ final class Exchange {
             line.field("end", record.end.rawValue)
         }
     }
-
-    /// `connection-request`, for finding the lines of one exchange.
-    private var id: String { "\(session.number)-\(number)" }
 }

@@ -23,7 +23,7 @@ enum TunnelEnd: Equatable {
 /// when it waits and plaintext, or the end, has come. Above `highWater` bytes of plaintext the socket is not read.
 final class TunnelStream: SocketReader {
     private let socket: Socket
-    private unowned let reactor: Reactor
+    private let reactor: Reactor
     private let settings: Settings
 
     private var frames: FrameDecoder

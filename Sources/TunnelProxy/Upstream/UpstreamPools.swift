@@ -111,7 +111,7 @@ final class UpstreamPools {
 /// The idle connections of one loop to one upstream, the last used first.
 final class UpstreamPool {
     private let upstream: UpstreamAddress
-    private unowned let reactor: Reactor
+    private let reactor: Reactor
     private var idle: [ClientConnection] = []
     /// The configuration by which those in `idle` were checked.
     private var snapshot: ProxySnapshot?
