@@ -65,9 +65,10 @@ bench-quick: release test-packages ## the benchmarks in under two minutes
 	@mkdir -p out
 	.build/release/tunnel-bench run --quick --json out/bench-quick.json
 
-lint: swift ## formatting, and the rules of Tests/Support/check-source
+lint: swift build-packages ## formatting, the rules of Tests/Support/check-source, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
 	Tests/Support/check-source
+	Tests/Support/api-digest
 
 clean: ## remove what was built, downloaded and found
 	rm -rf .build out Tests/Support/embedding/.build
