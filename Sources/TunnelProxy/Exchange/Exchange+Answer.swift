@@ -159,8 +159,10 @@ extension Exchange {
         inbound.consume(headSize)
         requestBody = BodyDecoder(.untilClose)
         request.framing = .untilClose
-        startUpload()
+        isPipe = true
+        startUpload(snapshot)
         let isWhole = await relayBody(connection, BodyDecoder(.untilClose), as: .untilClose, snapshot)
+        if stream?.end == .closed { await uploadEnded() }
         await stopUpload()
         if isWhole { return .close }
         return stream?.end != nil && record.end != .shutdown ? .close : broken()

@@ -9,7 +9,7 @@ internal import TunnelTLS
 /// broken, does not match or is half written changes nothing and is told once; the next look finds it whole.
 final class IdentityWatcher: Sendable {
     private struct Seen {
-        var inForce: IdentityFiles.Contents?
+        var inForce: IdentityFiles.Contents
         /// What was refused last, by its contents or the error of reading them.
         var refused: IdentityFiles.Contents?
         var readFailure: String?
@@ -19,21 +19,24 @@ final class IdentityWatcher: Sendable {
     private let interval: UInt64
     private let proxy: ProxyState
     private let loop: Loop
-    private let seen = Mutex(Seen())
+    private let seen: Mutex<Seen>
     private let isStopped = Flag()
 
     /// Keys that encrypt session tickets are replaced this often; the previous ones still open older tickets.
     private static let ticketKeyLife: Int64 = 3600
 
-    init(_ tls: ProxyConfiguration.TLS, _ proxy: ProxyState, _ loop: Loop) {
+    /// - Parameter inForce: what the files held when the identity in use was read from them.
+    init(
+        _ tls: ProxyConfiguration.TLS, inForce: IdentityFiles.Contents, _ proxy: ProxyState, _ loop: Loop
+    ) {
         files = IdentityFiles(tls)
+        seen = Mutex(Seen(inForce: inForce))
         interval = tls.reloadInterval.nanoseconds
         (self.proxy, self.loop) = (proxy, loop)
     }
 
     func start() {
         tell(proxy.credentials.current.identity, "certificate loaded")
-        seen.withLock { $0.inForce = try? files.read() }
         scheduleNext()
     }
 
@@ -44,7 +47,10 @@ final class IdentityWatcher: Sendable {
         loop.spawn { loop in self.arm(loop.reactor) }
     }
 
-    private func arm(_ reactor: Reactor) { reactor.set(Deadline { self.lookSoon() }, after: interval) }
+    private func arm(_ reactor: Reactor) {
+        // Weakly: the loop, which we hold, holds the deadline, and after the end nothing takes it out.
+        reactor.set(Deadline { [weak self] in self?.lookSoon() }, after: interval)
+    }
 
     private func lookSoon() {
         guard !isStopped.isSet else { return }

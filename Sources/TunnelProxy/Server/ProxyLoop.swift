@@ -67,5 +67,11 @@ final class ProxyLoop {
         for session in sessions.values { session.endNow() }
     }
 
-    var isEmpty: Bool { sessions.isEmpty }
+    /// Lets go of everything, when the sessions have ended.
+    func finish() {
+        stopAccepting()
+        upstreams.closeAll()
+        // The loop holds us and we hold, by way of sessions that would not end, the loop.
+        reactor.context = nil
+    }
 }

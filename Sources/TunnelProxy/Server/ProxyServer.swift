@@ -30,6 +30,7 @@ public final class ProxyServer: Sendable {
     private let proxy: ProxyState
     private let parts = Mutex(Parts())
     private let configurationAtStart: ProxyConfiguration
+    private let identityAtStart: IdentityFiles.Contents
 
     /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
     ///
@@ -37,7 +38,9 @@ public final class ProxyServer: Sendable {
     public init(configuration: ProxyConfiguration, log: Log) throws {
         configurationAtStart = configuration
         let snapshot = try ProxySnapshot(configuration, listeners: [])
-        let identity = try IdentityFiles(configuration.tls).load()
+        let files = IdentityFiles(configuration.tls)
+        identityAtStart = try files.read()
+        let identity = try files.identity(of: identityAtStart)
         let options = TLSServerOptions(
             minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12, alpn: ["http/1.1"],
             sessionTickets: configuration.tls.sessionTickets)
@@ -56,7 +59,7 @@ public final class ProxyServer: Sendable {
         }
         guard isFirst else { throw ProxyError("the proxy was started before") }
         do { try open() } catch {
-            parts.withLock { $0.state = .stopped }
+            parts.withLock { $0.state = .idle }
             throw error
         }
     }
@@ -67,7 +70,7 @@ public final class ProxyServer: Sendable {
         do {
             let listeners = try ListenerSet(configuration.listenAddress, count: group.loops.count)
             proxy.snapshot = try ProxySnapshot(configuration, listeners: listeners.own)
-            let watcher = IdentityWatcher(configuration.tls, proxy, group.loops[0])
+            let watcher = IdentityWatcher(configuration.tls, inForce: identityAtStart, proxy, group.loops[0])
             parts.withLock { parts in
                 parts.group = group
                 parts.address = listeners.address
@@ -185,10 +188,11 @@ public final class ProxyServer: Sendable {
         _ = proxy.idle.wait(until: Reactor.clock() &+ ProxyServer.closeTimeout, ignoringInterrupt: true) {
             self.proxy.connections.load(ordering: .sequentiallyConsistent) == 0
         }
+        for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.finish() } }
         group.stop()
         parts.withLock { parts in
             parts.state = .stopped
-            parts.group = nil
+            (parts.group, parts.watcher) = (nil, nil)
         }
         proxy.log(.info, "stopped") { $0.field("clean", isClean) }
         return isClean

@@ -4,7 +4,7 @@ internal import TunnelIO
 /// The connections of one loop to its upstreams: opened where the policy allows, kept for the next request.
 final class UpstreamPools {
     private unowned let loop: ProxyLoop
-    private let reactor: Reactor
+    private unowned let reactor: Reactor
     private var pools: [UpstreamAddress: UpstreamPool] = [:]
 
     init(_ loop: ProxyLoop) {
@@ -14,20 +14,22 @@ final class UpstreamPools {
 
     /// A connection for one request.
     ///
-    /// - Parameter fresh: take none that was used before.
+    /// - Parameters:
+    ///   - fresh: take none that was used before.
+    ///   - cancellation: gives up waiting.
     func lease(
-        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool
+        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool, cancellation: Cancellation
     ) async throws(LeaseError) -> ClientConnection {
         if !fresh, let pooled = pools[upstream]?.take(snapshot) {
             loop.metrics.poolHits += 1
             return pooled
         }
-        let addresses = try await allowedAddresses(of: upstream, snapshot)
+        let addresses = try await allowedAddresses(of: upstream, snapshot, cancellation)
         let socket: Socket
         let address: SocketAddress
         do throws(DialError) {
             (socket, address) = try await Connector.connect(
-                to: addresses, timeout: snapshot.connectTimeout, on: reactor)
+                to: addresses, timeout: snapshot.connectTimeout, cancellation: cancellation, on: reactor)
         } catch {
             loop.metrics.upstreamConnectsFailed += 1
             throw .dial(error)
@@ -37,7 +39,8 @@ final class UpstreamPools {
         guard upstream.scheme == .https else { return connection }
         do throws(IOError) {
             guard let context = snapshot.upstreamTLS else { throw IOError(.tls, "handshake", detail: "no trust anchor") }
-            try await connection.startTLS(context, serverName: upstream.host, timeout: snapshot.connectTimeout)
+            try await connection.startTLS(
+                context, serverName: upstream.host, timeout: snapshot.connectTimeout, cancellation: cancellation)
         } catch {
             connection.close()
             loop.metrics.upstreamConnectsFailed += 1
@@ -48,12 +51,12 @@ final class UpstreamPools {
 
     /// Resolves the upstream and checks each address; only literals that passed are dialled.
     private func allowedAddresses(
-        of upstream: UpstreamAddress, _ snapshot: ProxySnapshot
+        of upstream: UpstreamAddress, _ snapshot: ProxySnapshot, _ cancellation: Cancellation
     ) async throws(LeaseError) -> [SocketAddress] {
         let found: [IPAddress]
         do throws(IOError) {
             found = try await reactor.resolver.resolve(
-                upstream.host, timeout: snapshot.dnsTimeout, ttl: snapshot.dnsTTL)
+                upstream.host, timeout: snapshot.dnsTimeout, ttl: snapshot.dnsTTL, cancellation: cancellation)
         } catch {
             throw .lookup(host: upstream.host, error)
         }
@@ -93,6 +96,9 @@ final class UpstreamPools {
         }
         pool.give(connection, snapshot)
     }
+
+    /// Closes every idle connection, at the end of the proxy.
+    func closeAll() { keep(only: []) }
 
     /// Closes the connections to all other upstreams.
     func keep(only upstreams: Set<UpstreamAddress>) {
