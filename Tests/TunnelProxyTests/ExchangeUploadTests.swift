@@ -202,7 +202,9 @@ import TunnelProxy
                 connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n-")
             }
             _ = connection.readHead()
-            if number == 1 { died.post() }
+            guard number == 1 else { return }
+            connection.peer.shutDown()
+            died.post()
         }
         let address = try UpstreamAddress("http://localhost:\(upstream.port)")
         let proxy = try TestProxy { settings in
@@ -217,13 +219,10 @@ import TunnelProxy
         for _ in 0..<4 { _ = BlockingPool.shared.submit { _ = gate.wait(seconds: 20) } }
         try far.send("PUT / HTTP/1.1\r\nHost: a.t.example\r\nContent-Length: 5\r\n\r\n")
         #expect(died.wait(seconds: 20))
+        // Once a ping is answered the proxy has seen what came before it: the end, then the body.
+        try far.roundTrip()
         try far.send("hello")
-        // Answered behind the body, so the proxy has that.
-        for _ in 0..<3 {
-            let seen = far.events.count
-            far.peer.send(far.frame([0x70], .ping))
-            while far.events.count == seen { #expect(try far.step()) }
-        }
+        try far.roundTrip()
         for _ in 0..<4 { gate.post() }
         let answer = try far.answer()
         #expect(answer.status == 200 && answer.body == "hello")
