@@ -23,8 +23,9 @@ extension Exchange {
                 clientMinorVersion: request.minorVersion, into: &outbox)
         }
         inbound.consume(headSize)
-        guard await relayBody(
-            connection, BodyDecoder(bodyFraming, trailerLimits: snapshot.headLimits), as: framing, snapshot)
+        guard
+            await relayBody(
+                connection, BodyDecoder(bodyFraming, trailerLimits: snapshot.headLimits), as: framing, snapshot)
         else { return broken() }
 
         // 7 end
@@ -147,7 +148,8 @@ extension Exchange {
     // MARK: Upgrade
 
     /// Passes on a 101; from then on both sides are byte pipes, until either ends.
-    private func relayUpgrade(_ connection: ClientConnection, _ headSize: Int, _ snapshot: ProxySnapshot) async -> Next {
+    private func relayUpgrade(_ connection: ClientConnection, _ headSize: Int, _ snapshot: ProxySnapshot) async -> Next
+    {
         guard request.wantsUpgrade, requestBody.isComplete else {
             return answer(502, "The upstream switched protocols unasked", .upstreamFailed)
         }
@@ -159,8 +161,10 @@ extension Exchange {
         inbound.consume(headSize)
         requestBody = BodyDecoder(.untilClose)
         request.framing = .untilClose
-        startUpload()
+        isPipe = true
+        startUpload(snapshot)
         let isWhole = await relayBody(connection, BodyDecoder(.untilClose), as: .untilClose, snapshot)
+        if stream?.end == .closed { await uploadEnded() }
         await stopUpload()
         if isWhole { return .close }
         return stream?.end != nil && record.end != .shutdown ? .close : broken()

@@ -46,8 +46,6 @@ final class Exchange {
     // The way up.
     var stream: TunnelStream?
     var connection: ClientConnection?
-    /// Ends the wait for a connection when the client goes.
-    private let dialling = Cancellation()
     /// The head for the upstream, and what of the body came with it.
     private var outgoing = ByteBuffer()
     private var outgoingHasBody = false
@@ -57,12 +55,17 @@ final class Exchange {
     var uploadHasSent = false
     var isUploadCancelled = false
     var uploadWaiter: UnsafeContinuation<Void, Never>?
+    /// The upstream has switched protocols: from then on both ways carry bytes without a frame.
+    var isPipe = false
+    /// Ends the lookup, the connect or the handshake that is under way.
+    private let dial = Cancellation()
 
     // The way down.
     var inbound = ByteBuffer()
     /// A head and small pieces of a body, until they are sent together. Holds memory only then.
     var outbox = ByteBuffer()
     private var isHeaderOverdue = false
+    private var isAwaitingHead = false
     private lazy var headerDeadline = Deadline { [unowned self] in
         isHeaderOverdue = true
         connection?.close(IOError(.timedOut, "read"))
@@ -83,10 +86,7 @@ final class Exchange {
         self.stream = stream
         let snapshot = state.snapshot
         begin(stream, number, snapshot)
-        stream.onEnd = { [unowned self] in
-            dialling.cancel()
-            connection?.close(IOError(.closed, "client"))
-        }
+        stream.onEnd = { [unowned self] in clientEnded() }
 
         // 1 route
         let authority = loop.requestHead.authority
@@ -116,11 +116,25 @@ final class Exchange {
         return next
     }
 
+    /// The far side has ended, and so does what runs on its behalf.
+    private func clientEnded() {
+        dial.cancel()
+        if isPipe, let stream, stream.end == .closed, !stream.plaintext.isEmpty {
+            // The upload delivers what was said before the end, and closes then.
+            reactor.set(headerDeadline, after: Exchange.pipeEndTimeout)
+        } else {
+            connection?.close(IOError(.closed, "client"))
+        }
+    }
+
+    /// How long an upstream may take to accept a pipe's last bytes.
+    private static let pipeEndTimeout: UInt64 = 5_000_000_000
+
     /// Ends the exchange because the proxy is shutting down.
     func cancel() {
         guard stream != nil else { return }
         record.end = .shutdown
-        dialling.cancel()
+        dial.cancel()
         connection?.close(IOError(.closed, "shutdown"))
         isUploadCancelled = true
     }
@@ -142,12 +156,13 @@ final class Exchange {
         var isRetry = false
         while true {
             // 2 connect
+            if stream.end != nil { return clientGone() }
             let connection: ClientConnection
             do throws(LeaseError) {
-                connection = try await loop.upstreams.lease(
-                    upstream, snapshot, fresh: isRetry, cancellation: dialling)
+                connection = try await loop.upstreams.lease(upstream, snapshot, fresh: isRetry, cancellation: dial)
             } catch {
-                return stream.end != nil ? clientGone() : record.end == .shutdown ? abandoned() : refused(error)
+                if stream.end != nil { return clientGone() }
+                return record.end == .shutdown ? abandoned() : refused(error)
             }
             self.connection = connection
             record.upstream = connection.address
@@ -162,7 +177,7 @@ final class Exchange {
                     try connection.send(UnsafeRawBufferPointer(bytes))
                 }
             } catch {}  // What the upstream said before it stopped reading is read below.
-            if !requestBody.isComplete && upload == .idle { startUpload() }
+            if !requestBody.isComplete && upload == .idle { startUpload(snapshot) }
 
             // 5 answer
             switch await receiveHead(connection, snapshot) {
@@ -171,7 +186,8 @@ final class Exchange {
                 // 6 down and 7 end
                 return await relayAnswer(connection, of: upstream, headSize: size, snapshot)
             case .nothing(let error):
-                let isReplayable = !uploadHasSent && upload != .malformed
+                let isReplayable =
+                    !uploadHasSent && upload != .malformed
                     && (!outgoingHasBody || request.method.isIdempotent)
                 if isReused && !isRetry && isReplayable && stream.end == nil && !isHeaderOverdue
                     && record.end != .shutdown
@@ -179,6 +195,7 @@ final class Exchange {
                     isRetry = true
                     loop.metrics.poolRetries += 1
                     connection.close()
+                    await resetUpload()
                     continue
                 }
                 return noAnswer(error)
@@ -246,8 +263,12 @@ final class Exchange {
 
     /// Waits for the final head, which is left in `loop.responseHead`, its bytes at the front of `inbound`.
     private func receiveHead(_ connection: ClientConnection, _ snapshot: ProxySnapshot) async -> HeadOutcome {
-        if snapshot.responseHeaderTimeout > 0 { reactor.set(headerDeadline, after: snapshot.responseHeaderTimeout) }
-        defer { headerDeadline.cancel() }
+        isAwaitingHead = true
+        defer {
+            isAwaitingHead = false
+            headerDeadline.cancel()
+        }
+        if upload != .running { awaitHead(snapshot) }
         let limit = max(snapshot.configuration.limits.bufferSize, snapshot.headLimits.maxBytes)
         var informational = 0
         var hasAnswered = false
@@ -286,6 +307,12 @@ final class Exchange {
                 return .malformed(error)
             }
         }
+    }
+
+    /// The request is with the upstream: from now on its answer may be overdue.
+    func awaitHead(_ snapshot: ProxySnapshot) {
+        guard isAwaitingHead, snapshot.responseHeaderTimeout > 0 else { return }
+        reactor.set(headerDeadline, after: snapshot.responseHeaderTimeout)
     }
 
     private func passOnInformational(_ size: Int) {
@@ -395,7 +422,6 @@ final class Exchange {
             method: head.method, minorVersion: head.minorVersion, isPersistent: head.isPersistent,
             wantsUpgrade: head.upgrade != nil, framing: head.framing)
         requestBody = BodyDecoder(head.framing, trailerLimits: snapshot.headLimits)
-        dialling.reset()
         record = ExchangeRecord()
         record.started = reactor.now
         routeName = nil
@@ -403,6 +429,8 @@ final class Exchange {
         uploadHasSent = false
         isUploadCancelled = false
         isHeaderOverdue = false
+        isPipe = false
+        dial.reset()
         stream.plaintext.withBytes { labels.take(connection: session.number, request: number, head, of: $0) }
     }
 

@@ -62,7 +62,7 @@ public final class ProxyServer: Sendable {
         }
         guard isFirst else { throw ProxyError("the proxy was started before") }
         do { try open() } catch {
-            parts.withLock { $0.state = .stopped }
+            parts.withLock { $0.state = .idle }
             throw error
         }
     }
@@ -211,11 +211,12 @@ public final class ProxyServer: Sendable {
             for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.cutSessions() } }
             _ = allClosed(within: ProxyServer.cutTimeout, ignoringInterrupt: true)
         }
+        for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.finish() } }
         group.stop()
         proxy.log(.info, "stopped") { $0.field("clean", isClean) }
         let waiters = parts.withLock { parts in
             parts.state = .stopped
-            parts.group = nil
+            (parts.group, parts.watcher) = (nil, nil)
             parts.wasClean = isClean
             defer { parts.waiters = [] }
             return parts.waiters
