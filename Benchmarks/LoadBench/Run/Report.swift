@@ -54,7 +54,8 @@ struct Report {
         let sorted = values.sorted()
         guard let last = sorted.last else { return 0 }
         let middle = sorted.count / 2
-        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + (sorted.count > 1 ? sorted[middle] : last)) / 2
+        return sorted.count % 2 == 1
+            ? sorted[middle] : (sorted[middle - 1] + (sorted.count > 1 ? sorted[middle] : last)) / 2
     }
 
     // MARK: Text

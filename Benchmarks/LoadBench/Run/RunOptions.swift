@@ -13,7 +13,9 @@ struct RunOptions {
     init(_ arguments: [String]) throws(BenchError) {
         var rest = arguments[...]
         func value(_ name: String) throws(BenchError) -> String {
-            guard let value = rest.popFirst() else { throw BenchError("\(name) needs a value\n\n\(BenchCommand.usage)") }
+            guard let value = rest.popFirst() else {
+                throw BenchError("\(name) needs a value\n\n\(BenchCommand.usage)")
+            }
             return value
         }
         while let name = rest.popFirst() {

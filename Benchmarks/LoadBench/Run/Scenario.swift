@@ -97,7 +97,8 @@ struct Scenario {
 
     private static var flatRoutes: Scenario {
         Scenario(
-            "flat-routes", .requests, 32, sides: [Side(label: "10,000 routes", routes: 10_000), Side(label: "1 route")],
+            "flat-routes", .requests, 32,
+            sides: [Side(label: "10,000 routes", routes: 10_000), Side(label: "1 route")],
             targets: [Target(metric: "cpu_us_per_operation", isAtLeast: false, bound: 1.1, text: flatText)])
     }
 
@@ -136,7 +137,8 @@ struct Scenario {
         var scenario = Scenario(
             "idle-5000", .idle, 5000,
             targets: [
-                Target(metric: "kib_per_stream", isAtLeast: false, bound: 40, isRatio: false, text: "<= 40 KiB a stream")
+                Target(
+                    metric: "kib_per_stream", isAtLeast: false, bound: 40, isRatio: false, text: "<= 40 KiB a stream")
             ])
         scenario.full = (3, 1)
         scenario.quick = (0.5, 0.3)
