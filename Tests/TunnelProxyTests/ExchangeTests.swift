@@ -120,7 +120,10 @@ import TunnelProxy
         ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 200, ""),
         ("GET", "HTTP/1.1 204 No Content\r\n\r\n", 204, ""),
         ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", 304, ""),
-        ("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", 200, "abcde"),
+        (
+            "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", 200,
+            "abcde"
+        ),
         ("GET", "HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n", 302, ""),
     ]) func answersKeepTheirFraming(_ method: String, _ text: String, _ status: Int, _ body: String) throws {
         let upstream = try Upstream.answering(text)

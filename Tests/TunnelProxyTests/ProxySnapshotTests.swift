@@ -4,10 +4,12 @@ import TunnelCore
 @testable import TunnelProxy
 
 @Suite struct ProxySnapshotTests {
-    @Test(arguments: [
-        ("a.t.example", 0), ("A.T.EXAMPLE:443", 0), ("a.t.example.", 0), ("full.example.org", 1), ("a", 0),
-        ("b.t.example", nil), ("", nil), ("a.t.example.org", nil),
-    ] as [(String, Int?)]) func routesByHost(_ host: String, _ expected: Int?) throws {
+    @Test(
+        arguments: [
+            ("a.t.example", 0), ("A.T.EXAMPLE:443", 0), ("a.t.example.", 0), ("full.example.org", 1), ("a", 0),
+            ("b.t.example", nil), ("", nil), ("a.t.example.org", nil),
+        ] as [(String, Int?)]) func routesByHost(_ host: String, _ expected: Int?) throws
+    {
         var settings = try TestProxy.Settings()
         settings.routes = [
             Route(key: "a", upstream: try UpstreamAddress("http://10.0.0.1:80")),
@@ -52,10 +54,12 @@ import TunnelCore
         #expect(try ProxySnapshot(plain.configuration(), listeners: []).upstreamTLS == nil)
     }
 
-    @Test(arguments: [
-        (Duration.seconds(2), 2_000_000_000), (.milliseconds(1), 1_000_000), (.nanoseconds(7), 7), (.zero, 0),
-        (.seconds(-1), 0), (.nanoseconds(-1), 0), (.seconds(Int64.max), UInt64.max / 4),
-    ] as [(Duration, UInt64)]) func durationsInTheLoopsUnit(_ duration: Duration, _ nanoseconds: UInt64) {
+    @Test(
+        arguments: [
+            (Duration.seconds(2), 2_000_000_000), (.milliseconds(1), 1_000_000), (.nanoseconds(7), 7), (.zero, 0),
+            (.seconds(-1), 0), (.nanoseconds(-1), 0), (.seconds(Int64.max), UInt64.max / 4),
+        ] as [(Duration, UInt64)]) func durationsInTheLoopsUnit(_ duration: Duration, _ nanoseconds: UInt64)
+    {
         #expect(duration.nanoseconds == nanoseconds)
     }
 }

@@ -27,7 +27,7 @@ extension Exchange {
 
         // 7 end
         if upload == .running {
-            // The answer is whole and the request is not. An upstream that stays wants the rest; one that goes does not.
+            // The answer is whole, the request is not. An upstream that stays wants the rest; one that goes does not.
             if keepsUpstream { await uploadEnded() } else { await stopUpload() }
         }
         if keepsUpstream && requestBody.isComplete && upload != .refused && inbound.isEmpty && stream?.end == nil {
@@ -146,7 +146,8 @@ extension Exchange {
     // MARK: Upgrade
 
     /// Passes on a 101; from then on both sides are byte pipes, until either ends.
-    private func relayUpgrade(_ connection: ClientConnection, _ headSize: Int, _ snapshot: ProxySnapshot) async -> Next {
+    private func relayUpgrade(_ connection: ClientConnection, _ headSize: Int, _ snapshot: ProxySnapshot) async -> Next
+    {
         guard request.wantsUpgrade, requestBody.isComplete else {
             return answer(502, "The upstream switched protocols unasked", .upstreamFailed)
         }
@@ -154,7 +155,8 @@ extension Exchange {
         loop.answer.removeAll()
         inbound.withBytes { bytes in
             head.appendForwarded(
-                bytes, framing: .none, connection: .upgrade, clientMinorVersion: request.minorVersion, into: &loop.answer)
+                bytes, framing: .none, connection: .upgrade, clientMinorVersion: request.minorVersion,
+                into: &loop.answer)
         }
         inbound.consume(headSize)
         requestBody = BodyDecoder(.untilClose)

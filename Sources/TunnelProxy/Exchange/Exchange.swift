@@ -187,7 +187,8 @@ final class Exchange {
                 // 6 down and 7 end
                 return await relayAnswer(connection, of: upstream, headSize: size, snapshot)
             case .nothing(let error):
-                let isReplayable = !uploadHasSent && upload != .malformed
+                let isReplayable =
+                    !uploadHasSent && upload != .malformed
                     && (!outgoingHasBody || request.method.isIdempotent)
                 if isReused && !isRetry && isReplayable && stream.end == nil && !isHeaderOverdue
                     && record.end != .shutdown

@@ -38,7 +38,9 @@ final class UpstreamPools {
         let connection = ClientConnection(socket, address, on: reactor)
         guard upstream.scheme == .https else { return connection }
         do throws(IOError) {
-            guard let context = snapshot.upstreamTLS else { throw IOError(.tls, "handshake", detail: "no trust anchor") }
+            guard let context = snapshot.upstreamTLS else {
+                throw IOError(.tls, "handshake", detail: "no trust anchor")
+            }
             try await connection.startTLS(
                 context, serverName: upstream.host, timeout: snapshot.connectTimeout, cancellation: cancellation)
         } catch {

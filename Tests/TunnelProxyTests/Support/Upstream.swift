@@ -114,7 +114,8 @@ final class UpstreamConnection {
     private func find(_ text: String) -> Int? {
         let needle = Array(text.utf8)
         guard buffer.count >= needle.count else { return nil }
-        for start in 0...(buffer.count - needle.count) where buffer[start..<start + needle.count].elementsEqual(needle) {
+        for start in 0...(buffer.count - needle.count) where buffer[start..<start + needle.count].elementsEqual(needle)
+        {
             return start + needle.count
         }
         return nil
