@@ -85,6 +85,7 @@ final class Exchange {
     func run(_ stream: TunnelStream, headSize: Int, number: UInt64) async -> Next {
         self.stream = stream
         let snapshot = state.snapshot
+        let inFlight = state.requests.add(1, ordering: .relaxed).newValue
         begin(stream, number, snapshot)
         stream.onEnd = { [unowned self] in clientEnded() }
 
@@ -95,7 +96,7 @@ final class Exchange {
         logStart()
 
         let next: Next
-        if state.requests.add(1, ordering: .relaxed).newValue > snapshot.configuration.limits.maxRequests {
+        if inFlight > snapshot.configuration.limits.maxRequests {
             stream.consume(headSize)
             next = answer(503, "Too many requests in flight", .limit, extra: [("Retry-After", "1")])
         } else if let route {

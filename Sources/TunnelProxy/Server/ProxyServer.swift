@@ -149,8 +149,8 @@ public final class ProxyServer: Sendable {
 
     // MARK: Reload
 
-    /// Puts another configuration in force, in one step: routes, upstream policy, limits and log level. Streams that are
-    /// open go on under the one that they began with.
+    /// Puts another configuration in force, in one step: routes, upstream policy, limits and log level. Streams that
+    /// are open go on under the one that they began with.
     ///
     /// - Returns: the settings that differ and need a restart; the running values stay.
     /// - Throws: ``ConfigurationError``; everything stays as it was.
