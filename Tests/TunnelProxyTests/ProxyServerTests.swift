@@ -157,6 +157,18 @@ import TunnelProxy
         #expect(throws: TestError.self) { try connect(port: proxy.port) }
     }
 
+    /// Also where every thread for blocking work waits for a name server.
+    @Test func stoppingNeedsNoThreadOfTheLookups() async throws {
+        let gate = ThreadSignal()
+        for _ in 0..<4 { _ = BlockingPool.shared.submit { _ = gate.wait(seconds: 15) } }
+        defer { for _ in 0..<4 { gate.post() } }
+        let server = try ProxyServer(configuration: TestProxy.Settings().configuration(), log: LogRecorder().log())
+        try server.start()
+        let start = Reactor.clock()
+        #expect(await server.stop())
+        #expect(Reactor.clock() - start < 10_000_000_000)
+    }
+
     @Test func requestsUnderWayMayFinish() throws {
         let (arrived, gate) = (ThreadSignal(), ThreadSignal())
         let upstream = try Upstream { connection, _ in

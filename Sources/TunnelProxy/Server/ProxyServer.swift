@@ -181,10 +181,14 @@ public final class ProxyServer: Sendable {
     @discardableResult
     public func stop() async -> Bool {
         await withUnsafeContinuation { continuation in
-            let isQueued = BlockingPool.shared.submit { continuation.resume(returning: self.stopAndWait()) }
-            if !isQueued { continuation.resume(returning: false) }
+            let isQueued = ProxyServer.stopping.submit { continuation.resume(returning: self.stopAndWait()) }
+            // Without a thread to be had, better the caller waits than that nothing stops.
+            if !isQueued { continuation.resume(returning: stopAndWait()) }
         }
     }
+
+    /// For draining, which takes long and must not wait behind lookups that take longer.
+    private static let stopping = BlockingPool(threads: 16, queued: 1024)
 
     /// ``stop()`` for callers outside of Swift concurrency: blocks the calling thread.
     @discardableResult
