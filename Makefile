@@ -6,8 +6,8 @@ TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl nginx-light openssl pyth
 YAML_VENV := Tests/Support/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release test unit-test end-to-end-test yaml-test embedding-test fuzz bench bench-quick lint clean \
-	swift build-packages test-packages
+.PHONY: help demo build release test unit-test api-test yaml-test embedding-test end-to-end-test fuzz bench bench-quick \
+	lint clean swift build-packages test-packages
 # Two builds would wait for each other.
 .NOTPARALLEL:
 
@@ -26,12 +26,15 @@ build: swift build-packages ## debug build of everything but the tests
 release: swift build-packages ## .build/release/mcp-proxy, which needs no Swift where it runs
 	swift build -c release --static-swift-stdlib --product mcp-proxy
 
-test: unit-test yaml-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
+test: unit-test api-test yaml-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5)
 
 unit-test: swift test-packages ## unit tests, with the corpora of the fuzzers
 	swift build --build-tests
 	swift test
+
+api-test: swift test-packages ## the public API of each library against its digest
+	Tests/Support/api-digest
 
 end-to-end-test: swift test-packages ## real peers against the debug build: the MCP SDK, nginx, faulty servers
 	swift build --product mcp-proxy
@@ -52,17 +55,20 @@ embedding-test: swift build-packages ## the README's snippets, as a package that
 fuzz: swift build-packages ## each fuzzer for 60 s (FUZZ_SECONDS=...), as many at a time as there are cores
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),60)
 
-bench: swift test-packages ## all benchmarks, beside nginx
-	swift build -c release --product LoadBench
-	.build/release/LoadBench --compare nginx
+bench: release test-packages ## all benchmarks, each beside nginx
+	swift build -c release --static-swift-stdlib --product tunnel-bench
+	@mkdir -p out
+	.build/release/tunnel-bench run --compare nginx --json out/bench.json
 
-bench-quick: swift test-packages ## the benchmarks in under two minutes
-	swift build -c release --product LoadBench
-	.build/release/LoadBench --quick
+bench-quick: release test-packages ## the benchmarks in under two minutes
+	swift build -c release --static-swift-stdlib --product tunnel-bench
+	@mkdir -p out
+	.build/release/tunnel-bench run --quick --json out/bench-quick.json
 
-lint: swift ## formatting, and the rules of Tests/Support/check-source
+lint: swift build-packages ## formatting, the rules of Tests/Support/check-source, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
 	Tests/Support/check-source
+	Tests/Support/api-digest
 
 clean: ## remove what was built, downloaded and found
 	rm -rf .build out Tests/Support/embedding/.build

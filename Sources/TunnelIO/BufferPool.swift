@@ -21,7 +21,8 @@ package struct BufferPool: ~Copyable {
 
     /// Takes the memory of `buffer` and leaves it empty. Memory of another size goes back to the allocator.
     package mutating func give(_ buffer: inout ByteBuffer) {
-        if buffer.capacity == BufferPool.bufferSize, spare.count < BufferPool.maxSpare, let memory = buffer.surrender() {
+        if buffer.capacity == BufferPool.bufferSize, spare.count < BufferPool.maxSpare, let memory = buffer.surrender()
+        {
             spare.append(memory)
         } else {
             buffer.release()

@@ -14,7 +14,7 @@ package final class ClientConnection: SocketReader {
     package let socket: Socket
     /// The address that was dialled.
     package let address: SocketAddress
-    private unowned let reactor: Reactor
+    private let reactor: Reactor
     private var engine: TLSEngine?
     /// Records that came and did not fit in the reader's room.
     private var records = ByteBuffer()

@@ -5,8 +5,8 @@ internal import TunnelCore
 
 /// Writes log lines to a descriptor on a thread of its own, so that a slow or closed sink never holds up a loop.
 ///
-/// Lines wait in a bounded queue. When it is full, lines are dropped and counted, and the count is told in a line of its
-/// own as soon as there is room again.
+/// Lines wait in a bounded queue. When it is full, lines are dropped and counted, and the count is told in a line of
+/// its own as soon as there is room again.
 package final class LogWriter: LogSink {
     /// Some 5,000 lines.
     private static let maxQueued = 1 << 20

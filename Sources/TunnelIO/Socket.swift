@@ -28,14 +28,15 @@ package final class Socket: ReadinessHandler {
         var flushWaiter: UnsafeContinuation<Void, Never>?
     }
 
-    package unowned let reactor: Reactor
+    package let reactor: Reactor
     package private(set) var descriptor: CInt
     private var registration: Registration?
     private var state = State()
     /// What the kernel has not taken yet.
     private var unsent = ByteBuffer()
-    /// When set, it is told of bytes and of failure; ``readable()`` is not used then.
-    package weak var reader: (any SocketReader)?
+    /// When set, it is told of bytes and of failure; ``readable()`` is not used then. ``close(_:)`` lets it go: a weak
+    /// reference would make each retain and release of the reader take the slow way.
+    package var reader: (any SocketReader)?
 
     /// Takes over a connected, non-blocking descriptor; it is closed with this object.
     package init(adopting descriptor: CInt, on reactor: Reactor) throws(IOError) {
@@ -183,6 +184,7 @@ package final class Socket: ReadinessHandler {
         Glibc.close(descriptor)
         descriptor = -1
         fail(reason)
+        reader = nil
     }
 
     /// Closes with a reset instead of an orderly end, so that a peer cannot take what it has for the whole.

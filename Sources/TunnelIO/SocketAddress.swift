@@ -32,8 +32,10 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         case AF_INET6:
             let v6 = withUnsafeBytes(of: &storage) { $0.loadUnaligned(as: sockaddr_in6.self) }
             let (high, low) = withUnsafeBytes(of: v6.sin6_addr) {
-                (UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)),
-                 UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+                (
+                    UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)),
+                    UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                )
             }
             self = .ip(IPAddress(v6High: high, low: low), port: UInt16(bigEndian: v6.sin6_port))
         case AF_UNIX: self = .unix(path: "")

@@ -109,11 +109,12 @@ async def test_stalled_upstream_is_left_when_the_client_goes(start) -> None:
         assert (await finished(proxy, 5))["end"] == "client_gone"
 
 
-@pytest.mark.parametrize("framing", ["length", "chunked", "mid chunk", "mid chunk size", "until close"])
-@pytest.mark.parametrize("how", ["close", "reset"])
+TRUNCATIONS = [(f, h) for f in ("length", "chunked", "mid chunk", "mid chunk size") for h in ("close", "reset")]
+
+
+# A close is how an answer without a length ends, so only a reset cuts that one short.
+@pytest.mark.parametrize(("framing", "how"), [*TRUNCATIONS, ("until close", "reset")])
 async def test_truncated_answers_end_as_errors(start, framing: str, how: str) -> None:
-    if (framing, how) == ("until close", "close"):
-        pytest.skip("that is how such an answer ends")
     head = {
         "length": b"Content-Length: 100\r\n\r\n0123456789",
         "chunked": b"Transfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n",

@@ -11,12 +11,12 @@ import Testing
     }
 
     @Test func keyIsPrivateAndGoneAfterwards() throws {
-        var identity: DemoIdentity? = try DemoIdentity(domain: "t.example")
-        let key = try #require(identity?.keyFile)
-        let certificate = try #require(identity?.certificateFile)
+        let identity = try DemoIdentity(domain: "t.example")
+        let key = identity.keyFile
+        let certificate = identity.certificateFile
         let folder = String(key.dropLast("/tls.key".count))
         #expect(mode(of: folder) == 0o700 && mode(of: key) == 0o600 && mode(of: certificate) == 0o600)
-        identity = nil
+        identity.removeFiles()
         #expect(mode(of: key) == nil && mode(of: certificate) == nil && mode(of: folder) == nil)
     }
 }

@@ -1,7 +1,7 @@
 import Testing
 import TunnelCore
 
-@Test func TunnelCoreVersionIsSemantic() {
+@Test func versionIsSemantic() {
     let parts = TunnelCoreVersion.current.split(separator: ".")
     #expect(parts.count == 3 && parts.allSatisfy { Int($0) != nil })
 }

@@ -88,7 +88,8 @@ private final class Pipe: Sendable {
     /// Reads up to the end of the line that begins with `prefix`.
     func readToEnd(of prefix: String) -> String {
         var text = ""
-        while !text.hasSuffix("\n") || !text.split(separator: "\n").suffix(1).contains(where: { $0.hasPrefix(prefix) }) {
+        while !text.hasSuffix("\n") || !text.split(separator: "\n").suffix(1).contains(where: { $0.hasPrefix(prefix) })
+        {
             text += read(1)
         }
         return text

@@ -1,7 +1,7 @@
 import Testing
 import TunnelProxy
 
-@Test func TunnelProxyVersionIsSemantic() {
+@Test func versionIsSemantic() {
     let parts = TunnelProxyVersion.current.split(separator: ".")
     #expect(parts.count == 3 && parts.allSatisfy { Int($0) != nil })
 }

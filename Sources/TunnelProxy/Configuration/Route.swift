@@ -43,7 +43,8 @@ struct RouteList: ConfigurationValue {
                 routes.append(route)
             } catch {
                 decoder.report(
-                    "\(error) \"\(Diagnostic.excerpt(withoutCredentials(text)))\"", remedy: error.detail, field: path, at: entry.value.mark)
+                    "\(error) \"\(Diagnostic.excerpt(withoutCredentials(text)))\"", remedy: error.detail, field: path,
+                    at: entry.value.mark)
             }
         }
         return RouteList(routes: routes)

@@ -23,13 +23,14 @@ extension Exchange {
                 clientMinorVersion: request.minorVersion, into: &outbox)
         }
         inbound.consume(headSize)
-        guard await relayBody(
-            connection, BodyDecoder(bodyFraming, trailerLimits: snapshot.headLimits), as: framing, snapshot)
+        guard
+            await relayBody(
+                connection, BodyDecoder(bodyFraming, trailerLimits: snapshot.headLimits), as: framing, snapshot)
         else { return broken() }
 
         // 7 end
         if upload == .running {
-            // The answer is whole and the request is not. An upstream that stays wants the rest; one that goes does not.
+            // The answer is whole, the request is not. An upstream that stays wants the rest; one that goes does not.
             if keepsUpstream { await uploadEnded() } else { await stopUpload() }
         }
         if keepsUpstream && requestBody.isComplete && upload != .refused && inbound.isEmpty && stream?.end == nil {
@@ -76,6 +77,7 @@ extension Exchange {
         } catch {
             if stream.end == nil && record.end != .shutdown {
                 state.log(.warn, "answer from upstream broke off") { line in
+                    labels.writeID(to: &line)
                     line.field("upstream", record.upstream.map { "\($0)" } ?? "")
                     line.field("error", (error as? HTTPError)?.reason ?? "\(error)")
                 }
@@ -146,7 +148,8 @@ extension Exchange {
     // MARK: Upgrade
 
     /// Passes on a 101; from then on both sides are byte pipes, until either ends.
-    private func relayUpgrade(_ connection: ClientConnection, _ headSize: Int, _ snapshot: ProxySnapshot) async -> Next {
+    private func relayUpgrade(_ connection: ClientConnection, _ headSize: Int, _ snapshot: ProxySnapshot) async -> Next
+    {
         guard request.wantsUpgrade, requestBody.isComplete else {
             return answer(502, "The upstream switched protocols unasked", .upstreamFailed)
         }
@@ -158,8 +161,10 @@ extension Exchange {
         inbound.consume(headSize)
         requestBody = BodyDecoder(.untilClose)
         request.framing = .untilClose
-        startUpload()
+        isPipe = true
+        startUpload(snapshot)
         let isWhole = await relayBody(connection, BodyDecoder(.untilClose), as: .untilClose, snapshot)
+        if stream?.end == .closed { await uploadEnded() }
         await stopUpload()
         if isWhole { return .close }
         return stream?.end != nil && record.end != .shutdown ? .close : broken()

@@ -6,9 +6,17 @@ extension Exchange {
     /// Bytes that a direction moves before others on the loop get their turn.
     static let turnBytes = 1 << 20
 
-    func startUpload() {
+    func startUpload(_ snapshot: ProxySnapshot) {
         upload = .running
-        reactor.spawn(with: self) { exchange in await exchange.uploadBody() }
+        reactor.spawn(with: self) { exchange in await exchange.uploadBody(snapshot) }
+    }
+
+    /// Before the request goes to another connection: an upload that waits for the body's first byte must not send it
+    /// to the old one. It begins anew behind the head.
+    func resetUpload() async {
+        await stopUpload()
+        upload = .idle
+        isUploadCancelled = false
     }
 
     /// Ends an upload that is still under way, and waits for its task.
@@ -25,8 +33,10 @@ extension Exchange {
         if upload == .running { await withUnsafeContinuation { uploadWaiter = $0 } }
     }
 
-    private func uploadBody() async {
+    private func uploadBody(_ snapshot: ProxySnapshot) async {
         upload = await moveBody()
+        if isPipe && stream?.end != nil { connection?.close(IOError(.closed, "client")) }
+        awaitHead(snapshot)
         uploadWaiter?.resume()
         uploadWaiter = nil
     }
@@ -35,13 +45,19 @@ extension Exchange {
         guard let stream else { return .refused }
         var moved = 0
         while !requestBody.isComplete {
-            if isUploadCancelled || stream.end != nil { return .refused }
-            if stream.plaintext.isEmpty {
+            if isUploadCancelled { return .refused }
+            if stream.end != nil {
+                // Half a request is of no use; a pipe delivers what was said before it was closed.
+                guard isPipe, stream.end == .closed, !stream.plaintext.isEmpty else { return .refused }
+            } else if stream.plaintext.isEmpty {
                 await stream.readable()
                 continue
             }
             do throws(HTTPError) { moved += try sendPiece(stream) } catch {
-                state.log(.warn, "bad request") { $0.field("reason", error.reason) }
+                state.log(.warn, "bad request") { line in
+                    labels.writeID(to: &line)
+                    line.field("reason", error.reason)
+                }
                 upload = .malformed
                 connection?.close(IOError(.closed, "malformed body"))
                 return .malformed

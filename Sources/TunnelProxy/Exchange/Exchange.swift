@@ -33,22 +33,19 @@ final class Exchange {
         case refused
     }
 
-    unowned let session: TunnelSession
-    unowned let loop: ProxyLoop
-    unowned let reactor: Reactor
+    private unowned let session: TunnelSession
+    let loop: ProxyLoop
+    let reactor: Reactor
     let state: ProxyState
 
     var request = Request()
     var record = ExchangeRecord()
     var labels = RequestLabels()
-    private var number: UInt64 = 0
     private var routeName: String?
 
     // The way up.
     var stream: TunnelStream?
     var connection: ClientConnection?
-    /// Ends the wait for a connection when the client goes.
-    private let dialling = Cancellation()
     /// The head for the upstream, and what of the body came with it.
     private var outgoing = ByteBuffer()
     private var outgoingHasBody = false
@@ -58,12 +55,17 @@ final class Exchange {
     var uploadHasSent = false
     var isUploadCancelled = false
     var uploadWaiter: UnsafeContinuation<Void, Never>?
+    /// The upstream has switched protocols: from then on both ways carry bytes without a frame.
+    var isPipe = false
+    /// Ends the lookup, the connect or the handshake that is under way.
+    private let dial = Cancellation()
 
     // The way down.
     var inbound = ByteBuffer()
     /// A head and small pieces of a body, until they are sent together. Holds memory only then.
     var outbox = ByteBuffer()
     private var isHeaderOverdue = false
+    private var isAwaitingHead = false
     private lazy var headerDeadline = Deadline { [unowned self] in
         isHeaderOverdue = true
         connection?.close(IOError(.timedOut, "read"))
@@ -82,13 +84,10 @@ final class Exchange {
     /// Serves the request whose head is in `loop.requestHead`.
     func run(_ stream: TunnelStream, headSize: Int, number: UInt64) async -> Next {
         self.stream = stream
-        self.number = number
         let snapshot = state.snapshot
-        begin(stream, snapshot)
-        stream.onEnd = { [unowned self] in
-            dialling.cancel()
-            connection?.close(IOError(.closed, "client"))
-        }
+        let inFlight = state.requests.add(1, ordering: .relaxed).newValue
+        begin(stream, number, snapshot)
+        stream.onEnd = { [unowned self] in clientEnded() }
 
         // 1 route
         let authority = loop.requestHead.authority
@@ -97,7 +96,7 @@ final class Exchange {
         logStart()
 
         let next: Next
-        if state.requests.add(1, ordering: .relaxed).newValue > snapshot.configuration.limits.maxRequests {
+        if inFlight > snapshot.configuration.limits.maxRequests {
             stream.consume(headSize)
             next = answer(503, "Too many requests in flight", .limit, extra: [("Retry-After", "1")])
         } else if let route {
@@ -105,7 +104,7 @@ final class Exchange {
         } else {
             stream.consume(headSize)
             state.log(.warn, "no route for host") { line in
-                line.field("id", id)
+                labels.writeID(to: &line)
                 labels.writeHost(to: &line)
             }
             loop.metrics.requestsWithoutRoute += 1
@@ -118,11 +117,25 @@ final class Exchange {
         return next
     }
 
+    /// The far side has ended, and so does what runs on its behalf.
+    private func clientEnded() {
+        dial.cancel()
+        if isPipe, let stream, stream.end == .closed, !stream.plaintext.isEmpty {
+            // The upload delivers what was said before the end, and closes then.
+            reactor.set(headerDeadline, after: Exchange.pipeEndTimeout)
+        } else {
+            connection?.close(IOError(.closed, "client"))
+        }
+    }
+
+    /// How long an upstream may take to accept a pipe's last bytes.
+    private static let pipeEndTimeout: UInt64 = 5_000_000_000
+
     /// Ends the exchange because the proxy is shutting down.
     func cancel() {
         guard stream != nil else { return }
         record.end = .shutdown
-        dialling.cancel()
+        dial.cancel()
         connection?.close(IOError(.closed, "shutdown"))
         isUploadCancelled = true
     }
@@ -144,12 +157,13 @@ final class Exchange {
         var isRetry = false
         while true {
             // 2 connect
+            if stream.end != nil { return clientGone() }
             let connection: ClientConnection
             do throws(LeaseError) {
-                connection = try await loop.upstreams.lease(
-                    upstream, snapshot, fresh: isRetry, cancellation: dialling)
+                connection = try await loop.upstreams.lease(upstream, snapshot, fresh: isRetry, cancellation: dial)
             } catch {
-                return stream.end != nil ? clientGone() : record.end == .shutdown ? abandoned() : refused(error)
+                if stream.end != nil { return clientGone() }
+                return record.end == .shutdown ? abandoned() : refused(error)
             }
             self.connection = connection
             record.upstream = connection.address
@@ -164,7 +178,7 @@ final class Exchange {
                     try connection.send(UnsafeRawBufferPointer(bytes))
                 }
             } catch {}  // What the upstream said before it stopped reading is read below.
-            if !requestBody.isComplete && upload == .idle { startUpload() }
+            if !requestBody.isComplete && upload == .idle { startUpload(snapshot) }
 
             // 5 answer
             switch await receiveHead(connection, snapshot) {
@@ -173,7 +187,8 @@ final class Exchange {
                 // 6 down and 7 end
                 return await relayAnswer(connection, of: upstream, headSize: size, snapshot)
             case .nothing(let error):
-                let isReplayable = !uploadHasSent && upload != .malformed
+                let isReplayable =
+                    !uploadHasSent && upload != .malformed
                     && (!outgoingHasBody || request.method.isIdempotent)
                 if isReused && !isRetry && isReplayable && stream.end == nil && !isHeaderOverdue
                     && record.end != .shutdown
@@ -181,13 +196,14 @@ final class Exchange {
                     isRetry = true
                     loop.metrics.poolRetries += 1
                     connection.close()
+                    await resetUpload()
                     continue
                 }
                 return noAnswer(error)
             case .broken(let error): return noAnswer(error)
             case .malformed(let error):
                 state.log(.warn, "malformed answer from upstream") { line in
-                    line.field("id", id)
+                    labels.writeID(to: &line)
                     line.field("reason", error.reason)
                 }
                 return answer(502, "The upstream sent a malformed answer", .upstreamFailed)
@@ -248,8 +264,12 @@ final class Exchange {
 
     /// Waits for the final head, which is left in `loop.responseHead`, its bytes at the front of `inbound`.
     private func receiveHead(_ connection: ClientConnection, _ snapshot: ProxySnapshot) async -> HeadOutcome {
-        if snapshot.responseHeaderTimeout > 0 { reactor.set(headerDeadline, after: snapshot.responseHeaderTimeout) }
-        defer { headerDeadline.cancel() }
+        isAwaitingHead = true
+        defer {
+            isAwaitingHead = false
+            headerDeadline.cancel()
+        }
+        if upload != .running { awaitHead(snapshot) }
         let limit = max(snapshot.configuration.limits.bufferSize, snapshot.headLimits.maxBytes)
         var informational = 0
         var hasAnswered = false
@@ -288,6 +308,12 @@ final class Exchange {
                 return .malformed(error)
             }
         }
+    }
+
+    /// The request is with the upstream: from now on its answer may be overdue.
+    func awaitHead(_ snapshot: ProxySnapshot) {
+        guard isAwaitingHead, snapshot.responseHeaderTimeout > 0 else { return }
+        reactor.set(headerDeadline, after: snapshot.responseHeaderTimeout)
     }
 
     private func passOnInformational(_ size: Int) {
@@ -366,7 +392,7 @@ final class Exchange {
 
     private func refused(_ error: LeaseError) -> Next {
         state.log(.warn, error.logMessage) { line in
-            line.field("id", id)
+            labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             error.writeFields(to: &line)
         }
@@ -379,7 +405,7 @@ final class Exchange {
         if record.end == .shutdown { return abandoned() }
         if upload == .malformed { return answer(400, "Malformed request body", .badRequest) }
         state.log(.warn, "no answer from upstream") { line in
-            line.field("id", id)
+            labels.writeID(to: &line)
             line.field("route", routeName ?? "")
             line.field("upstream", record.upstream.map { "\($0)" } ?? "")
             line.field("error", isHeaderOverdue ? "response_header_timeout passed" : error.description)
@@ -391,13 +417,12 @@ final class Exchange {
 
     // MARK: Start and finish
 
-    private func begin(_ stream: TunnelStream, _ snapshot: ProxySnapshot) {
+    private func begin(_ stream: TunnelStream, _ number: UInt64, _ snapshot: ProxySnapshot) {
         let head = loop.requestHead
         request = Request(
             method: head.method, minorVersion: head.minorVersion, isPersistent: head.isPersistent,
             wantsUpgrade: head.upgrade != nil, framing: head.framing)
         requestBody = BodyDecoder(head.framing, trailerLimits: snapshot.headLimits)
-        dialling.reset()
         record = ExchangeRecord()
         record.started = reactor.now
         routeName = nil
@@ -405,7 +430,9 @@ final class Exchange {
         uploadHasSent = false
         isUploadCancelled = false
         isHeaderOverdue = false
-        stream.plaintext.withBytes { labels.take(head, of: $0) }
+        isPipe = false
+        dial.reset()
+        stream.plaintext.withBytes { labels.take(connection: session.number, request: number, head, of: $0) }
     }
 
     private func finish() {
@@ -432,7 +459,7 @@ final class Exchange {
 
     private func logStart() {
         state.log(.info, "request started") { line in
-            line.field("id", id)
+            labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)
         }
@@ -441,7 +468,7 @@ final class Exchange {
     private func logFinish() {
         let now = Reactor.clock()
         state.log(.info, "request finished") { line in
-            line.field("id", id)
+            labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)
             line.field("status", Int(record.status))
@@ -461,7 +488,4 @@ final class Exchange {
             line.field("end", record.end.rawValue)
         }
     }
-
-    /// `connection-request`, for finding the lines of one exchange.
-    private var id: String { "\(session.number)-\(number)" }
 }

@@ -20,7 +20,7 @@ struct IdentityFiles: Sendable {
         Contents(certificate: try FileBytes.read(certificateFile), key: try FileBytes.read(keyFile))
     }
 
-    /// - Throws: an error whose text names the file at fault.
+    /// - Throws: an error whose text names the files at fault.
     func identity(of contents: Contents) throws(ProxyError) -> TLSIdentity {
         do throws(TLSIdentityError) {
             return try TLSIdentity(certificates: contents.certificate, privateKey: contents.key)

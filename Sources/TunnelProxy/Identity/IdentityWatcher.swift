@@ -54,7 +54,10 @@ final class IdentityWatcher: Sendable {
         loop.spawn { loop in self.arm(loop.reactor) }
     }
 
-    private func arm(_ reactor: Reactor) { reactor.set(Deadline { self.lookSoon() }, after: interval) }
+    private func arm(_ reactor: Reactor) {
+        // Weakly: the loop, which we hold, holds the deadline, and after the end nothing takes it out.
+        reactor.set(Deadline { [weak self] in self?.lookSoon() }, after: interval)
+    }
 
     private func lookSoon() {
         guard !isStopped.isSet else { return }

@@ -39,7 +39,7 @@ struct ListenerSet {
         // Without a host every address is meant: the IPv6 wildcard takes both families where there is IPv6.
         do throws(IOError) {
             return try Listener(.ip(IPAddress(v6High: 0, low: 0), port: port), isShared: isShared)
-        } catch where error.code != .system(EADDRINUSE) {
+        } catch  where error.code != .system(EADDRINUSE) {
             return try bind(.ip(IPAddress(v4: 0), port: port), isShared: isShared)
         } catch {
             throw ProxyError("listen tcp :\(port): \(error)")

@@ -69,4 +69,12 @@ final class ProxyLoop {
     func cutSessions() {
         for session in sessions.values { session.cut() }
     }
+
+    /// Lets go of everything, when the sessions have ended.
+    func finish() {
+        stopAccepting()
+        upstreams.closeAll()
+        // The loop holds us and we hold, by way of sessions that would not end, the loop.
+        reactor.context = nil
+    }
 }

@@ -62,7 +62,7 @@ public final class ProxyServer: Sendable {
         }
         guard isFirst else { throw ProxyError("the proxy was started before") }
         do { try open() } catch {
-            parts.withLock { $0.state = .stopped }
+            parts.withLock { $0.state = .idle }
             throw error
         }
     }
@@ -149,8 +149,8 @@ public final class ProxyServer: Sendable {
 
     // MARK: Reload
 
-    /// Puts another configuration in force, in one step: routes, upstream policy, limits and log level. Streams that are
-    /// open go on under the one that they began with.
+    /// Puts another configuration in force, in one step: routes, upstream policy, limits and log level. Streams that
+    /// are open go on under the one that they began with.
     ///
     /// - Returns: the settings that differ and need a restart; the running values stay.
     /// - Throws: ``ConfigurationError``; everything stays as it was.
@@ -211,11 +211,12 @@ public final class ProxyServer: Sendable {
             for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.cutSessions() } }
             _ = allClosed(within: ProxyServer.cutTimeout, ignoringInterrupt: true)
         }
+        for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.finish() } }
         group.stop()
         proxy.log(.info, "stopped") { $0.field("clean", isClean) }
         let waiters = parts.withLock { parts in
             parts.state = .stopped
-            parts.group = nil
+            (parts.group, parts.watcher) = (nil, nil)
             parts.wasClean = isClean
             defer { parts.waiters = [] }
             return parts.waiters

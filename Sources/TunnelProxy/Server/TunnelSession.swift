@@ -23,6 +23,10 @@ final class TunnelSession {
         if let stream { stream.wake() } else { socket.close(IOError(.timedOut, "read")) }
     }
 
+    /// Set once the proxy ends: a far side that takes nothing more must not hold it up.
+    private var lastDeadline: Deadline?
+    private static let endTimeout: UInt64 = 1_000_000_000
+
     init(_ socket: Socket, peer: SocketAddress?, on loop: ProxyLoop) {
         (self.socket, self.peer, self.loop) = (socket, peer, loop)
         reactor = loop.reactor
@@ -34,6 +38,7 @@ final class TunnelSession {
     func serve() async {
         defer {
             reactor.remove(deadline)
+            if let lastDeadline { reactor.remove(lastDeadline) }
             stream?.cut()
             socket.close()
         }
@@ -49,7 +54,13 @@ final class TunnelSession {
         isEnding = true
         exchange.cancel()
         stream?.wake()
-        if stream == nil { socket.close() }
+        if stream == nil { return socket.close() }
+        let deadline = Deadline { [unowned self] in
+            socket.close(IOError(.timedOut, "shutdown"))
+            stream?.wake()
+        }
+        lastDeadline = deadline
+        reactor.set(deadline, after: TunnelSession.endTimeout)
     }
 
     /// Closes the connection under everything; each wait on it ends with an error.
@@ -171,6 +182,8 @@ final class TunnelSession {
             if !stream.plaintext.isEmpty {
                 if !isHeadBegun {
                     isHeadBegun = true
+                    // The time that a tunnel may be idle can end in the very turn in which the head begins.
+                    deadlinePassed = false
                     snapshot = state.snapshot
                     reactor.set(deadline, after: snapshot.headerTimeout)
                 }

@@ -18,12 +18,12 @@ enum TunnelEnd: Equatable {
 
 /// The plaintext side of one tunnel: bytes inside TLS inside a WebSocket inside a TCP connection.
 ///
-/// Driven from below: the loop's readiness dispatch takes socket bytes through the frame decoder and the TLS engine into
-/// ``plaintext`` without waking anybody, and answers pings, closes and handshake records by itself. A task is woken only
-/// when it waits and plaintext, or the end, has come. Above `highWater` bytes of plaintext the socket is not read.
+/// Driven from below: the loop's readiness dispatch takes socket bytes through the frame decoder and the TLS engine
+/// into ``plaintext`` without waking anybody, and answers pings, closes and handshake records by itself. A task is woken
+/// only when it waits and plaintext, or the end, has come. Above `highWater` bytes of plaintext the socket is not read.
 final class TunnelStream: SocketReader {
     private let socket: Socket
-    private unowned let reactor: Reactor
+    private let reactor: Reactor
     private let settings: Settings
 
     private var frames: FrameDecoder

@@ -4,7 +4,7 @@ internal import TunnelIO
 /// The connections of one loop to its upstreams: opened where the policy allows, kept for the next request.
 final class UpstreamPools {
     private unowned let loop: ProxyLoop
-    private let reactor: Reactor
+    private unowned let reactor: Reactor
     private var pools: [UpstreamAddress: UpstreamPool] = [:]
 
     init(_ loop: ProxyLoop) {
@@ -16,7 +16,7 @@ final class UpstreamPools {
     ///
     /// - Parameters:
     ///   - fresh: take none that was used before.
-    ///   - cancellation: gives up early what has to be waited for.
+    ///   - cancellation: gives up waiting.
     func lease(
         _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool, cancellation: Cancellation
     ) async throws(LeaseError) -> ClientConnection {
@@ -38,10 +38,13 @@ final class UpstreamPools {
         let connection = ClientConnection(socket, address, on: reactor)
         guard upstream.scheme == .https else { return connection }
         do throws(IOError) {
-            guard let context = snapshot.upstreamTLS else { throw IOError(.tls, "handshake", detail: "no trust anchor") }
+            guard let context = snapshot.upstreamTLS else {
+                throw IOError(.tls, "handshake", detail: "no trust anchor")
+            }
             // A trailing dot makes a name absolute for the resolver and is no part of it in TLS (RFC 6066 §3).
             let name = upstream.host.hasSuffix(".") ? String(upstream.host.dropLast()) : upstream.host
-            try await connection.startTLS(context, serverName: name, timeout: snapshot.connectTimeout, cancellation: cancellation)
+            try await connection.startTLS(
+                context, serverName: name, timeout: snapshot.connectTimeout, cancellation: cancellation)
         } catch {
             connection.close()
             loop.metrics.upstreamConnectsFailed += 1
@@ -57,8 +60,7 @@ final class UpstreamPools {
         let found: [IPAddress]
         do throws(IOError) {
             found = try await reactor.resolver.resolve(
-                upstream.host, timeout: snapshot.dnsTimeout, ttl: snapshot.dnsTTL,
-                cancellation: cancellation)
+                upstream.host, timeout: snapshot.dnsTimeout, ttl: snapshot.dnsTTL, cancellation: cancellation)
         } catch {
             throw .lookup(host: upstream.host, error)
         }
@@ -99,6 +101,9 @@ final class UpstreamPools {
         pool.give(connection, snapshot)
     }
 
+    /// Closes every idle connection, at the end of the proxy.
+    func closeAll() { keep(only: []) }
+
     /// Closes the connections to all other upstreams.
     func keep(only upstreams: Set<UpstreamAddress>) {
         for (upstream, pool) in pools where !upstreams.contains(upstream) {
@@ -111,7 +116,7 @@ final class UpstreamPools {
 /// The idle connections of one loop to one upstream, the last used first.
 final class UpstreamPool {
     private let upstream: UpstreamAddress
-    private unowned let reactor: Reactor
+    private let reactor: Reactor
     private var idle: [ClientConnection] = []
     /// The configuration by which those in `idle` were checked.
     private var snapshot: ProxySnapshot?

@@ -59,9 +59,10 @@ struct Demo {
     }
 
     private func startProxy(upstream: UInt16) throws -> (ProxyServer, Trust) {
-        // Not before the private key is off the disk, which it is when `identity` goes.
+        // Nobody can interrupt before the key is off the disk again.
         defer { Self.setInterrupts(SIG_UNBLOCK) }
         let identity = try DemoIdentity(domain: Self.domain)
+        defer { identity.removeFiles() }
         var allowed = ProxyConfiguration.Upstream()
         allowed.allowedIPs = ["127.0.0.0/8"]
         let configuration = try ProxyConfiguration(

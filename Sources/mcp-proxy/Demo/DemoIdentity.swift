@@ -1,9 +1,8 @@
 import Glibc
 import TunnelPKI
 
-/// A CA that exists for the demo only, and the files that the proxy reads its certificate from. They are gone when
-/// this is.
-final class DemoIdentity {
+/// A CA that exists for the demo only, and the files that the proxy reads its certificate from, until `removeFiles`.
+struct DemoIdentity {
     /// What the far side trusts, in PEM.
     let authority: [UInt8]
     let fingerprint: String
@@ -20,13 +19,18 @@ final class DemoIdentity {
         self.authority = authority.certificate.pem
         fingerprint = identity.certificate.fingerprint
         folder = try Self.makeFolder()
-        try Self.write(identity.certificate.pem, to: certificateFile)
-        try Self.write(identity.key.pem, to: keyFile)
+        do {
+            try Self.write(identity.certificate.pem, to: certificateFile)
+            try Self.write(identity.key.pem, to: keyFile)
+        } catch {
+            removeFiles()
+            throw error
+        }
     }
 
-    deinit {
-        unlink("\(folder)/tls.crt")
-        unlink("\(folder)/tls.key")
+    func removeFiles() {
+        unlink(certificateFile)
+        unlink(keyFile)
         rmdir(folder)
     }
 

@@ -16,11 +16,12 @@ final class OnThread<Value: Sendable>: Sendable {
     init(_ work: @escaping @Sendable () -> Value) {
         result = Result(work)
         var thread = pthread_t()
-        let box = Unmanaged.passRetained(Job { [result] in
-            let value = result.work()
-            result.value.withLock { $0 = value }
-            result.signal.post()
-        })
+        let box = Unmanaged.passRetained(
+            Job { [result] in
+                let value = result.work()
+                result.value.withLock { $0 = value }
+                result.signal.post()
+            })
         let error = pthread_create(
             &thread, nil,
             { context in

@@ -113,6 +113,15 @@ final class FarSide {
         return true
     }
 
+    /// Sends a ping and waits for its answer.
+    func roundTrip() throws {
+        let seen = events.count
+        peer.send(frame([0x70], .ping))
+        while events.count == seen {
+            guard try step() else { throw TestError("no pong") }
+        }
+    }
+
     /// Takes bytes that came some other way.
     func take(_ bytes: [UInt8]) throws {
         undecoded.append(bytes)

@@ -41,6 +41,12 @@ enum TestIdentity {
         try write(authority.get().certificate.pem, to: "\(directory)/ca.pem")
     }
 
+    /// The certificate of another authority.
+    static func strangerFile() throws -> String {
+        let stranger = try CertificateAuthority.generate(commonName: "stranger", now: Int64(time(nil)))
+        return try write(stranger.certificate.pem, to: "\(directory)/stranger.pem")
+    }
+
     /// Writes a pair; the files' paths.
     static func files(_ pair: Pair? = nil, name: String = "shared") throws -> (certificate: String, key: String) {
         let pair = if let pair { pair } else { try shared.get() }

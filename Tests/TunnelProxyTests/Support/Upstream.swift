@@ -6,10 +6,15 @@ import TunnelIO
 final class Upstream: Sendable {
     let port: UInt16
     private let listener: CInt
-    private let accepted = Atomic<Int>(0)
+    private let accepted = Counter()
+    private let closed = ThreadSignal()
 
     /// Connections taken so far.
-    var connections: Int { accepted.load(ordering: .sequentiallyConsistent) }
+    var connections: Int { accepted.count.load(ordering: .sequentiallyConsistent) }
+
+    private final class Counter: Sendable {
+        let count = Atomic<Int>(0)
+    }
 
     /// - Parameter serve: talks on one connection, which is closed after it; told its number, from 1.
     init(_ serve: @escaping @Sendable (UpstreamConnection, Int) -> Void) throws {
@@ -24,13 +29,16 @@ final class Upstream: Sendable {
         }
         port = UInt16(bigEndian: address.sin_port)
         listener = descriptor
-        _ = OnThread { [weak self] in
+        _ = OnThread { [accepted, closed] in
             while true {
-                let descriptor = Glibc.accept(descriptor, nil, nil)
-                guard descriptor >= 0, let self else { return }
-                let number = accepted.add(1, ordering: .sequentiallyConsistent).newValue
-                _ = OnThread { serve(UpstreamConnection(Peer(descriptor)), number) }
+                let connection = Glibc.accept(descriptor, nil, nil)
+                guard connection >= 0 else { break }
+                let number = accepted.count.add(1, ordering: .sequentiallyConsistent).newValue
+                _ = OnThread { serve(UpstreamConnection(Peer(connection)), number) }
             }
+            // Here and nowhere else: its number may be another's the moment it is closed.
+            close(descriptor)
+            closed.post()
         }
     }
 
@@ -42,9 +50,9 @@ final class Upstream: Sendable {
     }
 
     deinit {
-        // Ends the accept that the thread is in.
+        // Ends the accept that the thread is in, or the next one.
         shutdown(listener, CInt(SHUT_RDWR))
-        close(listener)
+        _ = closed.wait(seconds: 20)
     }
 }
 
@@ -106,7 +114,8 @@ final class UpstreamConnection {
     private func find(_ text: String) -> Int? {
         let needle = Array(text.utf8)
         guard buffer.count >= needle.count else { return nil }
-        for start in 0...(buffer.count - needle.count) where buffer[start..<start + needle.count].elementsEqual(needle) {
+        for start in 0...(buffer.count - needle.count) where buffer[start..<start + needle.count].elementsEqual(needle)
+        {
             return start + needle.count
         }
         return nil

@@ -1,0 +1,40 @@
+import Testing
+import TunnelCore
+import TunnelIO
+
+@testable import TunnelProxy
+
+@Suite struct ListenerSetTests {
+    @Test func oneForEachLoopOnOnePort() throws {
+        let set = try ListenerSet(.tcp(host: "127.0.0.1", port: 0), count: 3)
+        #expect(Set(set.listeners.map(\.descriptor)).count == 3)
+        #expect(Set(set.listeners.map(\.address)) == [set.address])
+        #expect(!set.isShared)
+    }
+
+    @Test func aUnixSocketIsShared() throws {
+        let path = "\(TestIdentity.directory)/set"
+        let set = try ListenerSet(.unix(path: path), count: 2)
+        #expect(set.listeners.count == 2 && set.listeners[0] === set.listeners[1])
+        #expect(set.isShared && set.own.isEmpty)
+    }
+
+    @Test func theProxysOwnAddressesAreKnown() throws {
+        let loopback = IPAddress(v4: 0x7F00_0001)
+        let one = try ListenerSet(.tcp(host: "127.0.0.1", port: 0), count: 1)
+        #expect(one.own.map(\.address) == [loopback])
+        // A wildcard listens on every address of this machine.
+        let all = try ListenerSet(.tcp(host: nil, port: 0), count: 1)
+        #expect(all.own.contains { $0.address == loopback })
+        #expect(all.own.contains { $0.address == IPAddress(v4: 0) })
+        #expect(Set(all.own.map(\.port)).count == 1)
+    }
+
+    @Test func aPortInUseNamesTheAddress() throws {
+        let taken = try Upstream { _, _ in }
+        let error = #expect(throws: ProxyError.self) {
+            try ListenerSet(.tcp(host: "127.0.0.1", port: taken.port), count: 1)
+        }
+        #expect(error?.description == "listen tcp 127.0.0.1:\(taken.port): bind: address already in use")
+    }
+}

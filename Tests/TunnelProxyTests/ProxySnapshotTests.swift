@@ -1,0 +1,65 @@
+import Testing
+import TunnelCore
+
+@testable import TunnelProxy
+
+@Suite struct ProxySnapshotTests {
+    @Test(
+        arguments: [
+            ("a.t.example", 0), ("A.T.EXAMPLE:443", 0), ("a.t.example.", 0), ("full.example.org", 1), ("a", 0),
+            ("b.t.example", nil), ("", nil), ("a.t.example.org", nil),
+        ] as [(String, Int?)]) func routesByHost(_ host: String, _ expected: Int?) throws
+    {
+        var settings = try TestProxy.Settings()
+        settings.routes = [
+            Route(key: "a", upstream: try UpstreamAddress("http://10.0.0.1:80")),
+            Route(key: "full.example.org", upstream: try UpstreamAddress("http://10.0.0.2:80")),
+        ]
+        let snapshot = try ProxySnapshot(settings.configuration(), listeners: [])
+        #expect(snapshot.route(for: Array(host.utf8).span) == expected)
+    }
+
+    @Test(arguments: [
+        ("http://10.0.0.1:80", "10.0.0.1:80"), ("http://[fd00::1]:8080", "[fd00::1]:8080"),
+        ("http://server:9000", "server:9000"),
+    ]) func theHostRuleNamesTheUpstream(_ upstream: String, _ host: String) throws {
+        var settings = try TestProxy.Settings()
+        settings.routes = [Route(key: "a", upstream: try UpstreamAddress(upstream))]
+        #expect(try ProxySnapshot(settings.configuration(), listeners: []).hostRules == [.preserve])
+        settings.upstream.hostHeader = .upstream
+        #expect(
+            try ProxySnapshot(settings.configuration(), listeners: []).hostRules == [.replace(Array(host.utf8))])
+    }
+
+    @Test func theProxyItselfIsNoUpstream() throws {
+        var settings = try TestProxy.Settings(["a": 8080])
+        settings.upstream.allowedIPs = ["127.0.0.0/8"]
+        let own = [UpstreamPolicy.Listener(address: IPAddress(v4: 0x7F00_0001), port: 8080)]
+        let snapshot = try ProxySnapshot(settings.configuration(), listeners: own)
+        #expect(!snapshot.policy.verdict(IPAddress(v4: 0x7F00_0001), port: 8080).isAllowed)
+        #expect(snapshot.policy.verdict(IPAddress(v4: 0x7F00_0001), port: 8081).isAllowed)
+    }
+
+    @Test func caFilesAreReadAtOnce() throws {
+        var settings = try TestProxy.Settings(https: ["a": 1])
+        #expect(try ProxySnapshot(settings.configuration(), listeners: []).upstreamTLS != nil)
+        settings.upstream.tls.caFile = "/nonexistent/ca"
+        let configuration = try settings.configuration()
+        #expect(throws: FileError(description: "open /nonexistent/ca: no such file or directory")) {
+            try ProxySnapshot(configuration, listeners: [])
+        }
+        // Without an https route nobody needs it.
+        var plain = try TestProxy.Settings(["a": 1])
+        plain.upstream.tls.caFile = "/nonexistent/ca"
+        #expect(try ProxySnapshot(plain.configuration(), listeners: []).upstreamTLS == nil)
+    }
+
+    @Test(
+        arguments: [
+            (Duration.seconds(2), 2_000_000_000), (.milliseconds(1), 1_000_000), (.nanoseconds(7), 7), (.zero, 0),
+            (.seconds(-1), 0), (.nanoseconds(-1), 0), (.seconds(Int64.max), UInt64.max / 4),
+        ] as [(Duration, UInt64)]) func durationsInTheLoopsUnit(_ duration: Duration, _ nanoseconds: UInt64)
+    {
+        #expect(duration.nanoseconds == nanoseconds)
+    }
+}

@@ -1,0 +1,234 @@
+import Testing
+import TunnelCore
+import TunnelIO
+import TunnelTLS
+
+@testable import TunnelProxy
+
+@Suite struct UpstreamPoolsTests {
+    @Test func aConnectionGivenBackIsTheNextOne() throws {
+        let upstream = try quiet()
+        try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port)
+            let first = try await bench.lease()
+            let second = try await bench.lease()
+            #expect(first !== second)
+            bench.giveBack(first)
+            bench.giveBack(second)
+            // The last used first; it is the least likely to have died.
+            let next1 = try await bench.lease()
+            #expect(next1 === second)
+            let next2 = try await bench.lease()
+            #expect(next2 === first)
+            #expect(bench.loop.metrics.poolHits == 2 && bench.loop.metrics.upstreamConnects == 2)
+        }
+    }
+
+    @Test func freshMeansNew() throws {
+        let upstream = try quiet()
+        try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port)
+            let first = try await bench.lease()
+            bench.giveBack(first)
+            let next3 = try await bench.lease(fresh: true)
+            #expect(next3 !== first)
+            let next4 = try await bench.lease()
+            #expect(next4 === first)
+        }
+    }
+
+    @Test func noMoreAreKeptThanAllowed() throws {
+        let upstream = try quiet()
+        try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port) { $0.upstream.maxIdlePerRoute = 1 }
+            let first = try await bench.lease()
+            let second = try await bench.lease()
+            bench.giveBack(first)
+            bench.giveBack(second)
+            #expect(!first.socket.isClosed && second.socket.isClosed)
+            let none = try Bench(loop.reactor, upstream.port) { $0.upstream.maxIdlePerRoute = 0 }
+            let only = try await none.lease()
+            none.giveBack(only)
+            #expect(only.socket.isClosed)
+        }
+    }
+
+    @Test func idleOnesAreClosedInTime() throws {
+        let upstream = try quiet()
+        try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port) { $0.upstream.idleTimeout = .milliseconds(20) }
+            let first = try await bench.lease()
+            let second = try await bench.lease()
+            bench.giveBack(first)
+            let start = loop.reactor.now
+            _ = await turns(on: loop.reactor) { loop.reactor.now - start > 10_000_000 }
+            bench.giveBack(second)
+            _ = await turns(on: loop.reactor) { first.socket.isClosed }
+            #expect(first.socket.isClosed)
+            #expect(loop.reactor.now - start >= 20_000_000)
+            _ = await turns(on: loop.reactor) { second.socket.isClosed }
+            #expect(second.socket.isClosed)
+            #expect(loop.reactor.now - start >= 30_000_000)
+        }
+    }
+
+    @Test func oneThatTheUpstreamEndsIsForgotten() throws {
+        let gate = ThreadSignal()
+        let upstream = try Upstream { connection, number in
+            if number == 1 { _ = gate.wait(seconds: 20) } else { _ = connection.readHead() }
+        }
+        try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port)
+            let first = try await bench.lease()
+            bench.giveBack(first)
+            gate.post()
+            _ = await turns(on: loop.reactor) { first.socket.isClosed }
+            #expect(first.socket.isClosed)
+            let next5 = try await bench.lease()
+            #expect(next5 !== first)
+        }
+    }
+
+    /// Nobody asked: it cannot be the answer to the next request.
+    @Test func oneThatSpeaksUnaskedIsForgotten() throws {
+        let gate = ThreadSignal()
+        let upstream = try Upstream { connection, number in
+            if number == 1 {
+                _ = gate.wait(seconds: 20)
+                connection.send("HTTP/1.1 408 Request Timeout\r\n\r\n")
+            }
+            _ = connection.readHead()
+        }
+        try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port)
+            let first = try await bench.lease()
+            bench.giveBack(first)
+            gate.post()
+            _ = await turns(on: loop.reactor) { first.socket.isClosed }
+            #expect(first.socket.isClosed)
+            let next6 = try await bench.lease()
+            #expect(next6 !== first)
+        }
+    }
+
+    @Test func aNewPolicyDropsWhatItRefuses() throws {
+        let upstream = try quiet()
+        try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port)
+            let first = try await bench.lease()
+            bench.giveBack(first)
+            // Another snapshot that still allows it.
+            let same = try bench.snapshot { _ in }
+            let next7 = try await bench.lease(by: same)
+            #expect(next7 === first)
+            bench.giveBack(first, by: same)
+            let strict = try bench.snapshot { $0.upstream.allowedIPs = ["10.0.0.0/8"] }
+            let refused = try? await bench.lease(by: strict)
+            #expect(refused == nil)
+            #expect(first.socket.isClosed)
+            // One that was out meanwhile does not come back in.
+            let second = try await bench.lease()
+            bench.giveBack(second, by: strict)
+            #expect(second.socket.isClosed)
+        }
+    }
+
+    @Test func upstreamsThatAreGoneLoseTheirConnections() throws {
+        let upstream = try quiet()
+        try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port)
+            let first = try await bench.lease()
+            bench.giveBack(first)
+            bench.loop.upstreams.keep(only: [bench.upstream])
+            #expect(!first.socket.isClosed)
+            bench.loop.upstreams.keep(only: [])
+            #expect(first.socket.isClosed)
+        }
+    }
+
+    // MARK: https
+
+    @Test func tlsUpstreamsAreVerified() throws {
+        let upstream = try secureUpstream()
+        let proxy = try TestProxy(https: ["a": upstream.port])
+        let far = try proxy.farSide()
+        for _ in 0..<3 { #expect(try far.request().body == "hi") }
+        #expect(upstream.connections == 1)
+    }
+
+    @Test func anUpstreamNobodyVouchesForIsRefused() throws {
+        let upstream = try secureUpstream()
+        let stranger = try TestIdentity.strangerFile()
+        let proxy = try TestProxy(https: ["a": upstream.port]) { $0.upstream.tls.caFile = stranger }
+        #expect(try proxy.farSide().request().status == 502)
+        #expect(proxy.log.wait(for: "tls handshake failed").count == 1)
+    }
+
+    /// An upstream that accepts and says nothing.
+    private func quiet() throws -> Upstream {
+        try Upstream { connection, _ in while connection.readHead() != nil {} }
+    }
+
+    private func secureUpstream() throws -> Upstream {
+        let pair = try TestIdentity.shared.get()
+        let context = try TLSServerContext(
+            identity: TLSIdentity(certificates: pair.certificate, privateKey: pair.key))
+        return try Upstream { connection, _ in
+            guard var tls = try? TLSStream(server: context) else { return }
+            var text = ""
+            while let piece = connection.peer.receive(), !piece.isEmpty {
+                guard (try? tls.feed(piece)) != nil else { break }
+                text += String(decoding: (try? tls.read()) ?? [], as: UTF8.self)
+                if text.hasSuffix("\r\n\r\n") {
+                    text = ""
+                    try? tls.send(Array("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".utf8))
+                }
+                connection.peer.send(tls.takeOutput())
+            }
+            connection.peer.send(tls.takeOutput())
+        }
+    }
+
+    /// The pools of one loop, without a server.
+    private final class Bench {
+        let loop: ProxyLoop
+        let upstream: UpstreamAddress
+        private let port: UInt16
+        private let first: ProxySnapshot
+
+        init(_ reactor: Reactor, _ port: UInt16, change: (inout TestProxy.Settings) -> Void = { _ in }) throws {
+            self.port = port
+            upstream = try UpstreamAddress("http://127.0.0.1:\(port)")
+            first = try Bench.makeSnapshot(port, change)
+            let pair = try TestIdentity.shared.get()
+            let state = ProxyState(
+                first,
+                credentials: try ServerCredentials(
+                    identity: TLSIdentity(certificates: pair.certificate, privateKey: pair.key)),
+                log: LogRecorder().log())
+            loop = ProxyLoop(reactor, state)
+        }
+
+        deinit { loop.upstreams.closeAll() }
+
+        func snapshot(_ change: (inout TestProxy.Settings) -> Void) throws -> ProxySnapshot {
+            try Bench.makeSnapshot(port, change)
+        }
+
+        private static func makeSnapshot(
+            _ port: UInt16, _ change: (inout TestProxy.Settings) -> Void
+        ) throws -> ProxySnapshot {
+            var settings = try TestProxy.Settings(["a": port])
+            change(&settings)
+            return try ProxySnapshot(settings.configuration(), listeners: [])
+        }
+
+        func lease(fresh: Bool = false, by snapshot: ProxySnapshot? = nil) async throws -> ClientConnection {
+            try await loop.upstreams.lease(upstream, snapshot ?? first, fresh: fresh, cancellation: Cancellation())
+        }
+
+        func giveBack(_ connection: ClientConnection, by snapshot: ProxySnapshot? = nil) {
+            loop.upstreams.giveBack(connection, upstream, snapshot ?? first)
+        }
+    }
+}
