@@ -56,6 +56,7 @@ let package = Package(
         .testTarget(name: "TunnelCoreTests", dependencies: ["TunnelCore"], swiftSettings: swift),
         .testTarget(name: "TunnelTLSTests", dependencies: ["TunnelTLS", "TunnelCore"], swiftSettings: swift),
         .testTarget(name: "TunnelPKITests", dependencies: ["TunnelPKI"], swiftSettings: swift),
+        .testTarget(name: "LoadBenchTests", dependencies: ["tunnel-bench"], swiftSettings: swift),
         .testTarget(name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore"], swiftSettings: swift),
         .testTarget(
             name: "TunnelProxyTests", dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS"], swiftSettings: swift),

@@ -75,6 +75,11 @@ final class LoadConnection: ReadinessHandler {
     var isClosed: Bool { phase == .closed }
     var unsentCount: Int { unsent.count }
 
+    /// The head of an answer at the front of the plaintext; `nil` while it is not whole.
+    func scanHead() -> ResponseHeadScan? {
+        plaintext.withMutableBytes { ResponseHeadScan.scan(UnsafeRawBufferPointer($0)) }
+    }
+
     // MARK: Sending
 
     /// Encrypts `bytes`, at most 32 KiB, and sends them as one frame.

@@ -29,9 +29,7 @@ final class DownloadLoad: Load, ClientConnectionUser {
 
     func connectionReceived(_ connection: LoadConnection) {
         if connection.remaining == 0 {
-            guard
-                let head = connection.plaintext.withMutableBytes({ ResponseHeadScan.scan(UnsafeRawBufferPointer($0)) })
-            else { return }
+            guard let head = connection.scanHead() else { return }
             guard head.status == 200, head.contentLength == DownloadLoad.length else {
                 return window.fail("status \(head.status)")
             }

@@ -30,9 +30,7 @@ final class EventLoad: Load, ClientConnectionUser {
     func connectionReceived(_ connection: LoadConnection) {
         let now = Reactor.clock()
         if connection.answerSize == 0 {
-            guard
-                let head = connection.plaintext.withMutableBytes({ ResponseHeadScan.scan(UnsafeRawBufferPointer($0)) })
-            else { return }
+            guard let head = connection.scanHead() else { return }
             guard head.status == 200 else { return window.fail("status \(head.status)") }
             connection.answerSize = head.size
             connection.plaintext.consume(head.size)

@@ -23,6 +23,8 @@ struct LoadOptions {
     var seconds = 2.0
     /// Processes whose CPU time and memory belong to the measurement.
     var watched: [pid_t] = []
+    /// Further processes of the benchmark, so that what strangers use can be told apart.
+    var others: [pid_t] = []
 
     init(_ arguments: [String]) throws(BenchError) {
         var rest = arguments[...]
@@ -39,6 +41,7 @@ struct LoadOptions {
             case "--warm-up": warmUp = try LoadOptions.known(Double(value), name, value)
             case "--seconds": seconds = try LoadOptions.known(Double(value), name, value)
             case "--watch": watched = value.split(separator: ",").compactMap { pid_t($0) }
+            case "--others": others = value.split(separator: ",").compactMap { pid_t($0) }
             default: throw BenchError("unknown option \(name)")
             }
         }
@@ -56,6 +59,7 @@ struct LoadOptions {
             "--routes", "\(target.routes)", "--connections", "\(connections)", "--event-rate", "\(eventRate)",
             "--warm-up", "\(warmUp)", "--seconds", "\(seconds)",
             "--watch", watched.map { "\($0)" }.joined(separator: ","),
+            "--others", others.map { "\($0)" }.joined(separator: ","),
         ]
     }
 }

@@ -10,6 +10,8 @@ final class MeasuredWindow {
     private var opened: UInt64 = 0
     private var before = ProcessSample([])
     private var ownBefore = ProcessSample([])
+    private var othersBefore = ProcessSample([])
+    private var machineBefore: UInt64 = 0
     /// Set before any connection was made, for the memory of idle ones.
     private let fresh: ProcessSample
 
@@ -43,6 +45,8 @@ final class MeasuredWindow {
         ProcessSample.resetPeak(options.watched)
         before = ProcessSample(options.watched)
         ownBefore = ProcessSample([getpid()])
+        othersBefore = ProcessSample(options.others)
+        machineBefore = ProcessSample.machineCPU()
         opened = Reactor.clock()
         isOpen = true
         reactor.set(next, after: UInt64(options.seconds * 1e9))
@@ -53,7 +57,12 @@ final class MeasuredWindow {
         let elapsed = Double(Reactor.clock() - opened) / 1e9
         let after = ProcessSample(options.watched)
         let own = ProcessSample([getpid()])
+        let machine = Double(ProcessSample.machineCPU() &- machineBefore)
         let cpu = Double(after.cpu &- before.cpu)
+        let load = Double(own.cpu &- ownBefore.cpu)
+        let others = Double(ProcessSample(options.others).cpu &- othersBefore.cpu)
+        let processors = Double(max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN))))
+        let foreign = max(0, machine - cpu - load - others) / 1e9 / elapsed / processors
         var text = "cipher \(cipher)\n"
         for (name, value) in [
             ("seconds", elapsed), ("operations", Double(operations)), ("rate", Double(operations) / elapsed),
@@ -62,7 +71,7 @@ final class MeasuredWindow {
             ("p99_us", Double(latencies.quantile(0.99)) / 1e3), ("max_us", Double(latencies.max) / 1e3),
             ("cpu_seconds", cpu / 1e9), ("cpu_us_per_operation", operations > 0 ? cpu / 1e3 / Double(operations) : 0),
             ("cpu_ms_per_mib", bytes > 0 ? cpu / 1e6 / (Double(bytes) / 1_048_576) : 0),
-            ("load_cpu_share", Double(own.cpu &- ownBefore.cpu) / 1e9 / elapsed),
+            ("load_cpu_share", load / 1e9 / elapsed), ("foreign_cpu_share", foreign),
             ("fresh_kib", Double(fresh.residentKiB)), ("resident_kib", Double(after.residentKiB)),
             ("peak_kib", Double(after.peakKiB)),
         ] { text += "\(name) \(value)\n" }

@@ -125,7 +125,10 @@ enum LiveChildren {
         for index in 0..<room where processes[index] == process { processes[index] = 0 }
     }
 
-    /// Passes SIGINT and SIGTERM on to the children.
+    // SAFETY: set by the signal handler, a whole byte; nothing else writes it.
+    nonisolated(unsafe) private(set) static var isEnding = false
+
+    /// Passes SIGINT and SIGTERM on to the children. The run then fails and cleans up; a second signal ends it at once.
     static func endWithUs() {
         _ = processes
         for number in [SIGINT, SIGTERM] {
@@ -133,7 +136,8 @@ enum LiveChildren {
                 for index in 0..<LiveChildren.room where LiveChildren.processes[index] > 0 {
                     kill(LiveChildren.processes[index], SIGTERM)
                 }
-                _exit(130)
+                if LiveChildren.isEnding { _exit(130) }
+                LiveChildren.isEnding = true
             }
         }
     }

@@ -52,19 +52,16 @@ struct Report {
 
     private static func median(_ values: [Double]) -> Double {
         let sorted = values.sorted()
-        guard let last = sorted.last else { return 0 }
+        guard !sorted.isEmpty else { return 0 }
         let middle = sorted.count / 2
-        return sorted.count % 2 == 1
-            ? sorted[middle] : (sorted[middle - 1] + (sorted.count > 1 ? sorted[middle] : last)) / 2
+        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     }
 
     // MARK: Text
 
     /// One run, printed as it ends.
     static func line(_ scenario: String, _ side: String, _ result: Measurement) -> String {
-        Text.left(scenario, 18) + Text.left(side, 18)
-            + columns.map { Text.right($0.text(result.values), $0.width) }.joined()
-            + "  load \(Text.number(result["load_cpu_share"] * 100, 0))%"
+        Text.left(scenario, 18) + Text.left(side, 18) + cells(result.values, columns)
     }
 
     private struct Column {
@@ -88,11 +85,27 @@ struct Report {
         Column(title: "p99 us", width: 10, metric: "p99_us", decimals: 1),
         Column(title: "CPU us/op", width: 11, metric: "cpu_us_per_operation", decimals: 1),
         Column(title: "CPU ms/MiB", width: 11, metric: "cpu_ms_per_mib", decimals: 3),
+        Column(title: "load %", width: 8, metric: "load_cpu_share", decimals: 0, scale: 100),
+        Column(title: "others %", width: 10, metric: "foreign_cpu_share", decimals: 0, scale: 100),
         Column(title: "peak MiB", width: 10, metric: "peak_kib", decimals: 1, scale: 1 / 1024),
         Column(title: "KiB/stream", width: 11, metric: "kib_per_stream", decimals: 1),
         Column(title: "start ms", width: 10, metric: "start_ms", decimals: 1),
         Column(title: "RSS MiB", width: 9, metric: "resident_mib", decimals: 1),
     ]
+
+    /// The columns' names, above the runs as they end.
+    static var head: String {
+        Text.left("scenario", 18) + Text.left("side", 18) + columns.map { Text.right($0.title, $0.width) }.joined()
+    }
+
+    private static func cells(_ values: [String: Double], _ columns: [Column]) -> String {
+        var values = values
+        // Idle streams have no rate, and whole downloads and uploads say nothing beside their bytes.
+        if values["kib_per_stream"] != nil || values["mib_per_second"] ?? 0 > 0 {
+            for name in ["rate", "cpu_us_per_operation", "p50_us", "p90_us", "p99_us"] { values[name] = 0 }
+        }
+        return columns.map { Text.right($0.text(values), $0.width) }.joined()
+    }
 
     /// A table of all sides, then what was asked for and whether it is reached.
     var table: String {
@@ -101,10 +114,7 @@ struct Report {
         text += columns.map { Text.right($0.title, $0.width) }.joined() + "\n"
         for row in rows {
             text += Text.left(row.scenario, 18) + Text.left(row.side, 18)
-            // The 5,000 streams are not a rate.
-            var values = row.values
-            if values["kib_per_stream"] != nil { for name in ["rate", "cpu_us_per_operation"] { values[name] = 0 } }
-            text += columns.map { Text.right($0.text(values), $0.width) }.joined() + "\n"
+            text += Report.cells(row.values, columns) + "\n"
         }
         if !verdicts.isEmpty { text += "\n" }
         for verdict in verdicts {

@@ -13,10 +13,8 @@ struct RunOptions {
     init(_ arguments: [String]) throws(BenchError) {
         var rest = arguments[...]
         func value(_ name: String) throws(BenchError) -> String {
-            guard let value = rest.popFirst() else {
-                throw BenchError("\(name) needs a value\n\n\(BenchCommand.usage)")
-            }
-            return value
+            if let value = rest.popFirst() { return value }
+            throw BenchError("\(name) needs a value\n\n\(BenchCommand.usage)")
         }
         while let name = rest.popFirst() {
             switch name {

@@ -2,7 +2,11 @@
 struct Scenario {
     /// A server and what is peculiar to its load.
     struct Side {
-        enum Server: Equatable { case proxy, nginx }
+        enum Server: Equatable {
+            case proxy, nginx
+            /// nginx with the buffers of its defaults, for downloads.
+            case plainNginx
+        }
         var label: String
         var server = Server.proxy
         var identity = Workshop.Identity.p256
@@ -12,6 +16,7 @@ struct Scenario {
 
         static let proxy = Side(label: "mcp-proxy")
         static let nginx = Side(label: "nginx", server: .nginx)
+        static let plainNginx = Side(label: "nginx (defaults)", server: .plainNginx)
     }
 
     /// What issue 2 asks for.
@@ -62,7 +67,7 @@ struct Scenario {
             connect("connect-p256", .connections, .p256, bound: nil),
             connect("connect-resumed", .resume, .p256, bound: nil),
             Scenario(
-                "download-1", .download, 1,
+                "download-1", .download, 1, sides: [.proxy, .nginx, .plainNginx],
                 targets: [
                     Target(metric: "mib_per_second", isAtLeast: true, bound: 1.5, text: "MiB/s >= 1.5x nginx")
                 ]),
@@ -105,7 +110,8 @@ struct Scenario {
     private static func connect(
         _ name: String, _ kind: LoadOptions.Kind, _ identity: Workshop.Identity, bound: Double?
     ) -> Scenario {
-        var scenario = Scenario(name, kind, 8)
+        // Enough at once that no loop of the server waits: each connection goes to one by its address.
+        var scenario = Scenario(name, kind, 32)
         for index in scenario.sides.indices { scenario.sides[index].identity = identity }
         if let bound {
             scenario.targets = [

@@ -20,17 +20,23 @@ final class Workshop {
     private static let ownPath = "/proc/self/exe"
 
     init(_ options: RunOptions) throws {
+        proxyPath = try Workshop.findProxy(options)
         var template = Array("/tmp/tunnel-bench-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw BenchError.system("mkdtemp") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        proxyPath = try Workshop.findProxy(options)
-        authority = try CertificateAuthority.generate(commonName: "bench CA", now: Int64(time(nil)))
-        try TextFile.write(authority.certificate.pem, to: directory + "/ca.pem")
-        upstream = try ChildProcess(Workshop.ownPath, ["upstream"], errorFile: directory + "/upstream.log")
-        guard let line = upstream.readLine(seconds: 10), let text = line.split(separator: ":").last,
-            let port = UInt16(text)
-        else { throw BenchError("the upstream did not start") }
-        upstreamPort = port
+        do {
+            authority = try CertificateAuthority.generate(commonName: "bench CA", now: Int64(time(nil)))
+            try TextFile.write(authority.certificate.pem, to: directory + "/ca.pem")
+            upstream = try ChildProcess(Workshop.ownPath, ["upstream"], errorFile: directory + "/upstream.log")
+            guard let line = upstream.readLine(seconds: 10), let text = line.split(separator: ":").last,
+                let port = UInt16(text)
+            else { throw BenchError("the upstream did not start") }
+            upstreamPort = port
+        } catch {
+            // An initialiser that throws runs no deinit.
+            TextFile.removeTree(directory)
+            throw error
+        }
     }
 
     deinit {
@@ -81,6 +87,7 @@ final class Workshop {
         load.target.port = server.port
         load.target.caFile = caFile
         load.watched = server.processes
+        load.others = [upstream.process]
         let errors = directory + "/load.log"
         let child = try ChildProcess(Workshop.ownPath, ["load"] + load.arguments, errorFile: errors)
         let (text, isGood) = child.readAll(seconds: load.seconds + load.warmUp + 90)

@@ -17,6 +17,15 @@ struct ProcessSample {
         }
     }
 
+    /// Nanoseconds that all processors have been busy with anything, from /proc/stat, in steps of 10 ms.
+    static func machineCPU() -> UInt64 {
+        guard let line = TextFile.read("/proc/stat")?.split(separator: UInt8(ascii: "\n")).first else { return 0 }
+        // cpu user nice system idle iowait irq softirq steal; the last is time that another guest had.
+        let ticks = line.split(separator: UInt8(ascii: " ")).dropFirst().map { number($0) }
+        guard ticks.count >= 8 else { return 0 }
+        return (ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7]) * 10_000_000
+    }
+
     /// Makes the peak begin anew (proc(5), clear_refs 5).
     static func resetPeak(_ processes: [pid_t]) {
         for process in processes { try? TextFile.write("5", to: "/proc/\(process)/clear_refs") }
