@@ -1,11 +1,5 @@
 import TunnelCore
 
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzGoDuration(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkGoDuration([UInt8](UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}
-
 /// Whatever is read is read again from its printed form, and a sign mirrors it.
 func checkGoDuration(_ bytes: [UInt8]) {
     let text = String(decoding: bytes, as: UTF8.self)

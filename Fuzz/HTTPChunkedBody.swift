@@ -1,12 +1,6 @@
 import TunnelCore
 
 /// A chunked body decodes the same in any pieces, and encoded again it decodes to the same payload and trailers.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzHTTPChunkedBody(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkHTTPChunkedBody(Array(UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}
-
 func checkHTTPChunkedBody(_ bytes: [UInt8]) {
     let whole = Decoded(bytes, piece: max(1, bytes.count))
     // The first byte chooses the pieces.

@@ -1,12 +1,6 @@
 import TunnelCore
 
 /// A request head parses the same in any pieces, and what we forward of it is the same request to the next parser.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzHTTPRequestHead(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkHTTPRequestHead(Array(UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}
-
 func checkHTTPRequestHead(_ bytes: [UInt8]) {
     // Small, so that the fuzzer reaches the limits too.
     let limits = HeadLimits(maxBytes: 2_048, maxFields: 20)

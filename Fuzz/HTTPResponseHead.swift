@@ -1,12 +1,6 @@
 import TunnelCore
 
 /// A response head parses the same in any pieces, and what we forward of it is the same response to the client.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzHTTPResponseHead(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkHTTPResponseHead(Array(UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}
-
 func checkHTTPResponseHead(_ bytes: [UInt8]) {
     for method in [Method.get, .head] {
         let whole = outcome(bytes, method, isDrip: false)

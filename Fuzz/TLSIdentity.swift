@@ -1,12 +1,5 @@
 import TunnelTLS
 
-/// Files that are no certificates and keys: PEM and DER are refused or read, the same way each time.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzTLSIdentity(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkTLSIdentity([UInt8](UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}
-
 /// The bytes serve as both halves of an identity, as one file may hold both, and as a bundle of anchors.
 func checkTLSIdentity(_ bytes: [UInt8]) {
     let outcome = parseTLSIdentity(bytes)

@@ -4,12 +4,6 @@ import TunnelTLS
 /// TLS records from a hostile peer: whatever comes, and however it is cut, an engine ends the same way.
 ///
 /// The first byte chooses the engine and what is fed to it, the second where the cut is.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzTLSRecords(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkTLSRecords([UInt8](UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}
-
 func checkTLSRecords(_ bytes: [UInt8]) {
     guard bytes.count >= 2, bytes.count <= 1 << 17, let fixture = TLSRecordsFixture.shared else { return }
     let mode = TLSRecordsFixture.Mode(rawValue: bytes[0] & 3) ?? .freshServer

@@ -1,11 +1,5 @@
 import TunnelCore
 
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzYAMLReader(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    checkYAMLReader([UInt8](UnsafeBufferPointer(start: data, count: count)))
-    return 0
-}
-
 /// Whatever the reader takes, it takes the same way with CRLF line breaks, and again when the tree is written as JSON.
 func checkYAMLReader(_ bytes: [UInt8]) {
     guard let root = try? YAMLNode.parse(bytes, allowDuplicateKeys: true) else { return }

@@ -1,1 +1,64 @@
-// The target is headers only; SwiftPM wants one source file.
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+int CLinux_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+int CLinux_epoll_add(int epoll, int fd, uint32_t events, uint64_t data) {
+    struct epoll_event event = {.events = events, .data = {.u64 = data}};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+int CLinux_epoll_remove(int epoll, int fd) { return epoll_ctl(epoll, EPOLL_CTL_DEL, fd, 0); }
+
+int CLinux_epoll_wait(int epoll, struct CLinux_event *events, int count, int milliseconds) {
+    struct epoll_event reports[64];
+    int ready = epoll_wait(epoll, reports, count < 64 ? count : 64, milliseconds);
+    for (int i = 0; i < ready; i++) {
+        events[i].events = reports[i].events;
+        events[i].data = reports[i].data.u64;
+    }
+    return ready;
+}
+
+uint32_t CLinux_EPOLLIN(void) { return EPOLLIN; }
+uint32_t CLinux_EPOLLOUT(void) { return EPOLLOUT; }
+uint32_t CLinux_EPOLLERR(void) { return EPOLLERR; }
+uint32_t CLinux_EPOLLHUP(void) { return EPOLLHUP; }
+uint32_t CLinux_EPOLLRDHUP(void) { return EPOLLRDHUP; }
+uint32_t CLinux_EPOLLET(void) { return EPOLLET; }
+uint32_t CLinux_EPOLLEXCLUSIVE(void) { return EPOLLEXCLUSIVE; }
+
+int CLinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+int CLinux_accept(int fd, void *address, uint32_t *length) {
+    return accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int CLinux_socket(int family) { return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
+
+int CLinux_set_flag(int fd, int level, int option, int value) {
+    return setsockopt(fd, level, option, &value, sizeof value);
+}
+
+int CLinux_IPV6_V6ONLY(void) { return IPV6_V6ONLY; }
+
+int CLinux_socket_error(int fd) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+void CLinux_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
+
+int CLinux_core_count(void) {
+    cpu_set_t mask;
+    return sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 0;
+}

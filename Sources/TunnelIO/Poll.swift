@@ -6,7 +6,7 @@ final class Poll: Sendable {
     let descriptor: CInt
     let wakeDescriptor: CInt
     // SAFETY: written by the kernel inside `wait` and read after it, both only on the loop's thread.
-    nonisolated(unsafe) private let events: UnsafeMutablePointer<epoll_event>
+    nonisolated(unsafe) private let events: UnsafeMutablePointer<CLinux_event>
     /// Few, so that the tasks which a report wakes run while its bytes are still in the cache, and give their buffers
     /// back before the next reports need some.
     static let batch = 16
@@ -52,8 +52,7 @@ final class Poll: Sendable {
     }
 
     func event(_ index: Int) -> (readiness: Readiness, tag: UInt64) {
-        let event = CLinux_event_at(events, CInt(index))
-        return (Readiness(epoll: event.events), event.data)
+        (Readiness(epoll: events[index].events), events[index].data)
     }
 }
 

@@ -9,10 +9,17 @@ private let checks: [String: @Sendable ([UInt8]) -> Void] = [
     "AddressText": checkAddressText,
     "CertificateDER": checkCertificateDER,
     "CertificatePEM": checkCertificatePEM,
+    "GoDuration": checkGoDuration,
+    "HTTPChunkedBody": checkHTTPChunkedBody,
+    "HTTPRequestHead": checkHTTPRequestHead,
+    "HTTPResponseHead": checkHTTPResponseHead,
     "HostLookup": checkHostLookup,
+    "TLSIdentity": checkTLSIdentity,
+    "TLSRecords": checkTLSRecords,
     "WebSocketDeflate": checkWebSocketDeflate,
     "WebSocketExtensions": checkWebSocketExtensions,
     "WebSocketFrames": checkWebSocketFrames,
+    "YAMLReader": checkYAMLReader,
 ]
 
 /// Replays the corpora of the fuzzers, findings of the past among them, in every run of the unit tests.

@@ -38,6 +38,11 @@ import TunnelCore
         let snapshot = try ProxySnapshot(settings.configuration(), listeners: own)
         #expect(!snapshot.policy.verdict(IPAddress(v4: 0x7F00_0001), port: 8080).isAllowed)
         #expect(snapshot.policy.verdict(IPAddress(v4: 0x7F00_0001), port: 8081).isAllowed)
+        // A wildcard listens on every address of this machine, also on those that its interfaces have.
+        let wildcard = [UpstreamPolicy.Listener(address: IPAddress(v6High: 0, low: 0), port: 8080)]
+        let all = try ProxySnapshot(settings.configuration(), listeners: wildcard)
+        #expect(!all.policy.verdict(IPAddress(v4: 0x7F00_0001), port: 8080).isAllowed)
+        #expect(all.policy.verdict(IPAddress(v4: 0x7F00_0001), port: 8081).isAllowed)
     }
 
     @Test func caFilesAreReadAtOnce() throws {
@@ -48,10 +53,14 @@ import TunnelCore
         #expect(throws: FileError(description: "open /nonexistent/ca: no such file or directory")) {
             try ProxySnapshot(configuration, listeners: [])
         }
-        // Without an https route nobody needs it.
+        // Also where no route needs it yet: a reload that adds one should not be the first to find out.
         var plain = try TestProxy.Settings(["a": 1])
-        plain.upstream.tls.caFile = "/nonexistent/ca"
         #expect(try ProxySnapshot(plain.configuration(), listeners: []).upstreamTLS == nil)
+        plain.upstream.tls.caFile = "/nonexistent/ca"
+        let mistaken = try plain.configuration()
+        #expect(throws: FileError(description: "open /nonexistent/ca: no such file or directory")) {
+            try ProxySnapshot(mistaken, listeners: [])
+        }
     }
 
     @Test(
