@@ -210,7 +210,10 @@ public final class ProxyServer: Sendable {
         }
         if !isClean { proxy.log(.warn, "shutdown cut short") { $0.field("requests", requestsInFlight) } }
         for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.closeSessions() } }
-        if !allClosed(within: ProxyServer.closeTimeout) {
+        // Also who is told to wait no longer says goodbye: the second wait is for the loops to send it.
+        if !allClosed(within: ProxyServer.closeTimeout)
+            && !allClosed(within: ProxyServer.cutTimeout, ignoringInterrupt: true)
+        {
             // Whoever does not answer the close is cut off, so that no task or descriptor outlives the proxy.
             for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.cutSessions() } }
             _ = allClosed(within: ProxyServer.cutTimeout, ignoringInterrupt: true)
