@@ -157,16 +157,23 @@ import TunnelProxy
         #expect(throws: TestError.self) { try connect(port: proxy.port) }
     }
 
-    /// Also where every thread for blocking work waits for a name server.
-    @Test func stoppingNeedsNoThreadOfTheLookups() async throws {
-        let (gate, hasTimedOut) = (ThreadSignal(), Flag())
-        for _ in 0..<4 { _ = BlockingPool.shared.submit { if !gate.wait(seconds: 60) { hasTimedOut.set() } } }
-        defer { for _ in 0..<4 { gate.post() } }
-        let server = try ProxyServer(configuration: TestProxy.Settings().configuration(), log: LogRecorder().log())
-        try server.start()
-        #expect(await server.stop())
-        // It came to its end while they still waited.
-        #expect(!hasTimedOut.isSet)
+    /// Also where every thread for blocking work waits for a name server. In a process of its own, where nobody else
+    /// needs these threads.
+    @Test func stoppingNeedsNoThreadOfTheLookups() async {
+        await #expect(processExitsWith: .success) {
+            let (gate, isOver) = (ThreadSignal(), Flag())
+            for _ in 0..<4 {
+                _ = BlockingPool.shared.submit {
+                    _ = gate.wait(seconds: 60)
+                    isOver.set()
+                }
+            }
+            let settings = try TestProxy.Settings()
+            let server = try ProxyServer(configuration: settings.configuration(), log: LogRecorder().log())
+            try server.start()
+            let wasClean = await server.stop()
+            exit(wasClean && !isOver.isSet ? EXIT_SUCCESS : EXIT_FAILURE)
+        }
     }
 
     @Test func requestsUnderWayMayFinish() throws {
