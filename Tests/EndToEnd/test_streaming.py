@@ -81,6 +81,26 @@ async def test_answer_before_the_body(start) -> None:
                 assert (await http.response()).status == 403
 
 
+async def test_a_body_that_stalls_behind_a_whole_answer_is_given_up(start) -> None:
+    """The answer is whole, its upstream stays, and the client never sends the rest: nothing may wait for ever."""
+
+    async def handler(connection: Connection) -> None:
+        await connection.head()
+        await connection.respond(body=b"enough")
+        await connection.wait_for_end()
+
+    async with Upstream(handler) as upstream:
+        proxy = start({"echo": upstream}, limits={"header_timeout": "300ms"})
+        async with proxy.far.http("echo") as http:
+            await http.send_head("POST", "/", [("Content-Length", "100")])
+            await http.send(b"0123456789")
+            response = await http.final_head()
+            assert b"".join([part async for part in http.body(response)]) == b"enough"
+            assert await http.ended()
+        finished = (await proxy.logged("request finished")).fields
+        assert (finished["status"], finished["bytes_in"], finished["end"]) == ("200", "10", "complete")
+
+
 async def test_answer_flows_while_the_body_does(start) -> None:
     """Full duplex: each piece up is answered with a piece down before the next one is sent."""
 

@@ -31,7 +31,7 @@ extension Exchange {
         // 7 end
         if upload == .running {
             // The answer is whole, the request is not. An upstream that stays wants the rest; one that goes does not.
-            if keepsUpstream { await uploadEnded() } else { await stopUpload() }
+            if keepsUpstream { await finishUpload(snapshot) } else { await stopUpload() }
         }
         if keepsUpstream && requestBody.isComplete && upload != .refused && inbound.isEmpty && stream?.end == nil {
             self.connection = nil

@@ -33,6 +33,29 @@ extension Exchange {
         if upload == .running { await withUnsafeContinuation { uploadWaiter = $0 } }
     }
 
+    /// Waits for the rest of a request whose answer is whole, as long as it moves: an upstream that has answered may
+    /// never read it, and a client may never send it.
+    func finishUpload(_ snapshot: ProxySnapshot) async {
+        uploadSeen = record.bytesIn
+        uploadPatienceTime = snapshot.headerTimeout
+        reactor.set(uploadPatience, after: uploadPatienceTime)
+        await uploadEnded()
+        reactor.remove(uploadPatience)
+    }
+
+    /// Ends an upload that has not moved since the last look.
+    func checkUpload() {
+        guard upload == .running else { return }
+        if record.bytesIn > uploadSeen {
+            uploadSeen = record.bytesIn
+            reactor.set(uploadPatience, after: uploadPatienceTime)
+            return
+        }
+        isUploadCancelled = true
+        connection?.close(IOError(.timedOut, "upload"))
+        stream?.wake()
+    }
+
     private func uploadBody(_ snapshot: ProxySnapshot) async {
         upload = await moveBody()
         if isPipe && stream?.end != nil { connection?.close(IOError(.closed, "client")) }

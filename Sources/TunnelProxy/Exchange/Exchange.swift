@@ -55,6 +55,10 @@ final class Exchange {
     var uploadHasSent = false
     var isUploadCancelled = false
     var uploadWaiter: UnsafeContinuation<Void, Never>?
+    /// What had gone up when the upload was last looked at, and the next look.
+    var uploadSeen: UInt64 = 0
+    var uploadPatienceTime: UInt64 = 0
+    private(set) lazy var uploadPatience = Deadline { [unowned self] in checkUpload() }
     /// The upstream has switched protocols: from then on both ways carry bytes without a frame.
     var isPipe = false
     /// Ends the lookup, the connect or the handshake that is under way.

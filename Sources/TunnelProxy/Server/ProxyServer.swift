@@ -32,14 +32,12 @@ public final class ProxyServer: Sendable {
 
     private let proxy: ProxyState
     private let parts = Mutex(Parts())
-    private let configurationAtStart: ProxyConfiguration
     private let identityAtStart: IdentityFiles.Contents
 
     /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
     ///
     /// - Throws: ``ConfigurationError`` that names the file and the remedy.
     public init(configuration: ProxyConfiguration, log: Log) throws {
-        configurationAtStart = configuration
         let snapshot = try ProxySnapshot(configuration, listeners: [])
         let files = IdentityFiles(configuration.tls)
         identityAtStart = try files.read()
@@ -85,7 +83,8 @@ public final class ProxyServer: Sendable {
     }
 
     private func open() throws {
-        let configuration = configurationAtStart
+        // What a reload has put in force meanwhile counts.
+        let configuration = proxy.snapshot.configuration
         let group = try LoopGroup(count: configuration.threads)
         do {
             let listeners = try ListenerSet(configuration.listenAddress, count: group.loops.count)
@@ -177,7 +176,7 @@ public final class ProxyServer: Sendable {
     /// Drains and stops: no new connections, requests under way may finish within `shutdown_timeout`, then every
     /// WebSocket is closed with 1001.
     ///
-    /// - Returns: `false` when requests had to be cut off.
+    /// - Returns: `false` when requests had to be cut off, and at once when another call is draining already.
     @discardableResult
     public func stop() async -> Bool {
         await withUnsafeContinuation { continuation in
