@@ -6,8 +6,8 @@ TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl nginx-light openssl pyth
 YAML_VENV := Tests/Support/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release test unit-test api-test yaml-test embedding-test end-to-end-test fuzz bench bench-quick \
-	lint clean swift build-packages test-packages
+.PHONY: help demo build release test unit-test yaml-test embedding-test end-to-end-test fuzz bench bench-quick lint clean \
+	swift build-packages test-packages
 # Two builds would wait for each other.
 .NOTPARALLEL:
 
@@ -26,15 +26,12 @@ build: swift build-packages ## debug build of everything but the tests
 release: swift build-packages ## .build/release/mcp-proxy, which needs no Swift where it runs
 	swift build -c release --static-swift-stdlib --product mcp-proxy
 
-test: unit-test api-test yaml-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
+test: unit-test yaml-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5)
 
 unit-test: swift test-packages ## unit tests, with the corpora of the fuzzers
 	swift build --build-tests
 	swift test
-
-api-test: swift test-packages ## the public API of each library against its digest
-	Tests/Support/api-digest
 
 end-to-end-test: swift test-packages ## real peers against the debug build: the MCP SDK, nginx, faulty servers
 	swift build --product mcp-proxy
