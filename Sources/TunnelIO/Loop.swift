@@ -34,9 +34,13 @@ package actor Loop {
     /// Serves this loop on the calling thread until ``stop()``.
     package nonisolated func run() {
         executor.adoptCurrentThread()
-        while !isStopping.load(ordering: .acquiring) {
-            let isBusy = executor.drain()
-            assumeIsolated { $0.reactor.turn(isBusy: isBusy) }
+        // One closure for the life of the loop, because each would be an allocation. The jobs that are drained in it are
+        // isolated to this actor as well.
+        assumeIsolated { loop in
+            while !loop.isStopping.load(ordering: .acquiring) {
+                let isBusy = loop.executor.drain()
+                loop.reactor.turn(isBusy: isBusy)
+            }
         }
         // What the last jobs scheduled still runs, so that no continuation is dropped.
         _ = executor.drain()

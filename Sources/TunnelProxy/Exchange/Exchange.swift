@@ -91,7 +91,7 @@ final class Exchange {
         let snapshot = state.snapshot
         let inFlight = state.requests.add(1, ordering: .relaxed).newValue
         begin(stream, number, snapshot)
-        stream.onEnd = { [unowned self] in clientEnded() }
+        stream.onEnd = whenClientEnds
 
         // 1 route
         let authority = loop.requestHead.authority
@@ -120,6 +120,9 @@ final class Exchange {
         finish()
         return next
     }
+
+    /// Made once, because a closure is an allocation.
+    private lazy var whenClientEnds: () -> Void = { [unowned self] in clientEnded() }
 
     /// The far side has ended, and so does what runs on its behalf.
     private func clientEnded() {

@@ -120,6 +120,8 @@ final class UpstreamPool {
     private var idle: [ClientConnection] = []
     /// The configuration by which those in `idle` were checked.
     private var snapshot: ProxySnapshot?
+    /// Made once, because a closure is an allocation.
+    private lazy var discard: (ClientConnection) -> Void = { [unowned self] in remove($0) }
     private lazy var sweep = Deadline { [unowned self] in closeOverdue() }
 
     init(_ upstream: UpstreamAddress, on reactor: Reactor) {
@@ -143,7 +145,7 @@ final class UpstreamPool {
             isAllowed(connection, snapshot)
         else { return connection.close() }
         idle.append(connection)
-        connection.putAside { [unowned self] in remove($0) }
+        connection.putAside(discard: discard)
         if !sweep.isSet { reactor.set(sweep, after: snapshot.poolIdleTimeout) }
     }
 

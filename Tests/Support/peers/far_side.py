@@ -58,6 +58,11 @@ class LibraryWebSocket:
             await self.connection.send(data)
         except websockets.ConnectionClosed as closed:
             raise ConnectionResetError("the WebSocket is closed") from closed
+        except AttributeError as lost:
+            # asyncio forgets the loop of a transport that is gone, and websockets aborts it all the same.
+            if self.connection.transport.is_closing():
+                raise ConnectionResetError("the connection is gone") from lost
+            raise
 
     async def recv(self) -> bytes:
         while True:
