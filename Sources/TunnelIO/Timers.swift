@@ -58,7 +58,8 @@ struct TimerQueue {
     /// Takes one deadline whose time has come and returns what it does; `nil` when none has.
     mutating func popDue(now: UInt64) -> (() -> Void)? {
         while let first = heap.first, first.queued <= now {
-            if first.due > now && first.due != .max {
+            // Moved later since: also where both times have passed, so that deadlines fire in the order of their times.
+            if first.due > first.queued && first.due != .max {
                 first.queued = first.due
                 siftDown(0)
                 continue
