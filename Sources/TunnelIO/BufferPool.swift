@@ -5,13 +5,27 @@ package import TunnelCore
 package struct BufferPool: ~Copyable {
     /// One TLS record, or one large read of a body, with room for a chunk header in front.
     package static let bufferSize = 64 * 1024 + 64
-    /// At most 2 MiB are kept.
+    /// A usual request, head and body. Many are held at once, each until its answer begins, so they are kept small.
+    package static let smallSize = 4 * 1024
+    /// At most 2 MiB of large buffers are kept, and 1 MiB of small ones.
     private static let maxSpare = 32
+    private static let maxSpareSmall = 256
     private var spare: [UnsafeMutableRawPointer] = []
+    private var spareSmall: [UnsafeMutableRawPointer] = []
 
-    init() { spare.reserveCapacity(BufferPool.maxSpare) }
+    init() {
+        spare.reserveCapacity(BufferPool.maxSpare)
+        spareSmall.reserveCapacity(BufferPool.maxSpareSmall)
+    }
 
-    deinit { for memory in spare { memory.deallocate() } }
+    deinit { for memory in spare + spareSmall { memory.deallocate() } }
+
+    /// An empty buffer with room for `count` bytes, and often for more. It may grow.
+    package mutating func take(atLeast count: Int) -> ByteBuffer {
+        guard count <= BufferPool.smallSize else { return take() }
+        let memory = spareSmall.popLast() ?? .allocate(byteCount: BufferPool.smallSize, alignment: 16)
+        return ByteBuffer(adopting: memory, capacity: BufferPool.smallSize)
+    }
 
     /// An empty buffer with ``bufferSize`` bytes of memory.
     package mutating func take() -> ByteBuffer {
@@ -21,6 +35,12 @@ package struct BufferPool: ~Copyable {
 
     /// Takes the memory of `buffer` and leaves it empty. Memory of another size goes back to the allocator.
     package mutating func give(_ buffer: inout ByteBuffer) {
+        if buffer.capacity == BufferPool.smallSize, spareSmall.count < BufferPool.maxSpareSmall,
+            let memory = buffer.surrender()
+        {
+            spareSmall.append(memory)
+            return
+        }
         if buffer.capacity == BufferPool.bufferSize, spare.count < BufferPool.maxSpare, let memory = buffer.surrender()
         {
             spare.append(memory)

@@ -42,7 +42,7 @@ extension ProxyConfiguration {
         /// How long a connection is kept for further requests.
         public var idleTimeout = Duration.seconds(90)
         /// Idle connections kept for each route on each event loop; 0 to keep none.
-        public var maxIdlePerRoute = 64
+        public var maxIdlePerRoute = 1024
 
         public init() {}
 

@@ -222,7 +222,8 @@ final class Exchange {
     private func takeRequest(
         _ stream: TunnelStream, _ headSize: Int, _ snapshot: ProxySnapshot, _ route: Int
     ) throws(HTTPError) {
-        outgoing = reactor.buffers.take()
+        // What is added to a head is less than this; a body that has come already may go with it.
+        outgoing = reactor.buffers.take(atLeast: stream.plaintext.count + 512)
         let forwarded = snapshot.configuration.upstream.forwardedHeaders ? session.forwardedFields : nil
         stream.plaintext.withBytes { bytes in
             loop.requestHead.appendForwarded(

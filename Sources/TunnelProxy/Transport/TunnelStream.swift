@@ -320,7 +320,7 @@ final class TunnelStream: SocketReader {
         let mark = beginFrame()
         var failure: TLSError?
         var isClosed = false
-        if plaintext.capacity == 0 && isHandshakeComplete { plaintext = reactor.buffers.take() }
+        if plaintext.capacity == 0 && isHandshakeComplete { plaintext = reactor.buffers.take(atLeast: records.count) }
         do throws(TLSError) {
             let progress = try engine.process(
                 records, plaintext: &plaintext, plaintextLimit: .max, output: &reactor.staging)
