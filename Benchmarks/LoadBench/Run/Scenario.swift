@@ -19,7 +19,7 @@ struct Scenario {
         static let plainNginx = Side(label: "nginx (defaults)", server: .plainNginx)
     }
 
-    /// What issue 2 asks for.
+    /// What is to be reached.
     struct Target {
         var metric: String
         var isAtLeast: Bool
@@ -51,7 +51,7 @@ struct Scenario {
         load = LoadOptions(kind: kind, connections: connections)
     }
 
-    /// All scenarios of issue 2 in the order of the table.
+    /// All scenarios, in the order of the table.
     static var all: [Scenario] {
         [
             Scenario(
