@@ -54,10 +54,12 @@ let package = Package(
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzTargets"], swiftSettings: swift),
 
         .testTarget(name: "TunnelCoreTests", dependencies: ["TunnelCore"], swiftSettings: swift),
-        .testTarget(name: "TunnelTLSTests", dependencies: ["TunnelTLS", "TunnelCore", "COpenSSL"], swiftSettings: swift),
+        .testTarget(
+            name: "TunnelTLSTests", dependencies: ["TunnelTLS", "TunnelCore", "COpenSSL"], swiftSettings: swift),
         .testTarget(name: "TunnelPKITests", dependencies: ["TunnelPKI"], swiftSettings: swift),
         .testTarget(name: "LoadBenchTests", dependencies: ["tunnel-bench"], swiftSettings: swift),
-        .testTarget(name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore", "TunnelTLS"], swiftSettings: swift),
+        .testTarget(
+            name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore", "TunnelTLS"], swiftSettings: swift),
         .testTarget(
             name: "TunnelProxyTests",
             dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"], swiftSettings: swift),
