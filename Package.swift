@@ -23,7 +23,10 @@ let package = Package(
         .library(name: "TunnelTLS", targets: ["TunnelTLS"]),
         .library(name: "TunnelPKI", targets: ["TunnelPKI"]),
         .library(name: "TunnelProxy", targets: ["TunnelProxy"]),
+        .library(name: "TunnelAPI", targets: ["TunnelAPI"]),
+        .library(name: "TunnelSetup", targets: ["TunnelSetup"]),
         .executable(name: "mcp-proxy", targets: ["mcp-proxy"]),
+        .executable(name: "setup", targets: ["setup"]),
     ],
     targets: [
         .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
@@ -41,12 +44,29 @@ let package = Package(
             name: "mcp-proxy", dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"],
             swiftSettings: swift),
 
+        .target(
+            name: "TunnelAPI", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO"], exclude: papers,
+            swiftSettings: swift),
+        .target(
+            name: "TunnelSetup", dependencies: ["TunnelCore", "TunnelPKI", "TunnelIO", "TunnelAPI", "CLinux"],
+            exclude: papers, swiftSettings: swift),
+        .executableTarget(
+            name: "setup", dependencies: ["TunnelSetup", "TunnelCore", "TunnelPKI", "TunnelIO", "TunnelAPI", "CLinux"],
+            swiftSettings: swift),
+
         .executableTarget(
             name: "tunnel-bench", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"],
             path: "Benchmarks/LoadBench", swiftSettings: swift),
 
         .executableTarget(
             name: "yaml-dump", dependencies: ["TunnelCore"], path: "Tests/Support/yaml-dump", swiftSettings: swift),
+
+        .target(
+            name: "TunnelsAPIFake", dependencies: ["TunnelCore", "TunnelPKI", "TunnelAPI"],
+            path: "Tests/Support/TunnelsAPIFake", swiftSettings: swift),
+        .executableTarget(
+            name: "tunnels-api-fake", dependencies: ["TunnelsAPIFake", "TunnelCore", "TunnelIO"],
+            path: "Tests/Support/tunnels-api-fake", swiftSettings: swift),
 
         .target(
             name: "FuzzTargets", dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI"], path: "Fuzz",
@@ -63,6 +83,15 @@ let package = Package(
         .testTarget(
             name: "TunnelProxyTests",
             dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"], swiftSettings: swift),
+        .testTarget(
+            name: "TunnelAPITests",
+            dependencies: ["TunnelAPI", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelsAPIFake"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "TunnelSetupTests",
+            dependencies: ["TunnelSetup", "TunnelCore", "TunnelPKI", "TunnelAPI", "TunnelsAPIFake"],
+            swiftSettings: swift),
+        .testTarget(name: "SetupTests", dependencies: ["setup", "TunnelSetup", "TunnelCore"], swiftSettings: swift),
         .testTarget(name: "McpProxyTests", dependencies: ["mcp-proxy", "TunnelCore"], swiftSettings: swift),
     ]
 )

@@ -1,0 +1,47 @@
+public import TunnelCore
+
+/// One request to an HTTP API, small enough to be held in memory.
+///
+/// Its textual forms show method and address only: body and credentials never reach a log by accident.
+public struct HTTPRequest: Sendable, CustomStringConvertible, CustomReflectable {
+    /// For example `GET`; sent as it is.
+    public var method: String
+    /// Whom it goes to.
+    public var service: ServiceURL
+    /// Path and query behind ``service``, with a leading `/`, percent-encoded where needed.
+    public var target: String
+    /// Fields besides those that the transport writes itself: Host, Content-Length, Connection, Authorization.
+    public var fields: [HTTPField]
+    /// Sent as `Authorization: Bearer …`.
+    public var bearerToken: Secret?
+    /// `nil` for none. An empty body is announced with `Content-Length: 0`.
+    public var body: [UInt8]?
+    /// For all of it: name resolution, connection, handshakes, request and answer.
+    public var timeout: Duration
+    /// A longer answer is refused.
+    public var maxResponseBytes: Int
+    /// Whether doing it twice is the same as doing it once. Only such a request may go out on a connection that was kept
+    /// from an earlier one, because that may be closed under it, and nobody then knows whether it was acted on.
+    public var isRepeatable: Bool
+
+    public init(
+        _ method: String, _ service: ServiceURL, _ target: String, fields: [HTTPField] = [],
+        bearerToken: Secret? = nil, body: [UInt8]? = nil, timeout: Duration = .seconds(60),
+        maxResponseBytes: Int = 1 << 20, isRepeatable: Bool = true
+    ) {
+        (self.method, self.service, self.target, self.fields) = (method, service, target, fields)
+        (self.bearerToken, self.body, self.timeout) = (bearerToken, body, timeout)
+        (self.maxResponseBytes, self.isRepeatable) = (maxResponseBytes, isRepeatable)
+    }
+
+    public var description: String { "\(method) \(service)\(target)" }
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+/// One field of a head, by name and value.
+public struct HTTPField: Sendable, Hashable {
+    public var name: String
+    public var value: String
+
+    public init(_ name: String, _ value: String) { (self.name, self.value) = (name, value) }
+}

@@ -1,0 +1,56 @@
+/// All that a store held at one moment. Its textual forms show the names only.
+public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectable {
+    /// Larger values are refused when they are read or written: a Kubernetes Secret holds 1 MiB in all.
+    public static let maxValueBytes = 64 * 1024
+
+    private var values: [StoreKey: [UInt8]]
+    /// What ``CredentialStore/write(_:over:)`` compares with; only the store that made it reads it.
+    let revision: String
+
+    init(_ values: [StoreKey: [UInt8]] = [:], revision: String = "") {
+        (self.values, self.revision) = (values, revision)
+    }
+
+    public subscript(key: StoreKey) -> [UInt8]? { values[key] }
+
+    /// The value as text without white space around it; `nil` if it is not there, empty or not UTF-8.
+    public func text(_ key: StoreKey) -> String? {
+        guard let bytes = values[key], let text = String(validating: bytes, as: UTF8.self) else { return nil }
+        let isSpace: (Character) -> Bool = { $0.isWhitespace }
+        let trimmed = text.drop(while: isSpace).reversed().drop(while: isSpace).reversed()
+        return trimmed.isEmpty ? nil : String(trimmed)
+    }
+
+    /// What is there, in the order of ``StoreKey``.
+    public var keys: [StoreKey] { StoreKey.allCases.filter { values[$0] != nil } }
+    public var isEmpty: Bool { values.isEmpty }
+
+    /// The contents after `changes`.
+    func applying(_ changes: StoreChanges, revision: String) -> StoreContents {
+        var values = values
+        for (key, value) in changes.values { values[key] = value }
+        return StoreContents(values, revision: revision)
+    }
+
+    public var description: String { "[\(keys.map(\.rawValue).joined(separator: ", "))]" }
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+/// Values to be set or removed together. Its textual forms show the names only.
+public struct StoreChanges: Sendable, CustomStringConvertible, CustomReflectable {
+    /// `nil` removes.
+    private(set) var values: [StoreKey: [UInt8]?] = [:]
+
+    public init() {}
+
+    public mutating func set(_ key: StoreKey, _ value: [UInt8]) { values[key] = .some(value) }
+    public mutating func set(_ key: StoreKey, _ value: String) { set(key, Array(value.utf8)) }
+    public mutating func remove(_ key: StoreKey) { values[key] = .some(nil) }
+
+    /// In the order of ``StoreKey``.
+    public var keys: [StoreKey] { StoreKey.allCases.filter { values[$0] != nil } }
+    public var isEmpty: Bool { values.isEmpty }
+
+    public var description: String { "[\(keys.map(\.rawValue).joined(separator: ", "))]" }
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
