@@ -45,7 +45,16 @@ public struct StoreChanges: Sendable, CustomStringConvertible, CustomReflectable
 
     public mutating func set(_ key: StoreKey, _ value: [UInt8]) { values[key] = .some(value) }
     public mutating func set(_ key: StoreKey, _ value: String) { set(key, Array(value.utf8)) }
+    /// Sets a text, unless `contents` say the same but for white space around it.
+    public mutating func set(_ key: StoreKey, _ value: String, over contents: StoreContents) {
+        if contents.text(key) != value { set(key, value) }
+    }
     public mutating func remove(_ key: StoreKey) { values[key] = .some(nil) }
+
+    /// Leaves out what `contents` say already.
+    mutating func dropUnchanged(from contents: StoreContents) {
+        values = values.filter { $0.value != contents[$0.key] }
+    }
 
     /// In the order of ``StoreKey``.
     public var keys: [StoreKey] { StoreKey.allCases.filter { values[$0] != nil } }
