@@ -3,6 +3,9 @@ public protocol HTTPTransport: Sendable {
     /// Sends `request` once and returns the whole answer, whatever its status. Follows no redirect, repeats nothing,
     /// except that a repeatable request that a kept connection could not take goes out on a new one.
     func send(_ request: HTTPRequest) async throws(TransportError) -> HTTPResponse
+
+    /// Waits for `duration`. Used between repeated attempts, which only the transport's own loop can time.
+    func pause(_ duration: Duration) async
 }
 
 /// Why no answer came.
