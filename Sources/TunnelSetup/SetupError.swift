@@ -52,7 +52,7 @@ extension SetupError {
             switch error.hop {
             case .identityToken: .identityToken
             case .exchange: .exchange
-            default: .api
+            case .api: .api
             }
         self.init(
             hop, error.reason, remedy: error.remedy, requestID: error.requestID,

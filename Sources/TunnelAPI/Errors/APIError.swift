@@ -83,15 +83,21 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
             remedy: remedy ?? self.remedy, mayHaveBeenActedOn: true)
     }
 
-    /// For example `cannot list the tunnels: Tunnels API: HTTP 403 (permission_error): … [request id req_…]; …`.
-    public var description: String {
-        var text = "cannot \(operation): \(hop.rawValue): "
+    /// What failed and why, without the hop and the remedy, for callers that tell those themselves. For example
+    /// `cannot list the tunnels: HTTP 403 (permission_error): ... [request id req_...]`.
+    public var reason: String { "cannot \(operation): \(cause)" }
+
+    private var cause: String {
+        var text = ""
         if let status { text += type.map { "HTTP \(status) (\($0)): " } ?? "HTTP \(status): " }
         text += message
         if let requestID { text += " [request id \(requestID)]" }
         if mayHaveBeenActedOn { text += "; it may have been carried out all the same" }
-        return "\(text); \(remedy)"
+        return text
     }
+
+    /// For example `cannot list the tunnels: Tunnels API: HTTP 403 (permission_error): … [request id req_…]; …`.
+    public var description: String { "cannot \(operation): \(hop.rawValue): \(cause); \(remedy)" }
 
     /// Equal when the codes are.
     public static func == (a: Self, b: Self) -> Bool { a.code == b.code }

@@ -1,3 +1,4 @@
+internal import TunnelCore
 public import TunnelPKI
 
 /// `setup renew-cert`: a new server certificate from the stored CA. Asks nobody but the store.

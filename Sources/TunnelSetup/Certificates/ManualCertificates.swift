@@ -1,3 +1,4 @@
+internal import TunnelCore
 public import TunnelPKI
 
 /// `setup generate-certs`: CA and server certificate for a tunnel whose API we have no access to. The operator registers

@@ -1,3 +1,4 @@
+internal import TunnelCore
 internal import TunnelAPI
 internal import TunnelPKI
 
@@ -22,11 +23,11 @@ struct AuthorityRegistration {
     /// - Returns: what the API registered, which is this certificate and no other.
     func register(_ certificate: Certificate) async throws(SetupError) -> TunnelCertificate {
         let registered: TunnelCertificate
-        do throws(APIError) { registered = try await client.addCertificate(certificate.pem, to: tunnelID) } catch {
-            // The answer may have been lost, or an attempt before this one may have been acted on.
-            guard let found = try? await find(certificate) else { throw SetupError(error) }
-            registered = found
-        }
+        do throws(APIError) {
+            // With the fingerprint the client can tell a lost answer from a lost request.
+            registered = try await client.addCertificate(
+                certificate.pem, to: tunnelID, fingerprint: certificate.fingerprint)
+        } catch { throw SetupError(error) }
         guard registered.fingerprint == certificate.fingerprint, !registered.isArchived else {
             throw SetupError(
                 .api, "the API answered with another certificate: \(registered.id), fingerprint \(registered.fingerprint)",
@@ -34,9 +35,5 @@ struct AuthorityRegistration {
         }
         context.tell("CA registered as \(registered.id)")
         return registered
-    }
-
-    private func find(_ certificate: Certificate) async throws(APIError) -> TunnelCertificate? {
-        try await client.certificates(of: tunnelID).first { $0.fingerprint == certificate.fingerprint }
     }
 }

@@ -1,6 +1,5 @@
 public import TunnelAPI
-public import TunnelCore
-internal import TunnelIO
+internal import TunnelCore
 internal import TunnelPKI
 
 /// `setup init`: makes a store hold everything that a tunnel's stack needs.

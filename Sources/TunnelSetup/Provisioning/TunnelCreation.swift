@@ -25,22 +25,20 @@ struct TunnelCreation {
             displayName: displayName, known: try await tunnels(named: displayName).map(\.id),
             startedAt: context.now().seconds)
         try await bench.save { $0.creation = note }
-        do throws(APIError) {
-            let tunnel = try await client.createTunnel(displayName: displayName)
-            context.tell("tunnel \(tunnel.id) (\(tunnel.domain)) created as \"\(displayName)\"")
-            return (try await take(tunnel, &bench), .created)
-        } catch {
+        let tunnel: Tunnel
+        do throws(APIError) { tunnel = try await client.createTunnel(displayName: displayName) } catch {
             guard error.mayHaveBeenActedOn else {
                 try await bench.save { $0.creation = nil }
                 throw SetupError(error)
             }
             context.tell("no answer to the creation of tunnel \"\(displayName)\"; looking whether it was made")
-            if let tunnel = try? await find(note) { return (try await take(tunnel, &bench), .recovered) }
+            if let found = try? await find(note) { return (try await take(found, &bench), .recovered) }
             throw SetupError(
-                .api, "\(error.reason); the tunnel \"\(displayName)\" may have been created",
-                remedy: "run again: it looks for that tunnel before it creates another", requestID: error.requestID,
-                isTemporary: true)
+                .api, error.reason, remedy: "run again: it looks for that tunnel before it creates another",
+                requestID: error.requestID, isTemporary: true)
         }
+        context.tell("tunnel \(tunnel.id) (\(tunnel.domain)) created as \"\(displayName)\"")
+        return (try await take(tunnel, &bench), .created)
     }
 
     /// Writes the id down before anything else can fail.

@@ -1,3 +1,4 @@
+internal import TunnelCore
 public import TunnelAPI
 public import TunnelPKI
 

@@ -1,3 +1,4 @@
+internal import TunnelCore
 public import TunnelAPI
 
 /// The tunnel that a store belongs to, for those who only look at it or replace its token.

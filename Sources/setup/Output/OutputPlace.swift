@@ -41,19 +41,19 @@ enum OutputPlace: Equatable {
     private static let patience = Duration.seconds(60)
     private static let lookAgain = Duration.milliseconds(200)
 
-    func open(for access: DirectoryStore.Access, _ invocation: Invocation) async throws(SetupError) -> any CredentialStore {
+    func open(for purpose: DirectoryStore.Purpose, _ invocation: Invocation) async throws(SetupError) -> any CredentialStore {
         switch self {
-        case .directory(let path): try await openDirectory(path, access, invocation)
+        case .directory(let path): try await openDirectory(path, purpose, invocation)
         case .kubernetesSecret(let name): try openSecret(name, invocation)
         }
     }
 
     private func openDirectory(
-        _ path: String, _ access: DirectoryStore.Access, _ invocation: Invocation
+        _ path: String, _ purpose: DirectoryStore.Purpose, _ invocation: Invocation
     ) async throws(SetupError) -> any CredentialStore {
         var waited = Duration.zero
         while true {
-            do throws(StoreError) { return try DirectoryStore.open(path: path, for: access) } catch {
+            do throws(StoreError) { return try DirectoryStore.open(path: path, for: purpose) } catch {
                 guard error.code == .busy, waited < Self.patience else { throw SetupError(error, at: "dir:\(path)") }
                 if waited == .zero { invocation.console.tell("dir:\(path): \(error.reason); waiting for it") }
                 await invocation.loop.pause(Self.lookAgain)
