@@ -33,6 +33,8 @@ public struct TransportError: Error, Sendable, Equatable, CustomStringConvertibl
         public static let tooLarge = Code(rawValue: "too-large")
         /// The request cannot be put on the wire as it is.
         public static let invalidRequest = Code(rawValue: "invalid-request")
+        /// The kernel gave no thread or descriptor.
+        public static let system = Code(rawValue: "system")
     }
 
     public let code: Code
