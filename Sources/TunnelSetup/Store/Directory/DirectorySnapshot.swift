@@ -55,11 +55,12 @@ struct DirectorySnapshot {
             file = try folder.openFile(name, O_RDONLY | O_NONBLOCK)
         } catch {
             let there = try folder.status(of: name, followingLinks: false)
-            switch (error.reason, there) {
-            case (.system(ENOENT), nil): return nil
-            case (.system(ENOENT), let there?) where there.isSymbolicLink:
-                throw FileFailure(.open, error.path, .danglingLink)
-            case (.system(ENXIO), let there?): throw FileFailure(.open, error.path, .notAFile(there.kind))
+            switch error.reason {
+            case .system(ENOENT):
+                if there?.isSymbolicLink == true { throw FileFailure(.open, error.path, .danglingLink) }
+                // If there is a file now, it has come just now, and the look at the end sees it.
+                return nil
+            case .system(ENXIO): throw FileFailure(.open, error.path, .notAFile(there?.kind ?? "a socket"))
             default: throw error
             }
         }
