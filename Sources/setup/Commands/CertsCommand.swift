@@ -1,3 +1,4 @@
+import TunnelCore
 import TunnelAPI
 import TunnelIO
 import TunnelPKI

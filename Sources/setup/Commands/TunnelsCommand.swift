@@ -4,7 +4,7 @@ import TunnelSetup
 /// `setup tunnels list|get|archive`.
 enum TunnelsCommand {
     private static let archived = Flag("archived", "those that are archived too")
-    private static let workspace = Flag("workspace", "ID", "of one workspace only, wrkspc_... (API generation 1)")
+    private static let workspace = Flag("workspace", takes: "ID", "of one workspace only, wrkspc_... (API generation 1)")
 
     static let list = Command(
         path: ["tunnels", "list"], summary: "list the tunnels that the identity can see",
