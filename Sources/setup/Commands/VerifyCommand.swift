@@ -57,7 +57,7 @@ enum VerifyCommand {
         for (name, certificate) in [("CA", report.authority), ("server certificate", report.serverCertificate)] {
             guard let certificate else { continue }
             lines.append(
-                "\(name): \(certificate.keyAlgorithm), valid until \(TimeText.of(seconds: certificate.notAfter)), "
+                "\(name): \(certificate.keyAlgorithm), valid until \(UnixTime(seconds: certificate.notAfter).toTheSecond), "
                     + "fingerprint \(certificate.fingerprint)")
         }
         lines += report.missing.map { "missing: \($0)" } + report.findings.map(\.description)
