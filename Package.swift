@@ -62,7 +62,7 @@ let package = Package(
             name: "yaml-dump", dependencies: ["TunnelCore"], path: "Tests/Support/yaml-dump", swiftSettings: swift),
 
         .target(
-            name: "TunnelsAPIFake", dependencies: ["TunnelCore", "TunnelPKI", "TunnelAPI"],
+            name: "TunnelsAPIFake", dependencies: ["TunnelCore", "TunnelPKI", "TunnelAPI", "COpenSSL"],
             path: "Tests/Support/TunnelsAPIFake", swiftSettings: swift),
         .executableTarget(
             name: "tunnels-api-fake", dependencies: ["TunnelsAPIFake", "TunnelCore", "TunnelIO"],
