@@ -61,7 +61,9 @@ struct Invocation: Sendable {
     func client() throws -> TunnelsClient {
         let service: ServiceURL
         let address = try required(.apiURL)
-        do throws(ServiceURLError) { service = try ServiceURL(address) } catch { throw UsageError("--api-url \(error)") }
+        do throws(ServiceURLError) { service = try ServiceURL(address) } catch {
+            throw UsageError("--api-url \(error)")
+        }
         var generation: APIGeneration?
         if let text = value(.apiGeneration) {
             guard let known = Int(text).flatMap(APIGeneration.init(rawValue:)) else {

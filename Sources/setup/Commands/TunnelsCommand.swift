@@ -5,7 +5,8 @@ import TunnelSetup
 /// `setup tunnels list|get|archive`.
 enum TunnelsCommand {
     private static let archived = Flag("archived", "those that are archived too")
-    private static let workspace = Flag("workspace", takes: "ID", "of one workspace only, wrkspc_... (API generation 1)")
+    private static let workspace = Flag(
+        "workspace", takes: "ID", "of one workspace only, wrkspc_... (API generation 1)")
 
     static let list = Command(
         path: ["tunnels", "list"], summary: "list the tunnels that the identity can see",
@@ -28,7 +29,8 @@ enum TunnelsCommand {
         flags: [.apiURL, .tunnelID, .output, .apiGeneration, .json],
         example: "setup tunnels get tnl_01Hx9Kp2RtQvMn3sWbYdLcF8 --api-url=https://api.anthropic.com"
     ) { invocation in
-        let id = if let named = invocation.arguments.positionals.first { named } else { try await invocation.tunnelID() }
+        let id =
+            if let named = invocation.arguments.positionals.first { named } else { try await invocation.tunnelID() }
         show(try await invocation.client().tunnel(id), invocation)
         return .done
     }
@@ -53,7 +55,9 @@ enum TunnelsCommand {
     }
 
     private static func show(_ tunnel: Tunnel, _ invocation: Invocation) {
-        guard !invocation.arguments.has(.json) else { return invocation.console.show(JSONText.of(TunnelReport(tunnel))) }
+        guard !invocation.arguments.has(.json) else {
+            return invocation.console.show(JSONText.of(TunnelReport(tunnel)))
+        }
         var rows = [["id", tunnel.id], ["domain", tunnel.domain], ["name", tunnel.displayName ?? ""]]
         rows.append(["created", tunnel.createdAt.toTheSecond])
         if let time = tunnel.archivedAt { rows.append(["archived", time.toTheSecond]) }
