@@ -22,7 +22,7 @@ enum IdentityToken {
         case .value(let secret): (text, whose) = (secret.reveal(), "identity token value")
         case .file(let path):
             guard !path.isEmpty else { throw Failure(reason: "identity token file path is empty") }
-            whose = "identity token file \(quotedText(path))"
+            whose = "identity token file \(quoted(path))"
             guard let content = String(validating: try bytes(of: path), as: UTF8.self) else {
                 throw Failure(reason: "\(whose) is not text; a JWT is expected")
             }
@@ -37,9 +37,12 @@ enum IdentityToken {
         return Secret(token)
     }
 
+    /// Redacted, because the variable for the path is where the token itself is put by mistake.
+    private static func quoted(_ path: String) -> String { "\"\(Redaction([])(path))\"" }
+
     private static func bytes(of path: String) throws(Failure) -> [UInt8] {
         let failure = { (code: CInt) in
-            Failure(reason: "failed to read identity token file \(quotedText(path)): \(IOError.text(of: code))")
+            Failure(reason: "failed to read identity token file \(quoted(path)): \(IOError.text(of: code))")
         }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw failure(errno) }
