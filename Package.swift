@@ -65,7 +65,7 @@ let package = Package(
             name: "TunnelsAPIFake", dependencies: ["TunnelCore", "TunnelPKI", "TunnelAPI", "COpenSSL"],
             path: "Tests/Support/TunnelsAPIFake", swiftSettings: swift),
         .executableTarget(
-            name: "tunnels-api-fake", dependencies: ["TunnelsAPIFake", "TunnelCore", "TunnelIO"],
+            name: "tunnels-api-fake", dependencies: ["TunnelsAPIFake", "TunnelCore", "TunnelIO", "TunnelAPI"],
             path: "Tests/Support/tunnels-api-fake", swiftSettings: swift),
 
         .target(
