@@ -3,6 +3,11 @@
 {{- if or .Values.networkPolicy.egress.enabled .Values.networkPolicy.enabled -}}true{{- end -}}
 {{- end -}}
 
+{{/* The upstream MCP servers, by either name. */}}
+{{- define "mcp-tunnel.mcpServers" -}}
+{{- concat (.Values.networkPolicy.egress.mcpServers | default list) (.Values.networkPolicy.mcpServers | default list) | toYaml -}}
+{{- end -}}
+
 {{/* The directions that policies restrict, below `policyTypes`; empty if there are none. */}}
 {{- define "mcp-tunnel.policyTypes" -}}
 {{- if .Values.networkPolicy.ingress.enabled }}

@@ -53,7 +53,7 @@
 {{- if and $policy.egress.enabled (eq (toString $policy.enabled) "false") -}}
 {{- $errors = append $errors "networkPolicy.enabled and networkPolicy.egress.enabled contradict each other: they are two names of one setting, so remove networkPolicy.enabled" -}}
 {{- end -}}
-{{- if and (include "mcp-tunnel.egressEnabled" .) (not (concat $policy.egress.mcpServers $policy.mcpServers)) -}}
+{{- if and (include "mcp-tunnel.egressEnabled" .) (not (include "mcp-tunnel.mcpServers" . | fromYamlArray)) -}}
 {{- $errors = append $errors "networkPolicy.egress.mcpServers: needs the MCP servers, or the proxy could reach none of them" -}}
 {{- end -}}
 {{- if and .Values.setup.enabled .Release.IsUpgrade (not .Values.setup.force) -}}
