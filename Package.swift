@@ -88,6 +88,10 @@ let package = Package(
             dependencies: ["TunnelAPI", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelsAPIFake"],
             swiftSettings: swift),
         .testTarget(
+            name: "TunnelsAPIFakeTests",
+            dependencies: ["TunnelsAPIFake", "TunnelCore", "TunnelPKI", "TunnelAPI", "tunnels-api-fake"],
+            swiftSettings: swift),
+        .testTarget(
             name: "TunnelSetupTests",
             dependencies: ["TunnelSetup", "TunnelCore", "TunnelPKI", "TunnelAPI", "TunnelsAPIFake"],
             swiftSettings: swift),

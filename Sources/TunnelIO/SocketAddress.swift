@@ -1,4 +1,4 @@
-internal import Glibc
+package import Glibc
 package import TunnelCore
 
 /// Where a stream socket listens, connects or came from.
@@ -14,7 +14,8 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    var family: CInt {
+    /// `AF_INET`, `AF_INET6` or `AF_UNIX`.
+    package var family: CInt {
         switch self {
         case .ip(let address, _): address.isIPv4 ? AF_INET : AF_INET6
         case .unix: AF_UNIX
@@ -73,7 +74,7 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// Lends the address in the kernel's form.
     ///
     /// - Returns: `nil`, without calling `body`, for a Unix path that is longer than the kernel takes (107 bytes).
-    func withSockaddr<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R? {
+    package func withSockaddr<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R? {
         switch self {
         case .ip(let address, let port):
             if let bits = address.v4 {

@@ -1,10 +1,12 @@
 import TunnelCore
+import TunnelProxy
 
 /// The command line of `mcp-proxy`, in Go's grammar: one or two dashes, `-flag value` or `-flag=value`.
 struct CommandLineOptions: Equatable {
     enum Action: Equatable {
         case serve
         case demo
+        case healthcheck
         case showVersion
         case showHelp
     }
@@ -12,9 +14,12 @@ struct CommandLineOptions: Equatable {
     var action = Action.serve
     var configPath = "/etc/mcp-gateway/config.yaml"
     var tunnelDomain: String?
+    /// Which listener to check; `nil` for that of the configuration.
+    var address: ListenAddress?
 
     static let usage = """
         Usage: mcp-proxy [-config PATH] [-tunnel-domain DOMAIN]
+               mcp-proxy healthcheck [-addr ADDRESS | -config PATH]
                mcp-proxy demo
 
         Serves the customer side of an MCP tunnel behind cloudflared.
@@ -24,6 +29,9 @@ struct CommandLineOptions: Equatable {
           -version               print the versions and exit
           -help                  print this and exit
 
+          healthcheck            open a tunnel to a running proxy; exit status 0 if it agrees within 3 s, else 1
+            -addr ADDRESS        where it listens: 127.0.0.1:8080, :8080, [::1]:8080 or unix:/path; without it, the
+                                 listen_addr of the configuration
           demo                   run the whole path once on this machine, without any set-up
 
         Signals: SIGTERM and SIGINT drain and exit (a second one exits at once), SIGHUP reloads the configuration.
@@ -31,11 +39,16 @@ struct CommandLineOptions: Equatable {
 
         """
 
-    private static let flags = ["config", "tunnel-domain", "version", "help", "h"]
+    private static let flags = ["addr", "config", "tunnel-domain", "version", "help", "h"]
 
     /// - Throws: ``UsageError`` that names the argument.
     init(_ arguments: [String]) throws(UsageError) {
         var rest = arguments[...]
+        var hasConfigPath = false
+        if rest.first == "healthcheck" {
+            action = .healthcheck
+            rest.removeFirst()
+        }
         while let argument = rest.popFirst() {
             guard argument.hasPrefix("-"), argument != "-", argument != "--" else {
                 guard argument == "demo", rest.isEmpty, action == .serve else {
@@ -50,7 +63,12 @@ struct CommandLineOptions: Equatable {
             let name = String(parts.first ?? "")
             let attached = parts.count > 1 ? String(parts[1]) : nil
             switch name {
-            case "config": configPath = try CommandLineOptions.value(of: name, attached, &rest)
+            case "addr" where arguments.first == "healthcheck":
+                address = try CommandLineOptions.address(try CommandLineOptions.value(of: name, attached, &rest))
+            case "addr": throw UsageError("flag -addr belongs to healthcheck")
+            case "config":
+                configPath = try CommandLineOptions.value(of: name, attached, &rest)
+                hasConfigPath = true
             case "tunnel-domain": tunnelDomain = try CommandLineOptions.value(of: name, attached, &rest)
             case "version" where attached == nil: action = .showVersion
             case "help" where attached == nil, "h" where attached == nil: action = .showHelp
@@ -60,6 +78,15 @@ struct CommandLineOptions: Equatable {
                 throw UsageError("flag provided but not defined: -\(name)\(hint ?? "")")
             }
         }
+        if address != nil, hasConfigPath { throw UsageError("flags -addr and -config exclude each other") }
+    }
+
+    private static func address(_ text: String) throws(UsageError) -> ListenAddress {
+        guard let address = ListenAddress(text) else {
+            let remedy = "write 127.0.0.1:8080, [::1]:8080 or unix:/path"
+            throw UsageError("flag -addr: invalid address \"\(Diagnostic.excerpt(text))\" (\(remedy))")
+        }
+        return address
     }
 
     private static func value(

@@ -18,6 +18,7 @@ enum ProxyCommand {
             print(ProxyVersion.text)
             return .done
         case .demo: return Demo.run()
+        case .healthcheck: return Healthcheck.run(options)
         case .serve: return serve(options)
         }
     }
@@ -65,7 +66,8 @@ enum ProxyCommand {
         return drain.wasClean
     }
 
-    private static func complain(_ text: String) {
+    /// Writes to standard error.
+    static func complain(_ text: String) {
         var text = text
         text.withUTF8 { _ = write(2, $0.baseAddress, $0.count) }
     }

@@ -1,4 +1,5 @@
 import Glibc
+import TunnelCore
 import TunnelPKI
 import TunnelSetup
 

@@ -22,7 +22,7 @@ enum SetupProgram {
             let (command, rest) = try CommandTable.find(arguments)
             return try run(command, rest, environment, console)
         } catch let error as UsageError {
-            console.tell("setup: \(error.reason)\n\n\(CommandTable.usage.trimmed)")
+            console.tell("setup: \(error.reason) (setup --help tells the commands)")
             return .usage
         } catch {
             console.tell("setup: \(error)")

@@ -25,6 +25,10 @@ import Testing
         (["--help"], .showHelp, defaultPath, nil),
         (["-h"], .showHelp, defaultPath, nil),
         (["demo"], .demo, defaultPath, nil),
+        (["healthcheck"], .healthcheck, defaultPath, nil),
+        (["healthcheck", "-addr", ":8080"], .healthcheck, defaultPath, nil),
+        (["healthcheck", "-config=c", "-tunnel-domain", "t.example"], .healthcheck, "c", "t.example"),
+        (["healthcheck", "-help"], .showHelp, defaultPath, nil),
     ]
 
     @Test(arguments: accepted)
@@ -47,14 +51,28 @@ import Testing
         (["serve"], "unexpected argument \"serve\""),
         (["demo", "more"], "unexpected argument \"demo\""),
         (["-version", "demo"], "unexpected argument \"demo\""),
+        (["-config", "c", "healthcheck"], "unexpected argument \"healthcheck\""),
+        (["healthcheck", "demo"], "unexpected argument \"demo\""),
+        (["-addr", ":8080"], "flag -addr belongs to healthcheck"),
+        (["healthcheck", "-addr"], "flag needs an argument: -addr"),
+        (
+            ["healthcheck", "-addr", "proxy:8080"],
+            "flag -addr: invalid address \"proxy:8080\" (write 127.0.0.1:8080, [::1]:8080 or unix:/path)"
+        ),
+        (["healthcheck", "-addr", ":1", "-config", "c"], "flags -addr and -config exclude each other"),
     ]
 
     @Test(arguments: refused) func refuses(_ arguments: [String], _ reason: String) {
         #expect(throws: UsageError(reason)) { try CommandLineOptions(arguments) }
     }
 
+    @Test func readsTheAddressToCheck() throws {
+        let options = try CommandLineOptions(["healthcheck", "-addr=[::1]:8080"])
+        #expect(options.address.map { "\($0)" } == "[::1]:8080")
+    }
+
     @Test func usageNamesEveryFlag() {
-        for flag in ["-config", "-tunnel-domain", "-version", "-help", "demo"] {
+        for flag in ["-config", "-tunnel-domain", "-version", "-help", "demo", "healthcheck", "-addr"] {
             #expect(CommandLineOptions.usage.contains(flag))
         }
     }

@@ -112,6 +112,17 @@ import TunnelProxy
         #expect(line.contains("connection closed by the peer"))
     }
 
+    /// That is what a health check does, and warnings are for operators to look into.
+    @Test func aWebSocketThatIsClosedBeforeTLSIsNoFailure() throws {
+        let proxy = try TestProxy()
+        let far = try FarSide(connect(port: proxy.port))
+        try far.upgrade()
+        far.peer.send(far.closeFrame(.normal))
+        try far.wait(for: "close 1000")
+        #expect(proxy.log.wait(for: "closed before a tls handshake").count == 1)
+        #expect(proxy.log.lines(with: "tls handshake failed").isEmpty)
+    }
+
     private func readToEnd(_ peer: Peer) -> String {
         var bytes: [UInt8] = []
         while let piece = peer.receive(), !piece.isEmpty { bytes += piece }

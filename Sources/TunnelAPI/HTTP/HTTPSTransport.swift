@@ -48,6 +48,8 @@ public final class HTTPSTransport: HTTPTransport, Sendable {
     /// The last reference may go in a task of the loop, which cannot wait for its own end.
     deinit { thread?.abandon() }
 
+    public func pause(_ duration: Duration) async { await loop.pause(duration) }
+
     public func send(_ request: HTTPRequest) async throws(TransportError) -> HTTPResponse {
         let outgoing = try request.outgoing()
         let proxy = proxies.proxy(for: request.service).map {

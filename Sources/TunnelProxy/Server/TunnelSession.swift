@@ -121,6 +121,14 @@ final class TunnelSession {
             return true
         }
         if isEnding { return await close(stream, .goingAway) }
+        if stream.end == .closed, !stream.isHandshakeBegun {
+            // A health check: whoever agreed on a WebSocket and closed it in order has no failure to report.
+            state.log(.debug, "closed before a tls handshake") {
+                $0.field("id", number)
+                $0.field("peer", peerName)
+            }
+            return await close(stream, .normal)
+        }
         loop.metrics.handshakesFailed += 1
         let error = stream.handshakeError
         state.log(.warn, "tls handshake failed") {

@@ -37,6 +37,8 @@ final class TunnelStream: SocketReader {
     var plaintext = ByteBuffer()
     /// Why no more plaintext will come; `nil` while it may.
     private(set) var end: TunnelEnd?
+    /// Whether anything came that should be TLS.
+    private(set) var isHandshakeBegun = false
     private(set) var isHandshakeComplete = false
     private(set) var handshakeError: TLSError?
 
@@ -315,6 +317,7 @@ final class TunnelStream: SocketReader {
     /// Feeds TLS, keeps the plaintext and sends what TLS itself has to say.
     private func decrypt(_ records: UnsafeRawBufferPointer) {
         guard end == nil, !sentClose else { return }
+        isHandshakeBegun = true
         let before = plaintext.count
         let wasComplete = isHandshakeComplete
         let mark = beginFrame()

@@ -28,8 +28,8 @@ struct ServerCertificateIssue {
 }
 
 extension Certificate {
-    /// The end of its validity.
-    var end: UnixTime { UnixTime(seconds: notAfter) }
+    /// The end of its validity, in words.
+    var end: String { UnixTime(seconds: notAfter).toTheSecond }
 }
 
 extension ServerIdentity {

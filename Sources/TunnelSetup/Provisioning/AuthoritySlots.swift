@@ -1,4 +1,5 @@
 internal import TunnelAPI
+internal import TunnelCore
 
 /// The places for registered CAs that a tunnel has.
 enum AuthoritySlots {
@@ -8,7 +9,7 @@ enum AuthoritySlots {
     /// Tells who holds the slots and how to free one.
     static func full(_ active: [TunnelCertificate]) -> SetupError {
         let holders = active.map { certificate in
-            "\(certificate.id) (fingerprint \(certificate.fingerprint), registered \(certificate.createdAt))"
+            "\(certificate.id) (fingerprint \(certificate.fingerprint), registered \(certificate.createdAt.toTheSecond))"
         }
         return SetupError(
             .api, "the tunnel has \(active.count) active CA certificates already, and \(count) is the most: "

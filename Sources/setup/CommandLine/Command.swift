@@ -22,7 +22,7 @@ struct Command: Sendable {
         let width = (labels.map(\.count).max() ?? 0) + 2
         let lines = zip(allFlags, labels).map { flag, label in
             let variable = flag.variable.map { " [\($0)]" } ?? ""
-            return "  \(label)\(String(repeating: " ", count: width - label.count))\(flag.help)\(variable)"
+            return "  \(label)\(String(repeating: " ", count: width - label.count))\(flag.meaning)\(variable)"
         }
         return """
             Usage: \(call)

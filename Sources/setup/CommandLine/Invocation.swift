@@ -20,20 +20,19 @@ struct Invocation: Sendable {
 
     func required(_ flag: Flag) throws(UsageError) -> String {
         if let value = value(flag) { return value }
-        throw UsageError("--\(flag.name)\(flag.variable.map { " or \($0)" } ?? "") is needed: \(flag.help)")
+        throw UsageError("--\(flag.name)\(flag.variable.map { " or \($0)" } ?? "") is needed: \(flag.meaning)")
     }
 
     func duration(_ flag: Flag, minimum: Duration = .zero) throws(UsageError) -> Duration? {
         guard let text = value(flag) else { return nil }
-        do throws(GoDurationError) {
-            let duration = try GoDuration(text).duration
-            guard duration >= minimum else {
-                throw UsageError("--\(flag.name) must be at least \(GoDuration(clamping: minimum))")
-            }
-            return duration
-        } catch let error as UsageError { throw error } catch {
+        let duration: Duration
+        do throws(GoDurationError) { duration = try GoDuration(text).duration } catch {
             throw UsageError("--\(flag.name): \(error) (for example 2160h or 1h30m)")
         }
+        guard duration >= minimum else {
+            throw UsageError("--\(flag.name) must be at least \(GoDuration(clamping: minimum))")
+        }
+        return duration
     }
 
     func serverCertificate() throws(UsageError) -> ServerCertificateOptions {
@@ -61,9 +60,8 @@ struct Invocation: Sendable {
     /// - Throws: ``UsageError`` for what is missing or malformed in flags and environment.
     func client() throws -> TunnelsClient {
         let service: ServiceURL
-        do throws(ServiceURLError) { service = try ServiceURL(try required(.apiURL)) } catch let error as ServiceURLError {
-            throw UsageError("--api-url \(error)")
-        }
+        let address = try required(.apiURL)
+        do throws(ServiceURLError) { service = try ServiceURL(address) } catch { throw UsageError("--api-url \(error)") }
         var generation: APIGeneration?
         if let text = value(.apiGeneration) {
             guard let known = Int(text).flatMap(APIGeneration.init(rawValue:)) else {
@@ -75,7 +73,7 @@ struct Invocation: Sendable {
         do throws(CredentialError) { credential = try environment.credential() } catch { throw UsageError("\(error)") }
         return TunnelsClient(
             service: service, credential: credential, generation: generation,
-            transport: try HTTPSTransport(loop: loop, proxies: try environment.proxies()))
+            transport: HTTPSTransport(loop: loop, proxies: try environment.proxies()))
     }
 
     /// The tunnel that is meant: by flag, variable or what is stored.

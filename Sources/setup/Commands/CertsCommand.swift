@@ -1,3 +1,4 @@
+import TunnelCore
 import TunnelAPI
 import TunnelIO
 import TunnelPKI
@@ -20,7 +21,7 @@ enum CertsCommand {
             invocation.console.show(JSONText.of(certificates.map { TunnelCertificateReport($0) }))
         } else {
             let rows = certificates.map {
-                [$0.id, $0.fingerprint, TimeText.of($0.createdAt), $0.expiresAt.map(TimeText.of) ?? "-", state($0)]
+                [$0.id, $0.fingerprint, $0.createdAt.toTheSecond, $0.expiresAt?.toTheSecond ?? "-", state($0)]
             }
             invocation.console.show(TextTable.of([["ID", "FINGERPRINT", "CREATED", "EXPIRES", "STATE"]] + rows))
         }
@@ -70,9 +71,9 @@ enum CertsCommand {
             return invocation.console.show(JSONText.of(TunnelCertificateReport(certificate)))
         }
         var rows = [["id", certificate.id], ["tunnel", certificate.tunnelID], ["fingerprint", certificate.fingerprint]]
-        rows.append(["created", TimeText.of(certificate.createdAt)])
-        if let time = certificate.expiresAt { rows.append(["expires", TimeText.of(time)]) }
-        if let time = certificate.archivedAt { rows.append(["revoked", TimeText.of(time)]) }
+        rows.append(["created", certificate.createdAt.toTheSecond])
+        if let time = certificate.expiresAt { rows.append(["expires", time.toTheSecond]) }
+        if let time = certificate.archivedAt { rows.append(["revoked", time.toTheSecond]) }
         invocation.console.show(TextTable.of(rows))
     }
 
@@ -92,8 +93,8 @@ private struct TunnelCertificateReport: Encodable {
 
     init(_ certificate: TunnelCertificate) {
         (id, tunnelId, fingerprint) = (certificate.id, certificate.tunnelID, certificate.fingerprint)
-        createdAt = TimeText.of(certificate.createdAt)
-        expiresAt = certificate.expiresAt.map(TimeText.of)
-        archivedAt = certificate.archivedAt.map(TimeText.of)
+        createdAt = certificate.createdAt.toTheSecond
+        expiresAt = certificate.expiresAt?.toTheSecond
+        archivedAt = certificate.archivedAt?.toTheSecond
     }
 }

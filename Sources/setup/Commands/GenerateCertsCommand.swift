@@ -1,8 +1,10 @@
+import TunnelCore
+import TunnelPKI
 import TunnelSetup
 
 /// `setup generate-certs`.
 enum GenerateCertsCommand {
-    private static let domain = Flag("tunnel-domain", "DOMAIN", "the tunnel's domain, as the Console shows it")
+    private static let domain = Flag("tunnel-domain", takes: "DOMAIN", "the tunnel's domain, as the Console shows it")
 
     static let command = Command(
         path: ["generate-certs"], summary: "make CA and server certificate by hand, without the API",

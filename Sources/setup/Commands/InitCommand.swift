@@ -1,12 +1,12 @@
+import TunnelCore
 import TunnelAPI
 import TunnelIO
 import TunnelSetup
 
 /// `setup init`.
 enum InitCommand {
-    private static let displayName = Flag("display-name", "NAME", "name of a tunnel that is created")
-    private static let tokenVersion = Flag(
-        "token-version", "VERSION", "another value than the stored one rotates the tunnel token")
+    private static let displayName = Flag("display-name", takes: "NAME", "name of a tunnel that is created")
+    private static let tokenVersion = Flag("token-version", takes: "VERSION", "another value than the stored one rotates the tunnel token")
 
     static let command = Command(
         path: ["init"], summary: "make everything that the tunnel's stack needs, or finish what an earlier run began",

@@ -1,3 +1,4 @@
+import TunnelCore
 import TunnelSetup
 
 /// `setup rotate-ca`.

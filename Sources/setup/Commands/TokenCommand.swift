@@ -1,9 +1,10 @@
+import TunnelCore
 import TunnelAPI
 import TunnelSetup
 
 /// `setup token reveal|rotate`: the token that cloudflared connects with.
 enum TokenCommand {
-    private static let reason = Flag("reason", "TEXT", "for the audit trail")
+    private static let reason = Flag("reason", takes: "TEXT", "for the audit trail")
     private static let details =
         "The token is stored where --output says. Without --output it is printed on standard output, and with --json as\n"
         + "a field of the result: take care where that goes."

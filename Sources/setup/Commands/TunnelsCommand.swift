@@ -1,10 +1,11 @@
 import TunnelAPI
+import TunnelCore
 import TunnelSetup
 
 /// `setup tunnels list|get|archive`.
 enum TunnelsCommand {
     private static let archived = Flag("archived", "those that are archived too")
-    private static let workspace = Flag("workspace", "ID", "of one workspace only, wrkspc_... (API generation 1)")
+    private static let workspace = Flag("workspace", takes: "ID", "of one workspace only, wrkspc_... (API generation 1)")
 
     static let list = Command(
         path: ["tunnels", "list"], summary: "list the tunnels that the identity can see",
@@ -16,7 +17,7 @@ enum TunnelsCommand {
         if invocation.arguments.has(.json) {
             invocation.console.show(JSONText.of(tunnels.map { TunnelReport($0) }))
         } else {
-            let rows = tunnels.map { [$0.id, $0.domain, TimeText.of($0.createdAt), state($0), $0.displayName ?? ""] }
+            let rows = tunnels.map { [$0.id, $0.domain, $0.createdAt.toTheSecond, state($0), $0.displayName ?? ""] }
             invocation.console.show(TextTable.of([["ID", "DOMAIN", "CREATED", "STATE", "NAME"]] + rows))
         }
         return .done
@@ -54,8 +55,8 @@ enum TunnelsCommand {
     private static func show(_ tunnel: Tunnel, _ invocation: Invocation) {
         guard !invocation.arguments.has(.json) else { return invocation.console.show(JSONText.of(TunnelReport(tunnel))) }
         var rows = [["id", tunnel.id], ["domain", tunnel.domain], ["name", tunnel.displayName ?? ""]]
-        rows.append(["created", TimeText.of(tunnel.createdAt)])
-        if let time = tunnel.archivedAt { rows.append(["archived", TimeText.of(time)]) }
+        rows.append(["created", tunnel.createdAt.toTheSecond])
+        if let time = tunnel.archivedAt { rows.append(["archived", time.toTheSecond]) }
         if let workspace = tunnel.workspaceID { rows.append(["workspace", workspace]) }
         invocation.console.show(TextTable.of(rows))
     }
@@ -74,8 +75,8 @@ private struct TunnelReport: Encodable {
 
     init(_ tunnel: Tunnel) {
         (id, domain, displayName) = (tunnel.id, tunnel.domain, tunnel.displayName)
-        createdAt = TimeText.of(tunnel.createdAt)
-        archivedAt = tunnel.archivedAt.map(TimeText.of)
+        createdAt = tunnel.createdAt.toTheSecond
+        archivedAt = tunnel.archivedAt?.toTheSecond
         workspaceId = tunnel.workspaceID
     }
 }

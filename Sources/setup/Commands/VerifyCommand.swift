@@ -5,12 +5,11 @@ import TunnelSetup
 
 /// `setup verify`.
 enum VerifyCommand {
-    private static let ca = Flag("ca", "FILE", "the CA's certificate, as it is registered")
-    private static let cert = Flag("cert", "FILE", "the server's certificate")
-    private static let key = Flag("key", "FILE", "the server's private key")
-    private static let domain = Flag("tunnel-domain", "DOMAIN", "the tunnel's domain, with the three files")
-    private static let expiresWithin = Flag(
-        "expires-within", "DURATION", "a certificate that ends within this time is a finding, for example 720h")
+    private static let ca = Flag("ca", takes: "FILE", "the CA's certificate, as it is registered")
+    private static let cert = Flag("cert", takes: "FILE", "the server's certificate")
+    private static let key = Flag("key", takes: "FILE", "the server's private key")
+    private static let domain = Flag("tunnel-domain", takes: "DOMAIN", "the tunnel's domain, with the three files")
+    private static let expiresWithin = Flag("expires-within", takes: "DURATION", "a certificate that ends within this time is a finding, for example 720h")
 
     static let command = Command(
         path: ["verify"], summary: "check certificates and keys against all that a tunnel needs of them",
@@ -58,7 +57,7 @@ enum VerifyCommand {
         for (name, certificate) in [("CA", report.authority), ("server certificate", report.serverCertificate)] {
             guard let certificate else { continue }
             lines.append(
-                "\(name): \(certificate.keyAlgorithm), valid until \(TimeText.of(seconds: certificate.notAfter)), "
+                "\(name): \(certificate.keyAlgorithm), valid until \(UnixTime(seconds: certificate.notAfter).toTheSecond), "
                     + "fingerprint \(certificate.fingerprint)")
         }
         lines += report.missing.map { "missing: \($0)" } + report.findings.map(\.description)

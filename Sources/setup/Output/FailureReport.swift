@@ -1,3 +1,4 @@
+import TunnelCore
 import TunnelAPI
 import TunnelPKI
 import TunnelSetup
@@ -57,8 +58,8 @@ struct CertificateReport: Encodable {
 
     init(_ certificate: Certificate) {
         fingerprint = certificate.fingerprint
-        notBefore = TimeText.of(seconds: certificate.notBefore)
-        notAfter = TimeText.of(seconds: certificate.notAfter)
+        notBefore = UnixTime(seconds: certificate.notBefore).toTheSecond
+        notAfter = UnixTime(seconds: certificate.notAfter).toTheSecond
         keyType = certificate.keyAlgorithm.description
         dnsNames = certificate.dnsNames.isEmpty ? nil : certificate.dnsNames
     }

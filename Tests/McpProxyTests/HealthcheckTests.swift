@@ -1,0 +1,80 @@
+import Glibc
+import Testing
+import TunnelCore
+import TunnelIO
+import TunnelProxy
+
+@testable import mcp_proxy
+
+@Suite struct HealthcheckTests {
+    /// A listener's address, and where it is dialled from its own host.
+    private static let reachable: [(String, String)] = [
+        (":8080", "127.0.0.1:8080"), ("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:8080", "[::1]:8080"),
+        ("[0:0::0]:8080", "[::1]:8080"),
+        ("127.0.0.2:1", "127.0.0.2:1"), ("10.1.2.3:65535", "10.1.2.3:65535"), ("[fd00::7]:80", "[fd00::7]:80"),
+        ("localhost:8080", "127.0.0.1:8080"), ("unix:/run/mcp.sock", "unix:/run/mcp.sock"),
+    ]
+
+    @Test(arguments: reachable) func dialsTheListener(_ listener: String, _ target: String) throws {
+        let address = try #require(ListenAddress(listener))
+        #expect("\(try Healthcheck.target(of: address))" == target)
+    }
+
+    @Test(arguments: [":0", "127.0.0.1:0", "[::]:0"]) func asksForAPortThatIsNotKnown(_ listener: String) throws {
+        let address = try #require(ListenAddress(listener))
+        let error = #expect(throws: HealthcheckError.self) { try Healthcheck.target(of: address) }
+        #expect(error?.description == "the port of \(address) is not known beforehand: give it by -addr")
+    }
+
+    @Test func reportsOneLine() {
+        #expect(Healthcheck.line("c.yaml:1: one\nc.yaml:2: two\r\n") == "c.yaml:1: one; c.yaml:2: two")
+    }
+
+    /// A listener whose backlog takes the connection, and that never says anything.
+    @Test func givesUpAtTheDeadline() throws {
+        let listener = try BlockingSocket.listen()
+        let target = SocketAddress.ip(IPAddress(v4Bytes: 127, 0, 0, 1), port: listener.port)
+        let check = Healthcheck(target: target, deadline: .now + .milliseconds(20))
+        let error = #expect(throws: HealthcheckError.self) { try check.openTunnel() }
+        #expect(error?.description == "read \(target): nothing within 3 s")
+    }
+
+    /// An answer that is larger than the handshake's limit ends the check, whatever follows.
+    @Test func takesNoAnswerWithoutEnd() throws {
+        let answer = Array(repeating: UInt8(ascii: "x"), count: ClientHandshake.maxResponseHead + 1)
+        let error = #expect(throws: WebSocketError.self) { try ask(answering: answer) }
+        #expect(error?.code == .messageTooBig)
+    }
+
+    @Test func namesAnotherStatus() throws {
+        let answer = Array("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".utf8)
+        let error = #expect(throws: WebSocketError.self) { try ask(answering: answer) }
+        #expect(error?.description.contains("status 503") == true)
+    }
+
+    @Test func namesAListenerThatHangsUp() throws {
+        let error = #expect(throws: HealthcheckError.self) { try ask(answering: []) }
+        #expect(error?.description.hasSuffix(": connection closed without an answer") == true)
+    }
+
+    /// Checks a listener that has its answer ready when the connection comes and then ends the stream.
+    private func ask(answering answer: [UInt8]) throws {
+        let listener = try BlockingSocket.listen()
+        let target = SocketAddress.ip(IPAddress(v4Bytes: 127, 0, 0, 1), port: listener.port)
+        let descriptor = listener.descriptor
+        let served = ThreadSignal()
+        let isTaken = BlockingPool.shared.submit {
+            let accepted = accept(descriptor, nil, nil)
+            _ = answer.withUnsafeBytes { write(accepted, $0.baseAddress, $0.count) }
+            shutdown(accepted, CInt(SHUT_WR))
+            // Until the check has hung up: bytes left unread would turn the end of the stream into a reset.
+            var room = [UInt8](repeating: 0, count: 4096)
+            while read(accepted, &room, room.count) > 0 {}
+            close(accepted)
+            served.post()
+        }
+        try #require(isTaken)
+        defer { #expect(served.wait(seconds: 10)) }
+        try Healthcheck(target: target, deadline: .now + Healthcheck.timeout).openTunnel()
+    }
+}
