@@ -32,6 +32,9 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
         return StoreContents(values, revision: revision)
     }
 
+    /// Whether all values are the same, whatever else the revision counts.
+    func isSame(as other: StoreContents) -> Bool { values == other.values }
+
     /// - Throws: ``StoreError`` `.conflict` that names the keys whose values are not those of `expected`.
     func checkIsSame(as expected: StoreContents, _ location: String) throws(StoreError) {
         let different = StoreKey.allCases.filter { self[$0] != expected[$0] }
@@ -70,6 +73,8 @@ public struct StoreChanges: Sendable, CustomStringConvertible, CustomReflectable
     /// In the order of ``StoreKey``.
     public var keys: [StoreKey] { StoreKey.allCases.filter { values[$0] != nil } }
     public var isEmpty: Bool { values.isEmpty }
+    /// Whether anything is set, not only removed.
+    var hasValues: Bool { values.contains { $0.value != nil } }
 
     /// - Throws: ``StoreError`` `.malformed` if a value is too large to be kept.
     func checkSizes(_ location: String) throws(StoreError) {
