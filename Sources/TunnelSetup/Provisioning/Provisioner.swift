@@ -33,7 +33,21 @@ public struct Provisioner: Sendable {
 
     // MARK: Run
 
+    /// How often a run that another one has overtaken begins anew, from what that one has written.
+    private static let maxRestarts = 3
+
     public func run() async throws(SetupError) -> ProvisioningResult {
+        var restarts = 0
+        while true {
+            do throws(SetupError) { return try await runOnce() } catch {
+                guard error.isOvertaken, restarts < Self.maxRestarts else { throw error }
+                restarts += 1
+                context.tell("another run has changed \(store.location) meanwhile; looking again")
+            }
+        }
+    }
+
+    private func runOnce() async throws(SetupError) -> ProvisioningResult {
         var bench = try await Workbench(store)
         // The longest step by far, where a key is needed; it takes its time while the network is waited for.
         let early =

@@ -96,7 +96,7 @@ struct TunnelCreation {
             throw SetupError(
                 .output, "\(bench.store.location): another run of setup is at work",
                 remedy: "run again when it is done",
-                isTemporary: true)
+                isTemporary: true, isOvertaken: true)
         }
     }
 }

@@ -10,6 +10,7 @@ struct Invocation: Sendable {
     let environment: SetupEnvironment
     let console: Console
     let loop: Loop
+    let stopwatch = Stopwatch()
 
     // MARK: Values
 
@@ -75,7 +76,8 @@ struct Invocation: Sendable {
         do throws(CredentialError) { credential = try environment.credential() } catch { throw UsageError("\(error)") }
         return TunnelsClient(
             service: service, credential: credential, generation: generation,
-            transport: HTTPSTransport(loop: loop, proxies: try environment.proxies()))
+            transport: TimedTransport(
+                transport: HTTPSTransport(loop: loop, proxies: try environment.proxies()), stopwatch: stopwatch))
     }
 
     /// The tunnel that is meant: by flag, variable or what is stored.

@@ -27,7 +27,8 @@ enum InitCommand {
         let isDryRun = invocation.arguments.has(.dryRun)
         let store = try await place.open(for: isDryRun ? .reading : .writing, invocation)
         let provisioner = Provisioner(
-            client: client, store: store, options: options, context: invocation.context)
+            client: client, store: TimedStore(store: store, stopwatch: invocation.stopwatch), options: options,
+            context: invocation.context)
         guard !isDryRun else {
             let lines = try await provisioner.plan()
             if invocation.arguments.has(.json) {
@@ -39,7 +40,11 @@ enum InitCommand {
         }
         let result = try await provisioner.run()
         invocation.console.tell("\(store.location) is \(result.isChanged ? "written" : "complete, nothing changed")")
-        if invocation.arguments.has(.json) { invocation.console.show(JSONText.of(InitReport(result, store.location))) }
+        invocation.console.tell(invocation.stopwatch.text)
+        if invocation.arguments.has(.json) {
+            invocation.console.show(
+                JSONText.of(InitReport(result, store.location, invocation.stopwatch.report)))
+        }
         return .done
     }
 
@@ -77,8 +82,10 @@ private struct InitReport: Encodable {
     let ca: AuthorityPart
     let token: TokenPart
     let serverCertificate: ServerCertificatePart
+    let time: Stopwatch.Report
 
-    init(_ result: ProvisioningResult, _ output: String) {
+    init(_ result: ProvisioningResult, _ output: String, _ time: Stopwatch.Report) {
+        self.time = time
         self.output = output
         changed = result.isChanged
         apiGeneration = result.generation.rawValue
