@@ -107,7 +107,9 @@ def test_setup_is_told_everything(renderings):
     assert source == {"path": "token", "audience": "https://api.example.com", "expirationSeconds": 900}
 
 
-@pytest.mark.parametrize("name, audience", [("managed", "api.anthropic.com"), ("federation", "https://api.anthropic.com")])
+@pytest.mark.parametrize(
+    "name, audience", [("managed", "api.anthropic.com"), ("federation", "https://api.anthropic.com")]
+)
 def test_the_projected_token_has_the_audience_and_a_path_of_its_own(renderings, name, audience):
     spec, setup = setup_of(chart.load(renderings[name]))
     token = spec["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"]
@@ -169,7 +171,10 @@ TUNNEL = {"mcp-tunnel/tunnel-id": "tnl_01Hx9Kp2RtQvMn3sWbYdLcF8"}
     [
         ({"mcp-tunnel/token-version": "1", **TUNNEL}, None),
         ({"mcp-tunnel/token-version": "7", **TUNNEL}, 'mcp-tunnel/token-version changes from "7" to "1"'),
-        ({"mcp-tunnel/token-version": "1", "mcp-tunnel/tunnel-id": "tnl_2"}, 'mcp-tunnel/tunnel-id changes from "tnl_2" to "tnl_'),
+        (
+            {"mcp-tunnel/token-version": "1", "mcp-tunnel/tunnel-id": "tnl_2"},
+            'mcp-tunnel/tunnel-id changes from "tnl_2" to "tnl_',
+        ),
         ({}, 'mcp-tunnel/token-version changes from "" to "1"'),
     ],
 )
@@ -210,7 +215,9 @@ def test_helm_test_asks_the_listener_through_the_default_policy(objects, name):
     proxy = deployment["spec"]["template"]["spec"]["containers"][0]
     assert {"name": service["spec"]["ports"][0]["targetPort"], "containerPort": 8080} in proxy["ports"]
 
-    policies = [each for each in objects if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == f"{prefix}-test"]
+    policies = [
+        each for each in objects if (each["kind"], each["metadata"]["name"]) == ("NetworkPolicy", f"{prefix}-test")
+    ]
     if name == "replicas":  # where ingress is open
         assert not policies
         return

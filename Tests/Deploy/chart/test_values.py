@@ -115,29 +115,29 @@ def refusal(values, tmp_path, case="managed"):
     return str(failure.value)
 
 
-@pytest.mark.parametrize(
-    "case, values, complaint",
-    [
-        ("managed", {"gateway": {"config": {"routes": None}}}, "gateway.config.routes: needs at least one route"),
-        ("managed", {"gateway": {"config": {"routes": ["a"]}}}, "gateway.config.routes: must be a map"),
-        ("managed", {"gateway": {"config": {"tls": "x"}}}, "gateway.config.tls: must be a map"),
-        ("managed", at("gateway.config.shutdown_timeout", "30"), "shutdown_timeout: 30 is not a duration such as 30s"),
-        ("managed", at("gateway.config.shutdown_timeout", "1d"), "shutdown_timeout: 1d is not a duration"),
-        ("managed", at("gateway.config.shutdown_timeout", "-1s"), "shutdown_timeout: -1s is not a duration"),
-        ("managed", at("gateway.config.shutdown_timeout", 30), "shutdown_timeout: 30 is not a duration"),
-        ("managed", {"terminationGracePeriodSeconds": 39}, "terminationGracePeriodSeconds: 39 is too short; .* need 40"),
-        ("managed", at("tunnel.id", "tnl_other"), "tunnel.id and api.wif.tunnelId differ"),
-        ("managed", at("api.token", "x"), "api.token and api.wif.federationRuleId: setup authenticates with one"),
-        ("managed", at("api.wif.federationRuleId", ""), "api.wif.federationRuleId: required for setup"),
-        ("managed", at("api.wif.organizationId", None), "api.wif.organizationId: required for setup"),
-        ("external", at("gateway.config.tunnel_domain", None), "gateway.config.tunnel_domain: required in external mode"),
-        ("external", at("external.tunnelTokenSecretName", ""), "external.tunnelTokenSecretName: required"),
-        ("external", at("external.serverCertSecretName", None), "external.serverCertSecretName: required"),
-        ("egress", {"networkPolicy": {"enabled": False}}, "networkPolicy.enabled and .* contradict each other"),
-        ("egress", at("networkPolicy.egress.mcpServers", []), "networkPolicy.egress.mcpServers: needs the MCP servers"),
-        ("managed", {"fullnameOverride": "a" * 42}, "longer than 41 characters, .* set fullnameOverride"),
-    ],
-)
+REFUSED = [
+    ("managed", {"gateway": {"config": {"routes": None}}}, "gateway.config.routes: needs at least one route"),
+    ("managed", {"gateway": {"config": {"routes": ["a"]}}}, "gateway.config.routes: must be a map"),
+    ("managed", {"gateway": {"config": {"tls": "x"}}}, "gateway.config.tls: must be a map"),
+    ("managed", at("gateway.config.shutdown_timeout", "30"), "shutdown_timeout: 30 is not a duration such as 30s"),
+    ("managed", at("gateway.config.shutdown_timeout", "1d"), "shutdown_timeout: 1d is not a duration"),
+    ("managed", at("gateway.config.shutdown_timeout", "-1s"), "shutdown_timeout: -1s is not a duration"),
+    ("managed", at("gateway.config.shutdown_timeout", 30), "shutdown_timeout: 30 is not a duration"),
+    ("managed", {"terminationGracePeriodSeconds": 39}, "terminationGracePeriodSeconds: 39 is too short; .* need 40"),
+    ("managed", at("tunnel.id", "tnl_other"), "tunnel.id and api.wif.tunnelId differ"),
+    ("managed", at("api.token", "x"), "api.token and api.wif.federationRuleId: setup authenticates with one"),
+    ("managed", at("api.wif.federationRuleId", ""), "api.wif.federationRuleId: required for setup"),
+    ("managed", at("api.wif.organizationId", None), "api.wif.organizationId: required for setup"),
+    ("external", at("gateway.config.tunnel_domain", None), "gateway.config.tunnel_domain: required in external mode"),
+    ("external", at("external.tunnelTokenSecretName", ""), "external.tunnelTokenSecretName: required"),
+    ("external", at("external.serverCertSecretName", None), "external.serverCertSecretName: required"),
+    ("egress", {"networkPolicy": {"enabled": False}}, "networkPolicy.enabled and .* contradict each other"),
+    ("egress", at("networkPolicy.egress.mcpServers", []), "networkPolicy.egress.mcpServers: needs the MCP servers"),
+    ("managed", {"fullnameOverride": "a" * 42}, "longer than 41 characters, .* set fullnameOverride"),
+]
+
+
+@pytest.mark.parametrize("case, values, complaint", REFUSED)
 def test_values_that_contradict_each_other_are_refused(case, values, complaint, tmp_path):
     assert re.search(complaint, refusal(values, tmp_path, case))
 
