@@ -62,11 +62,15 @@ bench: release test-packages ## all benchmarks, each beside nginx
 	swift build -c release --static-swift-stdlib --product tunnel-bench
 	@mkdir -p out
 	.build/release/tunnel-bench run --compare nginx --json out/bench.json
+	swift build --product tunnels-api-fake
+	Benchmarks/SetupBench/run --json out/bench-setup.json
 
 bench-quick: release test-packages ## the benchmarks in under two minutes
 	swift build -c release --static-swift-stdlib --product tunnel-bench
 	@mkdir -p out
 	.build/release/tunnel-bench run --quick --json out/bench-quick.json
+	swift build --product tunnels-api-fake
+	Benchmarks/SetupBench/run --runs 3 --json out/bench-setup-quick.json
 
 lint: swift build-packages ## formatting, the rules of Tests/Support/check-source, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
