@@ -10,7 +10,6 @@ merge patches, and Status objects in the words of Kubernetes 1.29.
 from __future__ import annotations
 
 import base64
-import binascii
 import copy
 import datetime
 import json
@@ -23,7 +22,7 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import AF_INET, AF_INET6
@@ -32,18 +31,28 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from .kubernetes_objects import (
+    Failure,
+    Object,
+    bad_base64,
+    bad_request,
+    check_data,
+    check_kind,
+    decoded,
+    invalid,
+    json_or_none,
+    merged,
+    undecodable,
+    unsupported,
+)
 from .pki import Authority
 
 SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
-MAX_SECRET_BYTES = 1024 * 1024
 MAX_REQUEST_BYTES = 3 * 1024 * 1024
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update"}
 _SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _PATCH_TYPES = ("application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml, "
                 "application/strategic-merge-patch+json")
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -92,21 +101,6 @@ class Fault:
     drop: str | None = None
 
 
-@dataclass
-class Failure(Exception):
-    """An answer other than success, as a Status object."""
-
-    status: int
-    reason: str
-    message: str
-    details: Object = field(default_factory=dict)
-
-    def body(self) -> Object:
-        body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message,
-                "reason": self.reason, "details": self.details, "code": self.status}
-        return {key: value for key, value in body.items() if key != "details" or value}
-
-
 class KubernetesAPI:
     """The API server. Ends with `close()` or a `with` block."""
 
@@ -147,7 +141,8 @@ class KubernetesAPI:
 
     def service_account(self, name: str, rules: Iterable[Rule]) -> Account:
         """Make an account with a token, and the folder that is mounted into its pods."""
-        account = Account(f"system:serviceaccount:{self.namespace}:{name}", list(rules), self.folder / f"account-{name}")
+        user = f"system:serviceaccount:{self.namespace}:{name}"
+        account = Account(user, list(rules), self.folder / f"account-{name}")
         with self._lock:
             self._accounts.append(account)
         self.replace_token(account)
@@ -193,8 +188,9 @@ class KubernetesAPI:
         timeout: float = 60,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as in a pod of the account and wait for its end."""
+        variables = {**_plain_environment(), **self.environment(), **(environment or {})}
         return subprocess.run(
-            self.pod_command(command, account), env={**_plain_environment(), **self.environment(), **(environment or {})},
+            self.pod_command(command, account), env=variables,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
 
     # What the tests do behind the server's back.
@@ -260,10 +256,9 @@ class KubernetesAPI:
         with self._lock:
             account = self._account(headers)
             verb = _VERBS.get(method, method.lower())
-            decoded = _json_or_none(body)
             self.requests.append(Request(
                 verb, target, account.user if account else None,
-                {key: value for key, value in headers.items() if key != "authorization"}, decoded))
+                {key: value for key, value in headers.items() if key != "authorization"}, json_or_none(body)))
             fault = self._take_fault(verb)
             if fault and fault.before:
                 fault.before()
@@ -298,14 +293,15 @@ class KubernetesAPI:
         if not any(rule.allows(verb, name) for rule in rules):
             what = f'secrets "{name}"' if name else "secrets"
             raise Failure(
-                403, "Forbidden", f'{what} is forbidden: User "{user}" cannot {verb} resource "secrets" in API group "" '
-                f'in the namespace "{namespace}"', {"name": name, "kind": "secrets"} if name else {"kind": "secrets"})
+                403, "Forbidden", f'{what} is forbidden: User "{user}" cannot {verb} resource "secrets" in API group '
+                f'"" in the namespace "{namespace}"',
+                {"name": name, "kind": "secrets"} if name else {"kind": "secrets"})
         if len(body) > MAX_REQUEST_BYTES:
             raise Failure(413, "RequestEntityTooLarge", f"Request entity too large: limit is {MAX_REQUEST_BYTES}")
         manager = query.get("fieldManager", [headers.get("user-agent", "unknown").split("/")[0]])[0]
         content_type = headers.get("content-type", "").split(";")[0]
         if verb == "create" and not name:
-            return self._create(_decoded(body, content_type), manager)
+            return self._create(decoded(body, content_type), manager)
         if verb not in ("get", "patch", "update") or not name:
             raise Failure(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
         secret = self._secrets.get(name)
@@ -313,27 +309,25 @@ class KubernetesAPI:
             raise Failure(404, "NotFound", f'secrets "{name}" not found', {"name": name, "kind": "secrets"})
         if verb == "patch":
             if content_type not in ("application/merge-patch+json", "application/strategic-merge-patch+json"):
-                raise Failure(415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted "
-                              f"media types include: {_PATCH_TYPES}")
-            secret = self._replace(name, secret, merged(secret, _decoded(body, "application/json")), manager, True)
+                raise unsupported(_PATCH_TYPES)
+            secret = self._replace(name, secret, merged(secret, decoded(body, "application/json")), manager, True)
         elif verb == "update":
-            secret = self._replace(name, secret, _decoded(body, content_type), manager, False)
+            secret = self._replace(name, secret, decoded(body, content_type), manager, False)
         return 200, secret, {}
 
     def _create(self, new: Object, manager: str) -> tuple[int, Object, dict[str, str]]:
         metadata = new.get("metadata") or {}
         name = metadata.get("name", "")
         if metadata.get("namespace", self.namespace) != self.namespace:
-            raise Failure(400, "BadRequest", "the namespace of the provided object does not match the namespace sent on "
-                          "the request")
-        _check_kind(new)
-        bad = _bad_base64(new)
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        check_kind(new)
+        bad = bad_base64(new)
         if bad is not None:
-            raise Failure(400, "BadRequest", f'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at '
-                          f"input byte {bad}")
+            raise undecodable(bad)
         if not _SUBDOMAIN.fullmatch(name):
-            raise _invalid(name, "metadata.name", "FieldValueInvalid", f'Invalid value: "{name}": a lowercase RFC 1123 '
-                           "subdomain must consist of lower case alphanumeric characters, '-' or '.'")
+            raise invalid(
+                name, "metadata.name", "FieldValueInvalid", f'Invalid value: "{name}": a lowercase RFC 1123 subdomain '
+                "must consist of lower case alphanumeric characters, '-' or '.'")
         if name in self._secrets:
             raise Failure(409, "AlreadyExists", f'secrets "{name}" already exists', {"name": name, "kind": "secrets"})
         made = self._new(name, {key: new[key] for key in ("data", "immutable") if new.get(key)})
@@ -341,38 +335,37 @@ class KubernetesAPI:
         for key in ("labels", "annotations"):
             if metadata.get(key):
                 made["metadata"][key] = metadata[key]
-        _check_data(name, made)
+        check_data(name, made)
         return 201, self._store(name, made, manager), {}
 
     def _replace(self, name: str, old: Object, new: Object, manager: str, is_patch: bool) -> Object:
         metadata = new.get("metadata") or {}
         if metadata.get("name", name) != name:
-            raise Failure(400, "BadRequest", f"the name of the object ({metadata['name']}) does not match the name on the "
-                          f"URL ({name})")
-        _check_kind(new)
-        bad = _bad_base64(new)
+            other = metadata["name"]
+            raise bad_request(f"the name of the object ({other}) does not match the name on the URL ({name})")
+        check_kind(new)
+        bad = bad_base64(new)
         if bad is not None and is_patch:
             # The real server quotes the whole object, values and all.
             quoted = json.dumps(json.dumps(new, separators=(",", ":")))
-            raise _invalid("", "patch", "FieldValueInvalid",
+            raise invalid("", "patch", "FieldValueInvalid",
                            f"Invalid value: {quoted}: illegal base64 data at input byte {bad}", kind="")
         if bad is not None:
-            raise Failure(400, "BadRequest", f'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at '
-                          f"input byte {bad}")
+            raise undecodable(bad)
         if metadata.get("resourceVersion") not in (None, "", old["metadata"]["resourceVersion"]):
             raise Failure(
-                409, "Conflict", f'Operation cannot be fulfilled on secrets "{name}": the object has been modified; please '
-                "apply your changes to the latest version and try again", {"name": name, "kind": "secrets"})
+                409, "Conflict", f'Operation cannot be fulfilled on secrets "{name}": the object has been modified; '
+                "please apply your changes to the latest version and try again", {"name": name, "kind": "secrets"})
         new["metadata"] = {**metadata, **{key: old["metadata"][key] for key in
                                           ("name", "namespace", "uid", "creationTimestamp", "resourceVersion")}}
         if new.get("type", "Opaque") != old["type"]:
-            raise _invalid(name, "type", "FieldValueInvalid", f'Invalid value: "{new["type"]}": field is immutable')
+            raise invalid(name, "type", "FieldValueInvalid", f'Invalid value: "{new["type"]}": field is immutable')
         if old.get("immutable"):
             for key in ("immutable", "data"):
                 if new.get(key) != old.get(key):
-                    raise _invalid(name, key, "FieldValueForbidden",
+                    raise invalid(name, key, "FieldValueForbidden",
                                    "Forbidden: field is immutable when `immutable` is set")
-        _check_data(name, new)
+        check_data(name, new)
         # The version counts changes, not requests.
         return copy.deepcopy(old) if new == old else self._store(name, new, manager)
 
@@ -395,70 +388,9 @@ class KubernetesAPI:
         return copy.deepcopy(secret)
 
 
-def merged(target: Any, patch: Any) -> Any:
-    """A JSON merge patch (RFC 7386 §2)."""
-    if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
-    result = copy.deepcopy(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(result.get(key), value)
-    return result
-
-
 def _plain_environment() -> dict[str, str]:
     """The path and the locale: nothing of the machine's own settings reaches a pod."""
     return {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL", "TMPDIR")}
-
-
-def _json_or_none(body: bytes) -> Any:
-    try:
-        return json.loads(body) if body else None
-    except ValueError:
-        return None
-
-
-def _decoded(body: bytes, content_type: str) -> Object:
-    if content_type != "application/json":
-        raise Failure(415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types "
-                      "include: application/json, application/yaml, application/vnd.kubernetes.protobuf")
-    value = _json_or_none(body)
-    if not isinstance(value, dict):
-        raise Failure(400, "BadRequest", "error decoding the body: it is not a JSON object")
-    return value
-
-
-def _check_kind(new: Object) -> None:
-    if new.get("kind") != "Secret" or new.get("apiVersion") != "v1":
-        raise Failure(400, "BadRequest", "the API version in the data does not match the expected API version (v1)")
-
-
-def _bad_base64(new: Object) -> int | None:
-    """The first byte of a value that is not base64, as Go's decoder counts; None if all are."""
-    for value in (new.get("data") or {}).values():
-        try:
-            base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError, TypeError):
-            bad = re.search(r"[^A-Za-z0-9+/]", value) if isinstance(value, str) else None
-            return bad.start() if bad else 0
-    return None
-
-
-def _check_data(name: str, secret: Object) -> None:
-    data = secret.get("data") or {}
-    for key in data:
-        if not _DATA_KEY.fullmatch(key) or key in (".", ".."):
-            raise _invalid(name, f"data[{key}]", "FieldValueInvalid", f'Invalid value: "{key}": a valid config key must '
-                           "consist of alphanumeric characters, '-', '_' or '.'")
-    if sum(len(base64.b64decode(value)) for value in data.values()) > MAX_SECRET_BYTES:
-        raise _invalid(name, "data", "FieldValueTooLong", f"Too long: may not be more than {MAX_SECRET_BYTES} bytes")
-
-
-def _invalid(name: str, where: str, reason: str, message: str, *, kind: str = "Secret") -> Failure:
-    return Failure(422, "Invalid", f'{kind} "{name}" is invalid: {where}: {message}', {
-        "name": name, "kind": kind, "causes": [{"reason": reason, "message": message, "field": where}]})
 
 
 class _Server(ThreadingHTTPServer):
