@@ -80,12 +80,12 @@ public final class DirectoryStore: CredentialStore, Sendable {
         guard let writer else {
             throw StoreError(.notWritable, "\(path) was opened for reading", remedy: "open it for writing")
         }
-        try changes.checkSizes(location)
+        try changes.checkSizes()
         return try turn.withLock { _ throws(StoreError) in
             // An earlier write of this store may have failed half-way.
             try DirectoryStore.report { () throws(FileFailure) in try writer.journal.finish() }
             let present = try snapshot(of: writer.folder)
-            try present.checkIsSame(as: contents, location)
+            try present.checkIsSame(as: contents)
             guard !changes.isEmpty else { return present }
             try DirectoryStore.report("; nothing was changed") { () throws(FileFailure) in
                 try writer.journal.commit(changes)

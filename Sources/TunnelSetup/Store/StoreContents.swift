@@ -36,12 +36,12 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
     func isSame(as other: StoreContents) -> Bool { values == other.values }
 
     /// - Throws: ``StoreError`` `.conflict` that names the keys whose values are not those of `expected`.
-    func checkIsSame(as expected: StoreContents, _ location: String) throws(StoreError) {
+    func checkIsSame(as expected: StoreContents) throws(StoreError) {
         let different = StoreKey.allCases.filter { self[$0] != expected[$0] }
         guard !different.isEmpty else { return }
         throw StoreError(
             .conflict,
-            "\(location): somebody has changed \(different.map(\.rawValue).joined(separator: ", ")) meanwhile; "
+            "somebody has changed \(different.map(\.rawValue).joined(separator: ", ")) meanwhile; "
                 + "nothing was changed",
             remedy: "see that no other run of setup is at work there, then run it again")
     }
@@ -77,11 +77,11 @@ public struct StoreChanges: Sendable, CustomStringConvertible, CustomReflectable
     var hasValues: Bool { values.contains { $0.value != nil } }
 
     /// - Throws: ``StoreError`` `.malformed` if a value is too large to be kept.
-    func checkSizes(_ location: String) throws(StoreError) {
+    func checkSizes() throws(StoreError) {
         for key in keys {
             guard let value = values[key] ?? nil, value.count > StoreContents.maxValueBytes else { continue }
             throw StoreError(
-                .malformed, "\(location): \(key) would have \(value.count) bytes; nothing was changed",
+                .malformed, "\(key) would have \(value.count) bytes; nothing was changed",
                 remedy: "at most \(StoreContents.maxValueBytes) are kept")
         }
     }
