@@ -62,14 +62,14 @@ let package = Package(
             name: "yaml-dump", dependencies: ["TunnelCore"], path: "Tests/Support/yaml-dump", swiftSettings: swift),
 
         .target(
-            name: "TunnelsAPIFake", dependencies: ["TunnelCore", "TunnelPKI", "TunnelAPI"],
+            name: "TunnelsAPIFake", dependencies: ["TunnelCore", "TunnelPKI", "TunnelAPI", "COpenSSL"],
             path: "Tests/Support/TunnelsAPIFake", swiftSettings: swift),
         .executableTarget(
-            name: "tunnels-api-fake", dependencies: ["TunnelsAPIFake", "TunnelCore", "TunnelIO"],
+            name: "tunnels-api-fake", dependencies: ["TunnelsAPIFake", "TunnelCore", "TunnelIO", "TunnelAPI"],
             path: "Tests/Support/tunnels-api-fake", swiftSettings: swift),
 
         .target(
-            name: "FuzzTargets", dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI"], path: "Fuzz",
+            name: "FuzzTargets", dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelAPI"], path: "Fuzz",
             exclude: ["corpus", "run"], swiftSettings: swift),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzTargets"], swiftSettings: swift),
 
@@ -86,6 +86,10 @@ let package = Package(
         .testTarget(
             name: "TunnelAPITests",
             dependencies: ["TunnelAPI", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelsAPIFake"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "TunnelsAPIFakeTests",
+            dependencies: ["TunnelsAPIFake", "TunnelCore", "TunnelPKI", "TunnelAPI", "tunnels-api-fake"],
             swiftSettings: swift),
         .testTarget(
             name: "TunnelSetupTests",

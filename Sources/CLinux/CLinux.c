@@ -56,6 +56,8 @@ int CLinux_socket_error(int fd) {
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
+int CLinux_forbid_dump(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
 void CLinux_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 
 int CLinux_core_count(void) {

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+package import TunnelCore
 
 /// Opens one connection to the first of several addresses that answers (RFC 8305, happy eyeballs).
 ///
@@ -66,6 +67,19 @@ package final class Connector {
         case .failure(let error): throw error
         case nil: throw DialError(address: nil, error: IOError(.closed, "connect"))
         }
+    }
+
+    /// RFC 8305 §4: the families in turn, beginning with that of the resolver's first answer.
+    package static func alternating(_ addresses: [IPAddress]) -> [IPAddress] {
+        guard let first = addresses.first else { return [] }
+        let same = addresses.filter { $0.isIPv4 == first.isIPv4 }
+        let other = addresses.filter { $0.isIPv4 != first.isIPv4 }
+        var result: [IPAddress] = []
+        for index in 0..<max(same.count, other.count) {
+            if index < same.count { result.append(same[index]) }
+            if index < other.count { result.append(other[index]) }
+        }
+        return result
     }
 
     private func startNext() {

@@ -41,6 +41,7 @@ package actor Loop {
                 let isBusy = loop.executor.drain()
                 loop.reactor.turn(isBusy: isBusy)
             }
+            loop.reactor.httpClient.closeKept()
         }
         // What the last jobs scheduled still runs, so that no continuation is dropped.
         _ = executor.drain()

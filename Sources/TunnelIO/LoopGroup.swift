@@ -29,6 +29,12 @@ package final class LoopGroup: Sendable {
         for thread in threads { thread.join() }
     }
 
+    /// Ends every loop after its current turn, without waiting. From any thread, also one of the loops.
+    package func abandon() {
+        for loop in loops { loop.stop() }
+        for thread in threads { thread.detach() }
+    }
+
     /// Cores in this process's affinity mask.
     package static var availableCores: Int { max(1, Int(CLinux_core_count())) }
 }
@@ -57,4 +63,7 @@ final class LoopThread: Sendable {
     }
 
     func join() { pthread_join(thread, nil) }
+
+    /// Lets the thread go away by itself. Instead of ``join()``.
+    func detach() { pthread_detach(thread) }
 }

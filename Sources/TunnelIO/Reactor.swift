@@ -46,6 +46,8 @@ package final class Reactor {
     package var context: AnyObject?
     /// Name resolution for this loop.
     package private(set) lazy var resolver = Resolver(self)
+    /// Requests to HTTP services from this loop.
+    package private(set) lazy var httpClient = HTTPClient(on: self)
 
     package static let scratchSize = 64 * 1024
 

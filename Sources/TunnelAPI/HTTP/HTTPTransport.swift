@@ -3,6 +3,9 @@ public protocol HTTPTransport: Sendable {
     /// Sends `request` once and returns the whole answer, whatever its status. Follows no redirect, repeats nothing,
     /// except that a repeatable request that a kept connection could not take goes out on a new one.
     func send(_ request: HTTPRequest) async throws(TransportError) -> HTTPResponse
+
+    /// Waits for `duration`. Used between repeated attempts, which only the transport's own loop can time.
+    func pause(_ duration: Duration) async
 }
 
 /// Why no answer came.
@@ -30,6 +33,8 @@ public struct TransportError: Error, Sendable, Equatable, CustomStringConvertibl
         public static let tooLarge = Code(rawValue: "too-large")
         /// The request cannot be put on the wire as it is.
         public static let invalidRequest = Code(rawValue: "invalid-request")
+        /// The kernel gave no thread or descriptor.
+        public static let system = Code(rawValue: "system")
     }
 
     public let code: Code

@@ -31,7 +31,7 @@ public struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The range of `length` bits around `address`; `length` is at most the address's width.
-    init(masking address: IPAddress, length: Int) { (network, self.length) = (address.masked(length), length) }
+    package init(masking address: IPAddress, length: Int) { (network, self.length) = (address.masked(length), length) }
 
     /// Whether the range holds exactly one address.
     public var isSingle: Bool { length == network.bitWidth }

@@ -3,8 +3,8 @@
 /// Everything that is not printable is escaped: control characters, the line separators of Unicode, invisible and
 /// direction-changing characters (with which a terminal can be made to show other text than there is), and bytes that
 /// are not UTF-8. What a peer sends can therefore neither end a line nor begin another.
-enum EscapedText {
-    enum Style {
+package enum EscapedText {
+    package enum Style {
         /// Inside the quotes of a text line: Go's escapes (`\n`, `\x1b`, `\u202e`).
         case quoted
         /// A message in a text line: as `quoted`, but quotes and backslashes stay as they are.
@@ -26,7 +26,7 @@ enum EscapedText {
     }
 
     /// Appends `bytes`, of which at most `limit` are read; `…` stands for the rest.
-    static func append(_ bytes: Span<UInt8>, _ style: Style, limit: Int, to buffer: inout ByteBuffer) {
+    package static func append(_ bytes: Span<UInt8>, _ style: Style, limit: Int, to buffer: inout ByteBuffer) {
         guard bytes.count > limit else {
             appendAll(bytes, style, to: &buffer)
             return

@@ -6,4 +6,7 @@ extension UnixTime: CustomStringConvertible {
         writer.append(self, to: &buffer)
         return String(decoding: buffer.array, as: UTF8.self)
     }
+
+    /// For example `2026-11-21T01:02:03Z`.
+    package var toTheSecond: String { "\(description.prefix(19))Z" }
 }

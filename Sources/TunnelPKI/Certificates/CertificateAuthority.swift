@@ -139,4 +139,7 @@ public struct CertificateAuthority: Sendable {
 public struct ServerIdentity: Sendable {
     public let certificate: Certificate
     public let key: PrivateKey
+
+    /// - Parameter key: the one that `certificate` was issued for.
+    package init(certificate: Certificate, key: PrivateKey) { (self.certificate, self.key) = (certificate, key) }
 }

@@ -2,16 +2,16 @@ internal import Glibc
 internal import TunnelIO
 
 /// Why a file could not be read, in the words that operators know: `open /data/tls.key: permission denied`.
-struct FileError: Error, Equatable, CustomStringConvertible {
-    let description: String
+package struct FileError: Error, Equatable, CustomStringConvertible {
+    package let description: String
 }
 
 /// Reads small files whole.
-enum FileBytes {
+package enum FileBytes {
     /// Far above any certificate, key, CA bundle or configuration.
     static let maxSize = 4 << 20
 
-    static func read(_ path: String) throws(FileError) -> [UInt8] {
+    package static func read(_ path: String) throws(FileError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(description: "open \(path): \(IOError.text(of: errno))") }
         defer { close(descriptor) }

@@ -73,20 +73,7 @@ final class UpstreamPools {
             }
         }
         if allowed.isEmpty { throw refusal ?? .lookup(host: upstream.host, IOError(.nameNotFound, "lookup")) }
-        return UpstreamPools.alternating(allowed).map { .ip($0, port: upstream.port) }
-    }
-
-    /// RFC 8305 §4: the families in turn, beginning with that of the resolver's first answer.
-    private static func alternating(_ addresses: [IPAddress]) -> [IPAddress] {
-        guard let first = addresses.first else { return [] }
-        let same = addresses.filter { $0.isIPv4 == first.isIPv4 }
-        let other = addresses.filter { $0.isIPv4 != first.isIPv4 }
-        var result: [IPAddress] = []
-        for index in 0..<max(same.count, other.count) {
-            if index < same.count { result.append(same[index]) }
-            if index < other.count { result.append(other[index]) }
-        }
-        return result
+        return Connector.alternating(allowed).map { .ip($0, port: upstream.port) }
     }
 
     /// Keeps a connection whose last answer is whole.

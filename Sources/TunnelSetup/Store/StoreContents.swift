@@ -32,6 +32,20 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
         return StoreContents(values, revision: revision)
     }
 
+    /// Whether all values are the same, whatever else the revision counts.
+    func isSame(as other: StoreContents) -> Bool { values == other.values }
+
+    /// - Throws: ``StoreError`` `.conflict` that names the keys whose values are not those of `expected`.
+    func checkIsSame(as expected: StoreContents, _ location: String) throws(StoreError) {
+        let different = StoreKey.allCases.filter { self[$0] != expected[$0] }
+        guard !different.isEmpty else { return }
+        throw StoreError(
+            .conflict,
+            "\(location): somebody has changed \(different.map(\.rawValue).joined(separator: ", ")) meanwhile; "
+                + "nothing was changed",
+            remedy: "see that no other run of setup is at work there, then run it again")
+    }
+
     public var description: String { "[\(keys.map(\.rawValue).joined(separator: ", "))]" }
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
@@ -45,11 +59,32 @@ public struct StoreChanges: Sendable, CustomStringConvertible, CustomReflectable
 
     public mutating func set(_ key: StoreKey, _ value: [UInt8]) { values[key] = .some(value) }
     public mutating func set(_ key: StoreKey, _ value: String) { set(key, Array(value.utf8)) }
+    /// Sets a text, unless `contents` say the same but for white space around it.
+    public mutating func set(_ key: StoreKey, _ value: String, over contents: StoreContents) {
+        if contents.text(key) != value { set(key, value) }
+    }
     public mutating func remove(_ key: StoreKey) { values[key] = .some(nil) }
+
+    /// Leaves out what `contents` say already.
+    mutating func dropUnchanged(from contents: StoreContents) {
+        values = values.filter { $0.value != contents[$0.key] }
+    }
 
     /// In the order of ``StoreKey``.
     public var keys: [StoreKey] { StoreKey.allCases.filter { values[$0] != nil } }
     public var isEmpty: Bool { values.isEmpty }
+    /// Whether anything is set, not only removed.
+    var hasValues: Bool { values.contains { $0.value != nil } }
+
+    /// - Throws: ``StoreError`` `.malformed` if a value is too large to be kept.
+    func checkSizes(_ location: String) throws(StoreError) {
+        for key in keys {
+            guard let value = values[key] ?? nil, value.count > StoreContents.maxValueBytes else { continue }
+            throw StoreError(
+                .malformed, "\(location): \(key) would have \(value.count) bytes; nothing was changed",
+                remedy: "at most \(StoreContents.maxValueBytes) are kept")
+        }
+    }
 
     public var description: String { "[\(keys.map(\.rawValue).joined(separator: ", "))]" }
     public var customMirror: Mirror { Mirror(self, children: [:]) }

@@ -1,0 +1,104 @@
+/// Why an operation on the Tunnels API failed, in words for the person who has to do something about it.
+///
+/// No text in it holds a credential: what a server sends goes through a redaction first.
+public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// More codes may come in later versions.
+    public struct Code: RawRepresentable, Hashable, Sendable {
+        public let rawValue: String
+        public init(rawValue: String) { self.rawValue = rawValue }
+
+        /// The identity token cannot be read, is empty or too large.
+        public static let identityToken = Code(rawValue: "identity-token")
+        /// No answer came: name, connection, TLS, proxy.
+        public static let transport = Code(rawValue: "transport")
+        /// Too late: the time for the operation is over, or the server gave up (408, 504).
+        public static let timedOut = Code(rawValue: "timed-out")
+        /// HTTP 401.
+        public static let unauthenticated = Code(rawValue: "unauthenticated")
+        /// HTTP 403.
+        public static let forbidden = Code(rawValue: "forbidden")
+        /// HTTP 404.
+        public static let notFound = Code(rawValue: "not-found")
+        /// HTTP 409.
+        public static let conflict = Code(rawValue: "conflict")
+        /// HTTP 413.
+        public static let tooLarge = Code(rawValue: "too-large")
+        /// HTTP 400, and each other 4xx that has no code of its own.
+        public static let invalidRequest = Code(rawValue: "invalid-request")
+        /// HTTP 429.
+        public static let rateLimited = Code(rawValue: "rate-limited")
+        /// HTTP 529.
+        public static let overloaded = Code(rawValue: "overloaded")
+        /// Each other 5xx.
+        public static let server = Code(rawValue: "server")
+        /// There is an answer, but not one that the documents describe: a redirect, a body that is not JSON, a field
+        /// that is missing, more than the limits allow.
+        public static let malformedAnswer = Code(rawValue: "malformed-answer")
+        /// An argument cannot be right; nothing was sent.
+        public static let invalidArgument = Code(rawValue: "invalid-argument")
+        /// The API's generation in force cannot do this; the Tunnels API was not asked.
+        public static let unsupported = Code(rawValue: "unsupported")
+    }
+
+    /// Where on the way it failed.
+    public enum Hop: String, Sendable {
+        /// Reading the identity token.
+        case identityToken = "identity token"
+        /// The exchange of the identity token for an access token.
+        case exchange = "token exchange"
+        /// The Tunnels API itself.
+        case api = "Tunnels API"
+    }
+
+    public let hop: Hop
+    /// What was to be done, as it follows "cannot": for example `add the CA certificate`.
+    public let operation: String
+    public let code: Code
+    /// The HTTP status; `nil` if no answer came.
+    public let status: Int?
+    /// The API's own type of the error, for example `permission_error`.
+    public let type: String?
+    /// The server's words, or ours if it said nothing: redacted, on one line, of at most 2000 characters.
+    public let message: String
+    /// What the provider's support asks for.
+    public let requestID: String?
+    /// What to do about it; never empty.
+    public let remedy: String
+    /// Whether something may have changed on the server although no answer says so. Reading operations never set it.
+    public internal(set) var mayHaveBeenActedOn: Bool
+
+    init(
+        _ hop: Hop, _ operation: String, _ code: Code, status: Int? = nil, type: String? = nil, _ message: String,
+        requestID: String? = nil, remedy: String, mayHaveBeenActedOn: Bool = false
+    ) {
+        (self.hop, self.operation, self.code) = (hop, operation, code)
+        (self.status, self.type, self.message, self.requestID) = (status, type, message, requestID)
+        (self.remedy, self.mayHaveBeenActedOn) = (remedy, mayHaveBeenActedOn)
+    }
+
+    /// The same, after an earlier failure that left open whether the thing was done.
+    func leavingOpen(_ remedy: String?) -> APIError {
+        APIError(
+            hop, operation, code, status: status, type: type, message, requestID: requestID,
+            remedy: remedy ?? self.remedy, mayHaveBeenActedOn: true)
+    }
+
+    /// What failed and why, without the hop and the remedy, for callers that tell those themselves. For example
+    /// `cannot list the tunnels: HTTP 403 (permission_error): ... [request id req_...]`.
+    public var reason: String { "cannot \(operation): \(cause)" }
+
+    private var cause: String {
+        var text = ""
+        if let status { text += type.map { "HTTP \(status) (\($0)): " } ?? "HTTP \(status): " }
+        text += message
+        if let requestID { text += " [request id \(requestID)]" }
+        if mayHaveBeenActedOn { text += "; it may have been carried out all the same" }
+        return text
+    }
+
+    /// For example `cannot list the tunnels: Tunnels API: HTTP 403 (permission_error): … [request id req_…]; …`.
+    public var description: String { "cannot \(operation): \(hop.rawValue): \(cause); \(remedy)" }
+
+    /// Equal when the codes are.
+    public static func == (a: Self, b: Self) -> Bool { a.code == b.code }
+}

@@ -1,0 +1,147 @@
+internal import Synchronization
+internal import TunnelCore
+package import TunnelIO
+internal import TunnelTLS
+
+/// Whose signature on a server's certificate is accepted.
+public enum TransportTrust: Sendable {
+    /// The system's store: what SSL_CERT_FILE and SSL_CERT_DIR name, else the distribution's bundle.
+    case system
+    /// These certificates only: a bundle in PEM.
+    case pem([UInt8])
+}
+
+/// Carries requests over HTTP/1.1: in TLS to whoever proves its name, in plain to this machine only.
+///
+/// Connections are kept for half a minute and used again for repeatable requests. A request ends by its answer or its
+/// time-out; cancelling the task that waits has no effect on it.
+public final class HTTPSTransport: HTTPTransport, Sendable {
+    private let loop: Loop
+    /// The thread of `loop`, when it is our own.
+    private let thread: LoopGroup?
+    private let trust: TransportTrust
+    private let proxies: ProxySettings
+    /// Made at the first request that needs it.
+    private let tls = Mutex<TLSClientContext?>(nil)
+
+    /// A transport with a thread of its own, which ends with this object.
+    ///
+    /// The certificates of `trust` are read at the first request in TLS. Later changes of their files are not seen: make
+    /// another transport.
+    ///
+    /// - Throws: `.system` when the kernel gives no thread or descriptor.
+    public init(trust: TransportTrust = .system, proxies: ProxySettings = ProxySettings()) throws(TransportError) {
+        let thread: LoopGroup
+        do throws(IOError) { thread = try LoopGroup(count: 1) } catch {
+            throw TransportError(.system, "start a thread for connections: \(error)")
+        }
+        (self.thread, loop) = (thread, thread.loops[0])
+        (self.trust, self.proxies) = (trust, proxies)
+    }
+
+    /// A transport on a loop that somebody runs for as long as requests are sent; the sender's own, perhaps.
+    package init(loop: Loop, trust: TransportTrust = .system, proxies: ProxySettings = ProxySettings()) {
+        (thread, self.loop) = (nil, loop)
+        (self.trust, self.proxies) = (trust, proxies)
+    }
+
+    /// The last reference may go in a task of the loop, which cannot wait for its own end.
+    deinit { thread?.abandon() }
+
+    public func pause(_ duration: Duration) async { await loop.pause(duration) }
+
+    public func send(_ request: HTTPRequest) async throws(TransportError) -> HTTPResponse {
+        let outgoing = try request.outgoing()
+        let proxy = proxies.proxy(for: request.service).map {
+            HTTPEndpoint.Proxy(host: $0.host, port: $0.port, authorization: $0.authorization)
+        }
+        let service = request.service
+        let endpoint = HTTPEndpoint(
+            isSecure: service.isSecure, host: service.host, port: service.port, proxy: proxy)
+        // The one way from any task to the loop and back. The loop resumes it in every case, for each request ends by
+        // its deadline at the latest.
+        let result: Result<HTTPResponse, TransportError> = await withUnsafeContinuation { continuation in
+            loop.spawn { loop in
+                let result = await self.perform(request, outgoing, endpoint, on: loop)
+                continuation.resume(returning: result)
+            }
+        }
+        return try result.get()
+    }
+
+    private func perform(
+        _ request: HTTPRequest, _ outgoing: OutgoingRequest, _ endpoint: HTTPEndpoint, on loop: isolated Loop
+    ) async -> Result<HTTPResponse, TransportError> {
+        do throws(TransportError) {
+            let context = endpoint.isSecure ? try clientContext() : nil
+            do throws(HTTPClientError) {
+                let answer = try await loop.reactor.httpClient.send(
+                    outgoing, to: endpoint, tls: context, timeout: request.timeout,
+                    maxBodyBytes: request.maxResponseBytes, isRepeatable: request.isRepeatable)
+                return .success(
+                    HTTPResponse(
+                        status: answer.status, fields: answer.fields.map { HTTPField($0.name, $0.value) },
+                        body: answer.body))
+            } catch { throw TransportError(error) }
+        } catch { return .failure(error) }
+    }
+
+    /// A failure is not remembered: the file may be there the next time.
+    private func clientContext() throws(TransportError) -> TLSClientContext {
+        do throws(TLSError) {
+            return try tls.withLock { tls throws(TLSError) in
+                if let tls { return tls }
+                let anchors =
+                    switch trust {
+                    case .system: try TrustStore(includingSystem: true)
+                    case .pem(let bytes): try TrustStore(pem: bytes)
+                    }
+                let context = try TLSClientContext(trust: anchors, options: TLSClientOptions(alpn: ["http/1.1"]))
+                tls = context
+                return context
+            }
+        } catch { throw TransportError(.tls, error.description) }
+    }
+}
+
+extension HTTPRequest {
+    /// The request with the fields that every request has.
+    ///
+    /// - Throws: `.invalidRequest` for a token or a field that is not the caller's to set.
+    fileprivate func outgoing() throws(TransportError) -> OutgoingRequest {
+        var fields = self.fields.map { ($0.name, $0.value) }
+        func isGiven(_ name: String) -> Bool { self.fields.contains { $0.name.lowercased() == name } }
+        if isGiven("authorization") {
+            throw TransportError(.invalidRequest, "request to \(service): Authorization is not the caller's to set")
+        }
+        if let token = bearerToken?.reveal() {
+            guard !token.isEmpty, token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+                throw TransportError(
+                    .invalidRequest,
+                    "request to \(service): the bearer token is empty or holds a space or a control character")
+            }
+            fields.append(("Authorization", "Bearer \(token)"))
+        }
+        if !isGiven("user-agent") { fields.append(("User-Agent", "mcp-tunnel/\(TunnelAPIVersion.current)")) }
+        if !isGiven("accept") { fields.append(("Accept", "application/json")) }
+        return OutgoingRequest(method, service.prefix + target, fields: fields, body: body)
+    }
+}
+
+extension TransportError {
+    fileprivate init(_ error: HTTPClientError) {
+        let code: Code =
+            switch error.code {
+            case .invalidRequest: .invalidRequest
+            case .nameNotFound: .nameNotFound
+            case .connect: .connect
+            case .proxy: .proxy
+            case .tls: .tls
+            case .timedOut: .timedOut
+            case .closed: .closed
+            case .malformed: .malformed
+            case .tooLarge: .tooLarge
+            }
+        self.init(code, error.reason, mayHaveBeenReceived: error.mayHaveBeenReceived)
+    }
+}

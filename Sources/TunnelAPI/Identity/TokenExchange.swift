@@ -1,0 +1,110 @@
+internal import FoundationEssentials
+package import TunnelCore
+
+/// The exchange of an identity token for an access token (RFC 7523 §2.1), as the token endpoint of Anthropic's API has
+/// it: JSON instead of a form, and both beta flags, of which the second leads to the handler of federation rules.
+package struct TokenExchange: Sendable {
+    static let target = "/v1/oauth/token"
+    static let timeout = Duration.seconds(30)
+    static let maxResponseBytes = 1 << 20
+    /// The flag that goes with every bearer token from an exchange.
+    static let betaFlag = "oauth-2025-04-20"
+
+    let service: ServiceURL
+    let identity: WorkloadIdentity
+
+    package init(service: ServiceURL, identity: WorkloadIdentity) {
+        (self.service, self.identity) = (service, identity)
+    }
+
+    /// The request for `assertion`, which ``IdentityToken`` has checked.
+    package func request(_ assertion: Secret, timeout: Duration = Self.timeout) -> HTTPRequest {
+        let body = Body(
+            grantType: "urn:ietf:params:oauth:grant-type:jwt-bearer", assertion: assertion.reveal(),
+            federationRuleID: identity.federationRuleID, organizationID: identity.organizationID,
+            workspaceID: identity.workspaceID)
+        return HTTPRequest(
+            "POST", service, Self.target,
+            fields: [
+                HTTPField("Content-Type", "application/json"), HTTPField("Accept", "application/json"),
+                HTTPField("User-Agent", userAgent),
+                HTTPField("anthropic-beta", "\(Self.betaFlag),oidc-federation-2026-04-01"),
+            ],
+            body: jsonBytes(body), timeout: min(timeout, Self.timeout), maxResponseBytes: Self.maxResponseBytes)
+    }
+
+    /// What the server derives from the rule is not sent: no service account, no scope.
+    private struct Body: Encodable {
+        var grantType: String
+        var assertion: String
+        var federationRuleID: String
+        var organizationID: String
+        var workspaceID: String?
+
+        enum CodingKeys: String, CodingKey {
+            case grantType = "grant_type", assertion, federationRuleID = "federation_rule_id"
+            case organizationID = "organization_id", workspaceID = "workspace_id"
+        }
+    }
+
+    /// Makes the access token of an answer, whatever its status.
+    ///
+    /// - Parameters:
+    ///   - operation: what the token is for, for the error.
+    ///   - busyFor: how long the server wants to be left alone.
+    package func accessToken(
+        _ response: HTTPResponse, assertion: Secret, for operation: String, busyFor: Duration? = nil
+    ) throws(APIError) -> AccessToken {
+        let redaction = Redaction([assertion])
+        guard response.body.count <= Self.maxResponseBytes else {
+            throw malformed(
+                "the response exceeds \(Self.maxResponseBytes) bytes", response, redaction, operation)
+        }
+        guard response.status == 200 else {
+            let said = ServerMessage(response, redaction)
+            throw APIError(
+                .exchange, operation, APIError.Code(status: response.status), status: response.status,
+                type: said.type, said.message, requestID: said.requestID,
+                remedy: busyFor.map(Remedy.busy) ?? remedy(response.status))
+        }
+        do throws(AccessToken.Failure) { return try AccessToken(answer: response.body) } catch {
+            throw malformed(error.reason, response, redaction, operation)
+        }
+    }
+
+    private func malformed(
+        _ reason: String, _ response: HTTPResponse, _ redaction: Redaction, _ operation: String
+    ) -> APIError {
+        APIError(
+            .exchange, operation, .malformedAnswer, status: response.status, reason,
+            requestID: ServerMessage(response, redaction).requestID, remedy: Remedy.wrongServer(service))
+    }
+
+    /// The texts for 401 are those of Anthropic's own clients: the server says "Authentication failed" and no more.
+    private func remedy(_ status: Int) -> String {
+        switch status {
+        case 400:
+            return "check the ids: the federation rule's begins with fdrl_, the organization's is a UUID, the "
+                + "workspace's begins with wrkspc_ or is the word default"
+        case 401:
+            let workspace =
+                "If your federation rule is scoped to multiple workspaces, set the ANTHROPIC_WORKSPACE_ID environment "
+                + "variable. "
+            return "Ensure your federation rule matches your identity token. "
+                + (identity.workspaceID == nil ? workspace : "")
+                + "View your authentication events in the Workload identity page of Claude Console for more details."
+        case 429, 500...599: return Remedy.tryLater
+        default: return Remedy.wrongServer(service)
+        }
+    }
+}
+
+/// Who we are to servers, by name and version.
+let userAgent = "mcp-tunnel/\(TunnelAPIVersion.current)"
+
+/// `value` in JSON, its members in the order of their names. Texts cannot fail to encode.
+func jsonBytes(_ value: some Encodable) -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return (try? encoder.encode(value)).map { [UInt8]($0) } ?? []
+}

@@ -1,0 +1,94 @@
+internal import TunnelCore
+
+extension TunnelsClient {
+    /// Carries out one call and reads its answer.
+    func perform<Answer: Sendable>(
+        _ call: APICall, _ delivery: Delivery, _ read: ([UInt8]) throws(APIAnswer.Failure) -> Answer
+    ) async throws(APIError) -> Answer {
+        var isAmbiguous = false
+        var isRenewed = false
+        while true {
+            let access: Access
+            do throws(APIError) { access = try await self.access(for: call.operation, delivery) } catch {
+                var error = error
+                error.mayHaveBeenActedOn = isAmbiguous && call.changes
+                throw error
+            }
+            let outcome = try await delivery.send(call.repetition) { timeout in
+                request(call, access, timeout: min(timeout, Self.requestTimeout))
+            }
+            isAmbiguous = isAmbiguous || outcome.isAmbiguous
+            if case .answer(let response) = outcome.last, response.status == 401, access.isExchanged, !isRenewed {
+                // A refused token means that nothing was done: this once, even a creation is sent again.
+                discard(access)
+                isRenewed = true
+                continue
+            }
+            return try answer(outcome, isAmbiguous: isAmbiguous, to: call, access, read)
+        }
+    }
+
+    private func request(_ call: APICall, _ access: Access, timeout: Duration) -> HTTPRequest {
+        let beta = access.generation.betaFlag + (access.isExchanged ? ",\(TokenExchange.betaFlag)" : "")
+        var fields = [
+            HTTPField("Accept", "application/json"), HTTPField("User-Agent", userAgent),
+            HTTPField("anthropic-version", "2023-06-01"), HTTPField("anthropic-beta", beta),
+        ]
+        if call.body != nil { fields.append(HTTPField("Content-Type", "application/json")) }
+        return HTTPRequest(
+            call.method, service, access.generation.basePath + call.path + call.query, fields: fields,
+            bearerToken: access.token, body: call.body ?? (call.method == "GET" ? nil : []), timeout: timeout,
+            maxResponseBytes: Self.maxResponseBytes)
+    }
+
+    private func answer<Answer>(
+        _ outcome: Delivery.Outcome, isAmbiguous: Bool, to call: APICall, _ access: Access,
+        _ read: ([UInt8]) throws(APIAnswer.Failure) -> Answer
+    ) throws(APIError) -> Answer {
+        let redaction = Redaction([access.token])
+        let isOpen = isAmbiguous && call.changes
+        switch outcome.last {
+        case .failure(let error):
+            throw .transport(
+                error, .api, call.operation, service, redaction, mayHaveBeenActedOn: isOpen,
+                remedy: isOpen ? call.ambiguityRemedy : nil)
+        case .answer(let response) where response.status / 100 == 2:
+            do throws(APIAnswer.Failure) { return try read(response.body) } catch {
+                throw APIError(
+                    .api, call.operation, .malformedAnswer, status: response.status, error.reason,
+                    requestID: ServerMessage(response, redaction).requestID,
+                    remedy: (call.changes ? call.ambiguityRemedy : nil) ?? Remedy.wrongServer(service),
+                    mayHaveBeenActedOn: call.changes)
+            }
+        case .answer(let response):
+            let said = ServerMessage(response, redaction)
+            let status = response.status
+            let remedy =
+                (isOpen ? call.ambiguityRemedy : nil) ?? outcome.busyFor.map(Remedy.busy)
+                ?? Remedy.answer(
+                    status, said.message, to: call, generation: access.generation, isExchanged: access.isExchanged,
+                    service)
+            throw APIError(
+                .api, call.operation, APIError.Code(status: status), status: status, type: said.type, said.message,
+                requestID: said.requestID, remedy: remedy, mayHaveBeenActedOn: isOpen)
+        }
+    }
+}
+
+extension APIError {
+    /// For a request that got no answer.
+    static func transport(
+        _ error: TransportError, _ hop: Hop, _ operation: String, _ service: ServiceURL, _ redaction: Redaction,
+        mayHaveBeenActedOn: Bool = false, remedy: String? = nil
+    ) -> APIError {
+        let code: Code =
+            switch error.code {
+            case .timedOut: .timedOut
+            case .tooLarge, .malformed: .malformedAnswer
+            default: .transport
+            }
+        return APIError(
+            hop, operation, code, redaction(error.reason), remedy: remedy ?? Remedy.transport(error.code, service),
+            mayHaveBeenActedOn: mayHaveBeenActedOn)
+    }
+}

@@ -1,0 +1,80 @@
+internal import TunnelCore
+public import TunnelPKI
+
+/// `setup renew-cert`: a new server certificate from the stored CA. Asks nobody but the store.
+public struct CertificateRenewal: Sendable {
+    private let store: any CredentialStore
+    private let options: ServerCertificateOptions
+    private let renewBefore: Duration
+    private let context: SetupContext
+
+    /// - Parameter renewBefore: do nothing while more than this remains; zero always renews.
+    public init(
+        store: any CredentialStore, options: ServerCertificateOptions = ServerCertificateOptions(),
+        renewBefore: Duration = .zero, context: SetupContext
+    ) {
+        (self.store, self.options, self.renewBefore, self.context) = (store, options, renewBefore, context)
+    }
+
+    /// What was done. Holds no secret.
+    public struct Result: Sendable {
+        /// Whether there is a new certificate; `false` when it was not needed.
+        public let isRenewed: Bool
+        /// The certificate in force.
+        public let certificate: Certificate
+    }
+
+    public func run() async throws(SetupError) -> Result {
+        var bench = try await Workbench(store)
+        guard let domain = bench.contents.text(.tunnelDomain) else {
+            throw SetupError(
+                .state, "\(store.location) has no \(StoreKey.tunnelDomain)",
+                remedy: "run setup init, or setup generate-certs where there is no access to the API")
+        }
+        guard let authority = try StoredAuthority.read(bench.contents) else {
+            throw SetupError(
+                .state, "\(store.location) has no \(StoreKey.authorityCertificate)",
+                remedy: "run setup init first; it finishes what an earlier run has begun")
+        }
+        let reason: String
+        switch judge(bench.contents, authority, domain) {
+        case .keep(let certificate):
+            context.tell(
+                "server certificate is valid until \(certificate.end), longer than \(renewBefore.components.seconds / 3_600) "
+                    + "hours: not renewed")
+            return Result(isRenewed: false, certificate: certificate)
+        case .renew(let why): reason = why
+        }
+        let issue = ServerCertificateIssue(authority: authority, domain: domain, context: context)
+        let identity = try await issue.run(
+            key: nil, type: options.keyType(replacing: bench.contents), validity: options.validity, reason: reason)
+        var changes = StoreChanges()
+        try identity.record(in: &changes)
+        try await bench.save(changes)
+        if identity.certificate.notAfter == authority.certificate.notAfter {
+            context.tell(
+                "note: the CA itself ends at \(authority.certificate.end), and the server certificate with it; "
+                    + "change the CA with setup rotate-ca")
+        }
+        return Result(isRenewed: true, certificate: identity.certificate)
+    }
+
+    private enum Judgement {
+        case keep(Certificate)
+        case renew(String)
+    }
+
+    private func judge(_ contents: StoreContents, _ authority: StoredAuthority, _ domain: String) -> Judgement {
+        let now = context.now().seconds
+        guard
+            let findings = ServerIdentityCheck.findings(
+                contents, authority: authority.certificate.pem, domain: domain,
+                requirements: CertificateRequirements(now: now)),
+            let certificate = (try? Certificate.all(pem: contents[.serverCertificate] ?? []))?.first
+        else { return .renew("there is none") }
+        if let first = findings.first(where: { $0.severity == .error }) { return .renew(first.found) }
+        if renewBefore <= .zero { return .renew("as asked for") }
+        if .seconds(certificate.notAfter - now) > renewBefore { return .keep(certificate) }
+        return .renew("the old one ends at \(certificate.end)")
+    }
+}

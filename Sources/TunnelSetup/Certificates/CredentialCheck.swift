@@ -1,0 +1,84 @@
+public import TunnelPKI
+
+/// `setup verify`: everything that is wrong with a set of certificates and keys, whoever made them.
+public struct CredentialCheck: Sendable {
+    /// What to look at. What is absent is not checked, except that a part without which another says nothing is missed.
+    public struct Files: Sendable {
+        public var authorityCertificate: [UInt8]?
+        public var authorityKey: [UInt8]?
+        public var serverCertificate: [UInt8]?
+        public var serverKey: [UInt8]?
+        public var tunnelDomain: String?
+
+        public init(
+            authorityCertificate: [UInt8]? = nil, authorityKey: [UInt8]? = nil, serverCertificate: [UInt8]? = nil,
+            serverKey: [UInt8]? = nil, tunnelDomain: String? = nil
+        ) {
+            (self.authorityCertificate, self.authorityKey) = (authorityCertificate, authorityKey)
+            (self.serverCertificate, self.serverKey, self.tunnelDomain) = (serverCertificate, serverKey, tunnelDomain)
+        }
+
+        /// The files of a store.
+        public init(_ contents: StoreContents) {
+            self.init(
+                authorityCertificate: contents[.authorityCertificate], authorityKey: contents[.authorityKey],
+                serverCertificate: contents[.serverCertificate], serverKey: contents[.serverKey],
+                tunnelDomain: contents.text(.tunnelDomain))
+        }
+    }
+
+    /// What was found.
+    public struct Report: Sendable {
+        /// In the order CA, server certificate, keys.
+        public let findings: [Finding]
+        /// What could not be checked because something is not there, in words.
+        public let missing: [String]
+        public let authority: Certificate?
+        public let serverCertificate: Certificate?
+
+        /// Whether the set can be used as it is: nothing missing, no error, no end within the time asked for.
+        public var isGood: Bool {
+            missing.isEmpty && !findings.contains { $0.severity == .error || $0.rule == .expiresSoon }
+        }
+    }
+
+    private let requirements: CertificateRequirements
+
+    /// - Parameters:
+    ///   - now: seconds since 1970-01-01 00:00 UTC.
+    ///   - expiresWithin: certificates that end within this time are reported.
+    public init(now: Int64, expiresWithin: Duration = .zero) {
+        requirements = CertificateRequirements(now: now, expiryWarning: expiresWithin)
+    }
+
+    public func check(_ files: Files) -> Report {
+        var findings: [Finding] = []
+        var missing: [String] = []
+        if let authority = files.authorityCertificate {
+            findings += requirements.checkAuthority(file: authority)
+            if let key = files.authorityKey { findings += requirements.checkKey(file: key, certificateFile: authority) }
+        } else {
+            missing.append("the CA certificate (\(StoreKey.authorityCertificate))")
+        }
+        if files.tunnelDomain == nil { missing.append("the tunnel's domain (\(StoreKey.tunnelDomain))") }
+        if let server = files.serverCertificate {
+            if let authority = files.authorityCertificate, let domain = files.tunnelDomain {
+                findings += requirements.checkServer(file: server, authorityFile: authority, tunnelDomain: domain)
+            }
+            if let key = files.serverKey {
+                findings += requirements.checkKey(file: key, certificateFile: server)
+            } else {
+                missing.append("the server's key (\(StoreKey.serverKey))")
+            }
+        } else {
+            missing.append("the server certificate (\(StoreKey.serverCertificate))")
+        }
+        return Report(
+            findings: findings, missing: missing, authority: first(files.authorityCertificate),
+            serverCertificate: first(files.serverCertificate))
+    }
+
+    private func first(_ file: [UInt8]?) -> Certificate? {
+        file.flatMap { (try? Certificate.all(pem: $0))?.first }
+    }
+}

@@ -1,0 +1,76 @@
+internal import TunnelCore
+public import TunnelPKI
+
+/// `setup generate-certs`: CA and server certificate for a tunnel whose API we have no access to. The operator registers
+/// the CA in the Console.
+public struct ManualCertificates: Sendable {
+    private let store: any CredentialStore
+    private let domain: String
+    private let options: ServerCertificateOptions
+    private let context: SetupContext
+
+    /// - Parameter domain: the tunnel's domain as the Console shows it.
+    public init(
+        store: any CredentialStore, domain: String, options: ServerCertificateOptions = ServerCertificateOptions(),
+        context: SetupContext
+    ) {
+        (self.store, self.domain, self.options, self.context) = (store, domain, options, context)
+    }
+
+    /// What was done. Holds no secret.
+    public struct Result: Sendable {
+        /// Whether the CA is new and has to be registered.
+        public let isNewAuthority: Bool
+        public let authority: Certificate
+        public let isNewServerCertificate: Bool
+        public let serverCertificate: Certificate
+    }
+
+    /// Keeps a CA that is there, because it may be registered, and a server certificate that is in order.
+    public func run() async throws(SetupError) -> Result {
+        var bench = try await Workbench(store)
+        if let stored = bench.contents.text(.tunnelDomain), stored != domain {
+            throw SetupError(
+                .state, "\(store.location) belongs to \(stored), not to \(domain)",
+                remedy: "use another output, or give --tunnel-domain=\(stored)")
+        }
+        let now = context.now().seconds
+        var changes = StoreChanges()
+        changes.set(.tunnelDomain, domain, over: bench.contents)
+        let found = try StoredAuthority.read(bench.contents)
+        let authority: StoredAuthority
+        if let found {
+            authority = found
+            context.tell("CA kept, fingerprint \(found.certificate.fingerprint)")
+        } else {
+            do throws(PKIError) {
+                let made = try CertificateAuthority.generate(now: now)
+                authority = try StoredAuthority(made)
+            } catch { throw SetupError(error, "a new CA", remedy: "see the reason") }
+            authority.record(in: &changes)
+            context.tell(
+                "CA made, fingerprint \(authority.certificate.fingerprint), valid until \(authority.certificate.end)")
+        }
+        let findings = ServerIdentityCheck.findings(
+            bench.contents, authority: authority.certificate.pem, domain: domain,
+            requirements: CertificateRequirements(now: now))
+        let present = (try? Certificate.all(pem: bench.contents[.serverCertificate] ?? []))?.first
+        var certificate = present
+        let isNew = findings?.hasErrors ?? true || present == nil
+        if isNew {
+            let issue = ServerCertificateIssue(authority: authority, domain: domain, context: context)
+            let identity = try await issue.run(
+                key: nil, type: options.keyType(replacing: bench.contents), validity: options.validity,
+                reason: findings?.first { $0.severity == .error }?.found ?? "there is none")
+            try identity.record(in: &changes)
+            certificate = identity.certificate
+        } else {
+            context.tell("server certificate kept")
+        }
+        try await bench.save(changes)
+        guard let certificate else { throw .unreachable }
+        return Result(
+            isNewAuthority: found == nil, authority: authority.certificate, isNewServerCertificate: isNew,
+            serverCertificate: certificate)
+    }
+}

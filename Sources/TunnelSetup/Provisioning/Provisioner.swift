@@ -1,0 +1,239 @@
+public import TunnelAPI
+internal import TunnelCore
+internal import TunnelPKI
+
+/// `setup init`: makes a store hold everything that a tunnel's stack needs.
+///
+/// Idempotent. Each step that changes something outside is announced in the store before it is taken, so that a run which
+/// is cut off anywhere can be run again: it never creates a second tunnel, never takes a CA for registered that is not,
+/// and never loses a token. What the stack reads changes in one step at the end.
+public struct Provisioner: Sendable {
+    private let client: TunnelsClient
+    private let store: any CredentialStore
+    private let options: ProvisioningOptions
+    private let context: SetupContext
+
+    public init(
+        client: TunnelsClient, store: any CredentialStore, options: ProvisioningOptions,
+        context: SetupContext
+    ) {
+        (self.client, self.store, self.options, self.context) = (client, store, options, context)
+    }
+
+    // MARK: Dry run
+
+    /// What ``run()`` would do, a line for each part, and after them what the operator should know. Asks the API for
+    /// what can be read without a trace, and changes nothing.
+    public func plan() async throws(SetupError) -> [String] {
+        let bench = try await Workbench(store)
+        _ = try await api { () throws(APIError) in try await client.authenticate() }
+        let plan = try await makePlan(bench, try await observe(bench))
+        return plan.lines + plan.warnings.map { "note: \($0)" }
+    }
+
+    // MARK: Run
+
+    /// How often a run that another one has overtaken begins anew, from what that one has written.
+    private static let maxRestarts = 3
+
+    public func run() async throws(SetupError) -> ProvisioningResult {
+        var restarts = 0
+        while true {
+            do throws(SetupError) { return try await runOnce() } catch {
+                guard error.isOvertaken, restarts < Self.maxRestarts else { throw error }
+                restarts += 1
+                context.tell("another run has changed \(store.location) meanwhile; looking again")
+            }
+        }
+    }
+
+    private func runOnce() async throws(SetupError) -> ProvisioningResult {
+        var bench = try await Workbench(store)
+        // The longest step by far, where a key is needed; it takes its time while the network is waited for.
+        let early =
+            bench.contents[.serverKey] == nil ? key(options.serverCertificate.keyType(replacing: bench.contents)) : nil
+        let generation = try await api { () throws(APIError) in try await client.authenticate() }
+        context.tell("authenticated, API generation \(generation.rawValue)")
+
+        var observation = try await observe(bench)
+        var plan = try await makePlan(bench, observation)
+        var action: ProvisioningResult.TunnelAction?
+        if case .create(let name, _) = plan.tunnel {
+            let tunnel: Tunnel
+            (tunnel, action) = try await TunnelCreation(client: client, context: context).run(name, &bench)
+            observation = try await observe(tunnel)
+            plan = try await makePlan(bench, observation)
+        }
+        guard let tunnel = observation?.tunnel else { throw .unreachable }
+        switch plan.tunnel {
+        case .reuse where action == nil: context.tell("tunnel \(tunnel.id) (\(tunnel.domain)), as stored")
+        case .attach where action == nil: context.tell("tunnel \(tunnel.id) (\(tunnel.domain)), attached")
+        default: break
+        }
+        if action == nil { action = if case .reuse = plan.tunnel { .reused } else { .attached } }
+        for warning in plan.warnings { context.tell("note: \(warning)") }
+
+        let authority = try await takeAuthority(plan, tunnel, &bench)
+        let token = try await takeToken(plan.token, tunnel, &bench)
+        let identity = try await takeServerIdentity(plan.serverCertificate, authority.stored, tunnel, bench, early)
+        return try await commit(tunnel, action ?? .reused, authority, token, identity, generation, &bench)
+    }
+
+    // MARK: Looking
+
+    private func observe(_ bench: Workbench) async throws(SetupError) -> ProvisioningPlan.Observation? {
+        let id = options.tunnelID ?? bench.contents.text(.tunnelID) ?? bench.state.createdTunnelID
+        guard let id else { return nil }
+        return try await observe(try await api { () throws(APIError) in try await client.tunnel(id) })
+    }
+
+    private func observe(_ tunnel: Tunnel) async throws(SetupError) -> ProvisioningPlan.Observation {
+        let certificates = try await api { () throws(APIError) in
+            try await client.certificates(of: tunnel.id, includeArchived: true)
+        }
+        return ProvisioningPlan.Observation(tunnel: tunnel, certificates: certificates)
+    }
+
+    private func makePlan(
+        _ bench: Workbench, _ observation: ProvisioningPlan.Observation?
+    ) async throws(SetupError) -> ProvisioningPlan {
+        if observation == nil, try await api({ () throws(APIError) in try await client.authenticate() }) == .first {
+            throw SetupError(
+                .state, "no tunnel is named or stored, and generation 1 of the API cannot create one",
+                remedy:
+                    "create a tunnel in the Console and name it with --tunnel-id or TUNNEL_ID; or give the federation "
+                    + "rule the scope workspace:manage_tunnels, which is generation 2")
+        }
+        return try ProvisioningPlan.make(
+            contents: bench.contents, state: bench.state, options: options, observation: observation,
+            newName: context.newDisplayName(), now: context.now().seconds)
+    }
+
+    private func api<Value>(_ call: () async throws(APIError) -> Value) async throws(SetupError) -> Value {
+        do throws(APIError) { return try await call() } catch { throw SetupError(error) }
+    }
+
+    // MARK: CA
+
+    private struct RegisteredAuthority {
+        let stored: StoredAuthority
+        let id: String
+        let action: ProvisioningResult.AuthorityAction
+    }
+
+    private func takeAuthority(
+        _ plan: ProvisioningPlan, _ tunnel: Tunnel, _ bench: inout Workbench
+    ) async throws(SetupError) -> RegisteredAuthority {
+        let registration = AuthorityRegistration(client: client, context: context, tunnelID: tunnel.id)
+        switch (plan.authority, plan.stored) {
+        case (.reuse(let id), let stored?):
+            context.tell("CA \(stored.certificate.fingerprint), registered as \(id)")
+            return RegisteredAuthority(stored: stored, id: id, action: .reused)
+        case (.adopt(let id), let stored?):
+            context.tell("CA \(stored.certificate.fingerprint), registered as \(id) by an earlier run")
+            return RegisteredAuthority(stored: stored, id: id, action: .registered)
+        case (.register, let stored?):
+            let certificate = try await registration.register(stored.certificate)
+            return RegisteredAuthority(stored: stored, id: certificate.id, action: .registered)
+        default:
+            let stored = try await registration.prepare(&bench)
+            let certificate = try await registration.register(stored.certificate)
+            return RegisteredAuthority(stored: stored, id: certificate.id, action: .generated)
+        }
+    }
+
+    // MARK: Token
+
+    private struct TakenToken {
+        /// `nil` where the stored one stays.
+        var value: Secret?
+        var action = ProvisioningResult.TokenAction.kept
+        /// To be stored; `nil` leaves what is there.
+        var version: String?
+    }
+
+    private func takeToken(
+        _ step: ProvisioningPlan.TokenStep, _ tunnel: Tunnel, _ bench: inout Workbench
+    ) async throws(SetupError) -> TakenToken {
+        switch step {
+        case .keep:
+            context.tell("tunnel token, as stored\(options.tokenVersion.map { " (version \($0))" } ?? "")")
+            return TakenToken()
+        case .record(let version):
+            context.tell("tunnel token, as stored; it is version \(version) from now on")
+            return TakenToken(version: version)
+        case .reveal:
+            let token = try await api { () throws(APIError) in try await client.revealToken(of: tunnel.id) }
+            context.tell("tunnel token fetched (\(token.id))")
+            return TakenToken(value: token.value, action: .revealed, version: options.tokenVersion)
+        case .rotate(let version, let isResumed):
+            let token = try await TokenRotation(client: client, context: context, tunnelID: tunnel.id)
+                .run(version: version, isResumed: isResumed, &bench)
+            return TakenToken(value: token.value, action: .rotated, version: version)
+        }
+    }
+
+    // MARK: Server certificate
+
+    private func key(_ type: KeyType) -> PendingKey { PendingKey(type) }
+
+    private struct ServerFiles {
+        let certificate: [UInt8]
+        /// `nil` where the stored pair stays.
+        let issued: ServerIdentity?
+    }
+
+    private func takeServerIdentity(
+        _ step: ProvisioningPlan.ServerCertificateStep, _ authority: StoredAuthority, _ tunnel: Tunnel,
+        _ bench: Workbench, _ early: PendingKey?
+    ) async throws(SetupError) -> ServerFiles {
+        switch step {
+        case .keep:
+            context.tell("server certificate, as stored")
+            return ServerFiles(certificate: bench.contents[.serverCertificate] ?? [], issued: nil)
+        case .issue(let type, let reason):
+            let issuer = ServerCertificateIssue(authority: authority, domain: tunnel.domain, context: context)
+            let identity = try await issuer.run(
+                key: early?.type == type ? early : nil, type: type, validity: options.serverCertificate.validity,
+                reason: reason)
+            return ServerFiles(certificate: identity.certificate.pem, issued: identity)
+        }
+    }
+
+    // MARK: Commit
+
+    private func commit(
+        _ tunnel: Tunnel, _ action: ProvisioningResult.TunnelAction, _ authority: RegisteredAuthority,
+        _ token: TakenToken, _ server: ServerFiles, _ generation: APIGeneration, _ bench: inout Workbench
+    ) async throws(SetupError) -> ProvisioningResult {
+        var changes = StoreChanges()
+        let before = bench.contents
+        let isOther = before.text(.tunnelID).map { $0 != tunnel.id } ?? false
+        changes.set(.tunnelID, tunnel.id, over: before)
+        changes.set(.tunnelDomain, tunnel.domain, over: before)
+        if authority.action != .reused { authority.stored.record(in: &changes) }
+        if let value = token.value { changes.set(.tunnelToken, value.reveal()) }
+        if let version = token.version {
+            changes.set(.tokenVersion, version, over: before)
+        } else if isOther {
+            changes.remove(.tokenVersion)
+        }
+        if let issued = server.issued { try issued.record(in: &changes) }
+        try await bench.save(changes) { state in
+            (state.creation, state.createdTunnelID, state.tokenRotation) = (nil, nil, nil)
+            if isOther { state.previousAuthority = nil }
+            if authority.action != .reused || isOther { state.authority = nil }
+        }
+        let certificates: [Certificate]
+        do throws(PKIError) { certificates = try Certificate.all(pem: server.certificate) } catch {
+            throw SetupError(error, "\(StoreKey.serverCertificate)", remedy: "run setup renew-cert")
+        }
+        guard let certificate = certificates.first else { throw .unreachable }
+        let version = bench.contents.text(.tokenVersion)
+        return ProvisioningResult(
+            tunnel: tunnel, tunnelAction: action, authority: authority.stored.certificate, authorityID: authority.id,
+            authorityAction: authority.action, tokenAction: token.action, tokenVersion: version,
+            serverCertificate: certificate, serverCertificateAction: server.issued == nil ? .kept : .issued,
+            generation: generation, isVersionRecorded: version != before.text(.tokenVersion))
+    }
+}

@@ -1,0 +1,176 @@
+internal import TunnelAPI
+internal import TunnelCore
+internal import TunnelPKI
+
+/// Everything that is decided before anything is done: from what is stored, what the API says and what is wanted, to
+/// one choice for each part. Pure, so that a dry run and the real run cannot differ.
+struct ProvisioningPlan {
+    enum TunnelStep: Equatable {
+        case reuse(Tunnel)
+        case attach(Tunnel)
+        /// Look for the one that an earlier run may have created before creating one.
+        case create(displayName: String, isResumed: Bool)
+    }
+    enum AuthorityStep: Equatable {
+        case reuse(certificateID: String)
+        /// Already registered; only the store does not have it in its place yet.
+        case adopt(certificateID: String)
+        case register
+        case generate
+    }
+    enum TokenStep: Equatable {
+        case keep
+        case record(version: String)
+        case reveal
+        case rotate(version: String, isResumed: Bool)
+    }
+    enum ServerCertificateStep: Equatable {
+        case keep
+        case issue(KeyType, reason: String)
+    }
+
+    /// What the API says of the tunnel that is wanted.
+    struct Observation {
+        let tunnel: Tunnel
+        /// The archived ones too.
+        let certificates: [TunnelCertificate]
+    }
+
+    var tunnel: TunnelStep
+    var authority: AuthorityStep
+    /// The CA for ``AuthorityStep/reuse(certificateID:)``, `adopt` and `register`.
+    var stored: StoredAuthority?
+    var token: TokenStep
+    var serverCertificate: ServerCertificateStep
+    /// Things that the operator should know.
+    var warnings: [String] = []
+
+    /// - Parameter observation: `nil` when a tunnel has to be created first.
+    static func make(
+        contents: StoreContents, state: SetupState, options: ProvisioningOptions, observation: Observation?,
+        newName: String, now: Int64
+    ) throws(SetupError) -> ProvisioningPlan {
+        guard let observation else {
+            return ProvisioningPlan(
+                tunnel: .create(
+                    displayName: state.creation?.displayName ?? options.displayName ?? newName,
+                    isResumed: state.creation != nil),
+                authority: .generate, stored: nil, token: .reveal,
+                serverCertificate: .issue(
+                    options.serverCertificate.keyType(replacing: contents), reason: "a new tunnel"))
+        }
+        let tunnel = observation.tunnel
+        guard !tunnel.isArchived else {
+            throw SetupError(
+                .state, "tunnel \(tunnel.id) is archived, which cannot be undone",
+                remedy: "name another tunnel with --tunnel-id, or use an empty output to get a new one")
+        }
+        let storedID = contents.text(.tunnelID)
+        let isSame = storedID == tunnel.id
+        // Without a stored id the credentials were made by hand, or by a run that did not come to the end.
+        let mayReuse = isSame || storedID == nil
+        var plan = ProvisioningPlan(
+            tunnel: isSame ? .reuse(tunnel) : .attach(tunnel), authority: .generate, stored: nil, token: .reveal,
+            serverCertificate: .keep)
+        try plan.chooseAuthority(contents, state, observation, mayReuse: mayReuse, now: now)
+        plan.chooseToken(contents, state, options, tunnel, mayReuse: isSame)
+        plan.chooseServerCertificate(contents, options, tunnel, now: now)
+        if let creation = state.creation {
+            plan.warnings.append(
+                "an earlier run may have created a tunnel named \"\(creation.displayName)\" that is not used: look for it "
+                    + "with setup tunnels list, and archive it")
+        }
+        return plan
+    }
+
+    // MARK: CA
+
+    private mutating func chooseAuthority(
+        _ contents: StoreContents, _ state: SetupState, _ observation: Observation, mayReuse: Bool, now: Int64
+    ) throws(SetupError) {
+        let active = observation.certificates.filter { !$0.isArchived }
+        if mayReuse, let found = try StoredAuthority.read(contents) {
+            stored = found
+            let match = observation.certificates.filter { $0.fingerprint == found.certificate.fingerprint }
+            if let registered = match.first(where: { !$0.isArchived }) {
+                authority = .reuse(certificateID: registered.id)
+                return
+            }
+            if let revoked = match.first {
+                throw SetupError(
+                    .state,
+                    "the CA in the output was revoked on this tunnel (\(revoked.id), fingerprint \(revoked.fingerprint))",
+                    remedy: "make a new one with setup rotate-ca")
+            }
+            authority = .register
+        } else if let pending = state.authority, pending.tunnelID == observation.tunnel.id {
+            let found = try StoredAuthority(pending)
+            let match = observation.certificates.first { $0.fingerprint == found.certificate.fingerprint }
+            if match?.isArchived == true { return try requireSlot(active) }
+            stored = found
+            if let match {
+                authority = .adopt(certificateID: match.id)
+                return
+            }
+            authority = .register
+        } else if let pending = state.authority {
+            warnings.append(
+                "a CA that was made for tunnel \(pending.tunnelID) by an earlier run is dropped; if it was registered "
+                    + "there, revoke it with setup certs revoke")
+        }
+        if let stored {
+            let findings = CertificateRequirements(now: now).checkAuthority(file: stored.certificate.pem)
+            if findings.hasErrors {
+                throw SetupError(
+                    .certificate, "the CA in the output cannot be registered",
+                    remedy: "make a new one with setup rotate-ca, or put another CA in its place", findings: findings)
+            }
+        }
+        try requireSlot(active)
+    }
+
+    /// A tunnel holds two active certificates.
+    private func requireSlot(_ active: [TunnelCertificate]) throws(SetupError) {
+        guard active.count >= AuthoritySlots.count else { return }
+        throw AuthoritySlots.full(active)
+    }
+
+    // MARK: Token
+
+    private mutating func chooseToken(
+        _ contents: StoreContents, _ state: SetupState, _ options: ProvisioningOptions, _ tunnel: Tunnel, mayReuse: Bool
+    ) {
+        guard mayReuse, contents.text(.tunnelToken) != nil else { return }
+        if let wanted = options.tokenVersion, wanted != contents.text(.tokenVersion) {
+            let begun = state.tokenRotation.map { $0.tunnelID == tunnel.id && $0.version == wanted } ?? false
+            // The first version that is ever stored is the name of the token that is there.
+            token =
+                contents.text(.tokenVersion) == nil && !begun
+                ? .record(version: wanted) : .rotate(version: wanted, isResumed: begun)
+        } else {
+            token = .keep
+        }
+    }
+
+    // MARK: Server certificate
+
+    private mutating func chooseServerCertificate(
+        _ contents: StoreContents, _ options: ProvisioningOptions, _ tunnel: Tunnel, now: Int64
+    ) {
+        let type = options.serverCertificate.keyType(replacing: contents)
+        guard let stored else {
+            serverCertificate = .issue(type, reason: "a new CA")
+            return
+        }
+        let findings = ServerIdentityCheck.findings(
+            contents, authority: stored.certificate.pem, domain: tunnel.domain,
+            requirements: CertificateRequirements(now: now))
+        guard let findings else {
+            serverCertificate = .issue(type, reason: "there is none")
+            return
+        }
+        if let first = findings.first(where: { $0.severity == .error }) {
+            serverCertificate = .issue(type, reason: first.found)
+        }
+    }
+}

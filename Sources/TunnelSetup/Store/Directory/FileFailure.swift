@@ -1,0 +1,78 @@
+internal import Glibc
+internal import TunnelIO
+
+/// Something that could not be done with a file.
+struct FileFailure: Error {
+    enum Reason: Equatable {
+        /// The kernel said no; the value is `errno`.
+        case system(CInt)
+        /// There is something else where a file should be.
+        case notAFile(String)
+        /// A symbolic link leads nowhere.
+        case danglingLink
+        /// The file is longer than any of our values.
+        case tooLarge
+        /// Another run holds the lock; the number is what it says its process is.
+        case held(by: Int32?)
+    }
+
+    let call: FileOperations.Call
+    let path: String
+    let reason: Reason
+
+    init(_ call: FileOperations.Call, _ path: String, _ reason: Reason) {
+        (self.call, self.path, self.reason) = (call, path, reason)
+    }
+}
+
+extension StoreError {
+    /// The failure for the operator: in the words that other tools have, and with what helps.
+    init(_ failure: FileFailure) {
+        let path = failure.path
+        switch failure.reason {
+        case .system(let number):
+            let (code, remedy) = StoreError.meaning(of: number, path)
+            self.init(code, "\(failure.call.rawValue) \(path): \(IOError.text(of: number))", remedy: remedy)
+        case .notAFile(let kind):
+            self.init(.malformed, "\(path) is \(kind), not a file", remedy: "move it away")
+        case .danglingLink:
+            self.init(
+                .malformed, "\(path) is a symbolic link to nothing", remedy: "restore what it leads to, or remove it")
+        case .tooLarge:
+            self.init(
+                .malformed, "\(path) is larger than \(StoreContents.maxValueBytes) bytes",
+                remedy: "put the right file there, or move it away")
+        case .held(let process):
+            let who = process.map { " (process \($0), as numbered where it runs)" } ?? ""
+            self.init(
+                .busy, "another run of setup\(who) holds \(path)",
+                remedy: "wait until it has ended, then run setup again")
+        }
+    }
+
+    private static func meaning(of number: CInt, _ path: String) -> (code: Code, remedy: String) {
+        switch number {
+        case EACCES, EPERM:
+            let user = "\(geteuid()):\(getegid())"
+            return (.denied, "setup runs as \(user); give it the folder with its files: chown -R \(user) FOLDER")
+        case EROFS:
+            return (.notWritable, "mount the file system writable, or name another folder")
+        case ENOSPC, EDQUOT:
+            return (.notWritable, "free space and run setup again")
+        case EFBIG:
+            return (.notWritable, "raise the limit of file sizes (ulimit -f) and run setup again")
+        case ENOENT:
+            return (.notFound, "make the folder that it lies in")
+        case ENOTDIR, ELOOP, ENAMETOOLONG, EINVAL:
+            return (.notFound, "name a folder that is one")
+        case ENOTEMPTY, EEXIST:
+            return (.malformed, "it holds what this version of setup did not put there: move that away")
+        case ENOLCK, ENOSYS, EOPNOTSUPP:
+            return (.notWritable, "use a file system that has locks, such as a local one")
+        case EMFILE, ENFILE:
+            return (.unavailable, "raise the limit of open files (ulimit -n)")
+        default:
+            return (.unavailable, "look for the disk's failure in the kernel's log, then run setup again")
+        }
+    }
+}

@@ -1,0 +1,131 @@
+internal import Glibc
+internal import Synchronization
+
+/// Credentials as files of a folder: `--output dir:/data`.
+///
+/// Keys, token and unfinished work have mode 0600 and the others 0644, whatever the umask is and whatever mode the file had
+/// that is replaced. Files that root makes in a folder of somebody else are given to the folder's owner, because the
+/// containers that read them do not run as root. Symbolic links are followed when a value is read, and replaced by a file
+/// when it is written.
+///
+/// A set of changes is one change to whoever reads with this type, at all times and after any crash
+/// (``DirectoryJournal``); other programs see the files renamed one after another, certificate and key last.
+///
+/// The methods block the calling thread for the milliseconds that a handful of small files takes: this is made for a
+/// program that has nothing else to do meanwhile.
+public final class DirectoryStore: CredentialStore, Sendable {
+    public enum Purpose: Sendable {
+        /// Takes no lock and writes nothing. A folder that is not there is an empty one.
+        case reading
+        /// Makes the folder if it is not there, though not the one it lies in, takes the lock, and finishes what an
+        /// earlier run has left.
+        case writing
+    }
+
+    public let path: String
+    public var location: String { "dir:\(path)" }
+    public var isExclusive: Bool { writer != nil }
+
+    private struct Writer: Sendable {
+        let folder: OpenFolder
+        let lock: DirectoryLock
+        let journal: DirectoryJournal
+    }
+    /// `nil` when opened for reading.
+    private let writer: Writer?
+    private let operations: FileOperations
+    /// One write at a time within this process.
+    private let turn = Mutex(())
+
+    private init(_ path: String, _ writer: Writer?, _ operations: FileOperations) {
+        (self.path, self.writer, self.operations) = (path, writer, operations)
+    }
+
+    /// Opens a folder. When opened for writing it is held until the store is released.
+    ///
+    /// - Throws: ``StoreError`` `.busy` at once if another run holds it, and others that name the file.
+    public static func open(path: String, for purpose: Purpose) throws(StoreError) -> DirectoryStore {
+        try open(path: path, for: purpose, FileOperations())
+    }
+
+    static func open(
+        path: String, for purpose: Purpose, _ operations: FileOperations
+    ) throws(StoreError) -> DirectoryStore {
+        guard !path.isEmpty, !path.utf8.contains(0) else {
+            throw StoreError(.notFound, "the name of the folder is empty or holds a NUL", remedy: "name a folder")
+        }
+        guard purpose == .writing else { return DirectoryStore(path, nil, operations) }
+        let writer = try report { () throws(FileFailure) in
+            let folder = try OpenFolder.openOrMake(path, operations)
+            let folderOwner = try folder.status().owner
+            let owner = geteuid() == 0 && folderOwner.user != 0 ? folderOwner : nil
+            let lock = try DirectoryLock(folder, owner: owner)
+            let journal = DirectoryJournal(folder: folder, owner: owner)
+            try journal.discardUnfinished()
+            try journal.finish()
+            return Writer(folder: folder, lock: lock, journal: journal)
+        }
+        return DirectoryStore(path, writer, operations)
+    }
+
+    public func load() async throws(StoreError) -> StoreContents {
+        if let writer { return try snapshot(of: writer.folder) }
+        guard let folder = try existingFolder() else { return StoreContents() }
+        return try snapshot(of: folder)
+    }
+
+    /// - Throws: ``StoreError``. When it says that nothing was changed, the old values are there. Otherwise the new ones
+    ///   are, complete, and the next write or the next run does what is missing to put them in their places.
+    public func write(_ changes: StoreChanges, over contents: StoreContents) async throws(StoreError) -> StoreContents {
+        guard let writer else {
+            throw StoreError(.notWritable, "\(path) was opened for reading", remedy: "open it for writing")
+        }
+        try changes.checkSizes(location)
+        return try turn.withLock { _ throws(StoreError) in
+            // An earlier write of this store may have failed half-way.
+            try DirectoryStore.report { () throws(FileFailure) in try writer.journal.finish() }
+            let present = try snapshot(of: writer.folder)
+            try present.checkIsSame(as: contents, location)
+            guard !changes.isEmpty else { return present }
+            try DirectoryStore.report("; nothing was changed") { () throws(FileFailure) in
+                try writer.journal.commit(changes)
+            }
+            try DirectoryStore.report("; the new values are complete in \(DirectoryJournal.name) there") {
+                () throws(FileFailure) in
+                try writer.journal.finish()
+            }
+            return present.applying(changes, revision: "")
+        }
+    }
+
+    private func existingFolder() throws(StoreError) -> OpenFolder? {
+        try DirectoryStore.report { () throws(FileFailure) in
+            do throws(FileFailure) { return try OpenFolder.open(path, operations) } catch {
+                guard error.reason == .system(ENOENT) else { throw error }
+                return nil
+            }
+        }
+    }
+
+    private func snapshot(of folder: OpenFolder) throws(StoreError) -> StoreContents {
+        let contents = try DirectoryStore.report { () throws(FileFailure) in
+            try DirectorySnapshot(folder: folder).read()
+        }
+        guard let contents else {
+            throw StoreError(
+                .busy, "\(path) does not stop changing while it is read", remedy: "see who writes there, then try again"
+            )
+        }
+        return contents
+    }
+
+    /// Makes an error for the operator of what fails, with what that means for the values.
+    private static func report<Result>(
+        _ consequence: String = "", _ body: () throws(FileFailure) -> Result
+    ) throws(StoreError) -> Result {
+        do throws(FileFailure) { return try body() } catch {
+            let failure = StoreError(error)
+            throw StoreError(failure.code, failure.reason + consequence, remedy: failure.remedy)
+        }
+    }
+}

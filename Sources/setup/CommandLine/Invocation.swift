@@ -1,0 +1,92 @@
+import TunnelAPI
+import TunnelCore
+import TunnelIO
+import TunnelPKI
+import TunnelSetup
+
+/// One call of a command: its arguments and all that it may use of the outside.
+struct Invocation: Sendable {
+    let arguments: Arguments
+    let environment: SetupEnvironment
+    let console: Console
+    let loop: Loop
+    let stopwatch = Stopwatch()
+
+    // MARK: Values
+
+    /// The value of a flag or of its variable; an empty variable counts as not set.
+    func value(_ flag: Flag) -> String? {
+        arguments.values[flag.name] ?? flag.variable.flatMap { environment[$0] }
+    }
+
+    func required(_ flag: Flag) throws(UsageError) -> String {
+        if let value = value(flag) { return value }
+        throw UsageError("--\(flag.name)\(flag.variable.map { " or \($0)" } ?? "") is needed: \(flag.meaning)")
+    }
+
+    func duration(_ flag: Flag, minimum: Duration = .zero) throws(UsageError) -> Duration? {
+        guard let text = value(flag) else { return nil }
+        let duration: Duration
+        do throws(GoDurationError) { duration = try GoDuration(text).duration } catch {
+            throw UsageError("--\(flag.name): \(error) (for example 2160h or 1h30m)")
+        }
+        guard duration >= minimum else {
+            throw UsageError("--\(flag.name) must be at least \(GoDuration(clamping: minimum))")
+        }
+        return duration
+    }
+
+    func serverCertificate() throws(UsageError) -> ServerCertificateOptions {
+        var options = ServerCertificateOptions()
+        if let validity = try duration(.certDuration, minimum: .seconds(60)) { options.validity = validity }
+        if let text = value(.keyType) {
+            guard let type = KeyType(rawValue: text) else {
+                let known = KeyType.allCases.map(\.rawValue)
+                let hint = nearestName(to: text, among: known).map { " (did you mean \($0)?)" }
+                throw UsageError("--key-type is one of \(known.joined(separator: ", "))\(hint ?? "")")
+            }
+            options.keyType = type
+        }
+        return options
+    }
+
+    // MARK: The parts
+
+    var context: SetupContext {
+        let (console, loop) = (console, loop)
+        return SetupContext(
+            now: SystemClock.now, pause: { await loop.pause($0) }, tell: { console.tell($0) })
+    }
+
+    /// - Throws: ``UsageError`` for what is missing or malformed in flags and environment.
+    func client() throws -> TunnelsClient {
+        let service: ServiceURL
+        let address = try required(.apiURL)
+        do throws(ServiceURLError) { service = try ServiceURL(address) } catch {
+            throw UsageError("--api-url \(error)")
+        }
+        var generation: APIGeneration?
+        if let text = value(.apiGeneration) {
+            guard let known = Int(text).flatMap(APIGeneration.init(rawValue:)) else {
+                throw UsageError("--api-generation is 1 or 2")
+            }
+            generation = known
+        }
+        let credential: APICredential
+        do throws(CredentialError) { credential = try environment.credential() } catch { throw UsageError("\(error)") }
+        return TunnelsClient(
+            service: service, credential: credential, generation: generation,
+            transport: TimedTransport(
+                transport: HTTPSTransport(loop: loop, proxies: try environment.proxies()), stopwatch: stopwatch))
+    }
+
+    /// The tunnel that is meant: by flag, variable or what is stored.
+    func tunnelID() async throws -> String {
+        if let id = value(.tunnelID) { return id }
+        if let place = try OutputPlace.chosen(arguments, environment) {
+            let store = try await place.open(for: .reading, self)
+            if let id = try await StoredTunnel.id(in: store) { return id }
+        }
+        throw UsageError("--tunnel-id, TUNNEL_ID or an --output that holds a tunnel is needed")
+    }
+}

@@ -1,0 +1,73 @@
+import TunnelAPI
+import TunnelCore
+import TunnelIO
+import TunnelSetup
+
+/// Where credentials are kept, as `--output` names it.
+enum OutputPlace: Equatable {
+    case directory(String)
+    case kubernetesSecret(String)
+
+    static let podDefault = OutputPlace.kubernetesSecret("mcp-tunnel")
+
+    /// - Throws: ``UsageError`` for anything but the two forms.
+    init(_ text: String) throws(UsageError) {
+        if text.hasPrefix("dir:"), text.utf8.count > 4, !text.utf8.contains(0) {
+            self = .directory(String(text.dropFirst(4)))
+        } else if text.hasPrefix("k8s-secret:"), KubernetesSecretClient.isValidName(String(text.dropFirst(11))) {
+            self = .kubernetesSecret(String(text.dropFirst(11)))
+        } else {
+            throw UsageError(
+                "--output is dir:/path or k8s-secret:NAME, not \(Diagnostic.excerpt(text)); a name has lower-case "
+                    + "letters, digits, - and .")
+        }
+    }
+
+    /// The place that was named, or the default of a Kubernetes pod; `nil` without either.
+    static func chosen(_ arguments: Arguments, _ environment: SetupEnvironment) throws(UsageError) -> OutputPlace? {
+        if let text = arguments.values[Flag.output.name] { return try OutputPlace(text) }
+        return InClusterConfiguration.isPresent(environment: environment.cluster) ? podDefault : nil
+    }
+
+    /// - Throws: ``UsageError`` where there is neither.
+    static func required(_ invocation: Invocation) throws(UsageError) -> OutputPlace {
+        if let place = try chosen(invocation.arguments, invocation.environment) { return place }
+        throw UsageError("--output is needed outside of a Kubernetes pod: dir:/path or k8s-secret:NAME")
+    }
+
+    // MARK: Opening
+
+    /// How long to wait for another run that holds the folder.
+    private static let patience = Duration.seconds(60)
+    private static let lookAgain = Duration.milliseconds(200)
+
+    func open(for purpose: DirectoryStore.Purpose, _ invocation: Invocation) async throws(SetupError)
+        -> any CredentialStore
+    {
+        switch self {
+        case .directory(let path): try await openDirectory(path, purpose, invocation)
+        case .kubernetesSecret(let name): try openSecret(name, invocation)
+        }
+    }
+
+    private func openDirectory(
+        _ path: String, _ purpose: DirectoryStore.Purpose, _ invocation: Invocation
+    ) async throws(SetupError) -> any CredentialStore {
+        var waited = Duration.zero
+        while true {
+            do throws(StoreError) { return try DirectoryStore.open(path: path, for: purpose) } catch {
+                guard error.code == .busy, waited < Self.patience else { throw SetupError(error, at: "dir:\(path)") }
+                if waited == .zero { invocation.console.tell("dir:\(path): \(error.reason); waiting for it") }
+                await invocation.loop.pause(Self.lookAgain)
+                waited += Self.lookAgain
+            }
+        }
+    }
+
+    private func openSecret(_ name: String, _ invocation: Invocation) throws(SetupError) -> any CredentialStore {
+        do throws(StoreError) {
+            return try KubernetesSecretStore.inCluster(
+                name: name, environment: invocation.environment.cluster, loop: invocation.loop)
+        } catch { throw SetupError(error, at: "k8s-secret:\(name)") }
+    }
+}

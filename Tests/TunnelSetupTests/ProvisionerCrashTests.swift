@@ -1,0 +1,156 @@
+import Testing
+import TunnelAPI
+import TunnelsAPIFake
+
+@testable import TunnelSetup
+
+/// A run that is cut off anywhere, and the next one after it.
+@Suite struct ProvisionerCrashTests {
+    enum Scenario: String, CaseIterable, Sendable {
+        case create, attach, rotateToken, changeTunnel
+    }
+    struct Cut: Sendable, CustomTestStringConvertible {
+        let scenario: Scenario
+        let write: Int
+        let moment: MemoryStore.Crash.Moment
+        var testDescription: String { "\(scenario.rawValue), write \(write), \(moment)" }
+    }
+    /// More writes than any scenario has; ``everyWriteIsCut`` sees to that.
+    static let maxWrites = 6
+    static let cuts: [Cut] = Scenario.allCases.flatMap { scenario in
+        (0..<maxWrites).flatMap { write in
+            [.beforeWrite, .afterWrite].map { Cut(scenario: scenario, write: write, moment: $0) }
+        }
+    }
+
+    /// What was there before, and what is run.
+    private func prepare(_ scenario: Scenario, _ bench: Bench) async throws -> ProvisioningOptions {
+        switch scenario {
+        case .create: return Bench.options(version: "1")
+        case .attach: return Bench.options(tunnelID: bench.api.makeTunnel(displayName: "a").id, version: "1")
+        case .rotateToken:
+            try await bench.provision(Bench.options(version: "1"))
+            return Bench.options(version: "2")
+        case .changeTunnel:
+            try await bench.provision(Bench.options(version: "1"))
+            return Bench.options(tunnelID: bench.api.makeTunnel(displayName: "b").id, version: "1")
+        }
+    }
+
+    @Test(arguments: cuts) func nextRunFinishes(_ cut: Cut) async throws {
+        let bench = Bench()
+        let options = try await prepare(cut.scenario, bench)
+        let tunnels = max(1, bench.api.tunnels.count)
+        bench.store.restart(crash: MemoryStore.Crash(write: cut.write, moment: cut.moment))
+        _ = try? await bench.provision(options)
+        bench.store.restart()
+        try await bench.provision(options)
+        #expect(bench.defects == [])
+        #expect(bench.store.contents[.setupState] == nil)
+        #expect(bench.api.tunnels.count == tunnels, "no second tunnel")
+        let id = bench.store.text(.tunnelID)
+        #expect(bench.api.certificates.filter { $0.tunnelID == id }.count == 1, "no second CA")
+        let rotations = bench.api.audit.filter { $0.kind == .tokenRotated }.count
+        #expect(rotations == (cut.scenario == .rotateToken ? 1 : 0), "rotated once for one version")
+        #expect(bench.store.text(.tokenVersion) == options.tokenVersion)
+    }
+
+    @Test(arguments: Scenario.allCases) func everyWriteIsCut(_ scenario: Scenario) async throws {
+        let bench = Bench()
+        let options = try await prepare(scenario, bench)
+        let before = bench.store.history.count
+        try await bench.provision(options)
+        #expect(bench.store.history.count - before <= Self.maxWrites)
+    }
+
+    /// Before the last write of a change of tunnels, what the stack reads is the old set.
+    @Test func oldSetStaysWholeUntilTheNewOneIs() async throws {
+        for write in 0..<Self.maxWrites {
+            let bench = Bench()
+            let options = try await prepare(.changeTunnel, bench)
+            let old = bench.store.contents.everything
+            bench.store.restart(crash: MemoryStore.Crash(write: write, moment: .beforeWrite))
+            _ = try? await bench.provision(options)
+            let values = bench.store.contents.everything.filter { $0.key != .setupState }
+            let isNew = bench.store.text(.tunnelID) == options.tunnelID
+            #expect(values == old || isNew && bench.defects == [])
+        }
+    }
+
+    // MARK: Answers that are lost
+
+    static let changes = [
+        ("POST", "/v1/tunnels"), ("POST", "/v1/tunnels/*/certificates"), ("POST", "/v1/tunnels/*/reveal_token"),
+        ("POST", "/v1/oauth/token"), ("GET", "/v1/tunnels/**"), ("POST", "/v1/tunnels/*/rotate_token"),
+    ]
+    static let kinds: [FakeFault.Kind] = [
+        .refuse, .dropBefore, .dropAfter, .dropMidBody, .stall, .html, .malformedJSON, .oversizedBody,
+    ]
+
+    /// Once, which the run itself may get over, and for longer than it tries.
+    @Test(arguments: kinds, [1, 3]) func lostAnswersAreOutlived(_ kind: FakeFault.Kind, _ times: Int) async throws {
+        for (method, path) in Self.changes {
+            for acts in [true, false] {
+                let bench = Bench()
+                try await bench.provision(Bench.options(version: "0"))
+                if path != "/v1/tunnels/*/rotate_token" {
+                    StoreKey.allCases.forEach { bench.store.put($0, nil) }
+                    _ = try await bench.client.archiveTunnel(bench.api.tunnels[0].id)
+                }
+                let rotations = { bench.api.audit.filter { $0.kind == .tokenRotated }.count }
+                let options = Bench.options(version: "1")
+                var fault = FakeFault(kind, method, path, times: times)
+                fault.acts = acts
+                bench.api.fail(fault)
+                _ = try? await bench.provision(options)
+                bench.api.removeFaults()
+                try await bench.provision(options)
+                let context = "\(method) \(path), acts: \(acts)"
+                #expect(bench.defects == [], "\(context)")
+                #expect(bench.api.tunnels.filter { $0.archivedAt == nil }.count == 1, "\(context)")
+                let id = bench.store.text(.tunnelID)
+                #expect(bench.api.certificates.filter { $0.tunnelID == id }.count == 1, "\(context)")
+                #expect(rotations() <= times + 1, "\(context)")
+            }
+        }
+    }
+
+    // MARK: Two runs
+
+    /// Where nothing locks the other run out, it may be about to create the tunnel.
+    @Test func outwaitsARunThatMayStillBeCreating() async throws {
+        let bench = Bench(store: MemoryStore(isExclusive: false))
+        bench.store.restart(crash: MemoryStore.Crash(write: 1, moment: .beforeWrite))
+        _ = try? await bench.provision()
+        bench.store.restart()
+        try await bench.provision()
+        #expect(bench.pauses == [.seconds(TunnelCreation.claimLifetime)] && bench.defects == [])
+        #expect(bench.api.tunnels.count == 1)
+    }
+
+    @Test func asksWhichOfSeveral() async throws {
+        let bench = Bench()
+        bench.store.restart(crash: MemoryStore.Crash(write: 1, moment: .beforeWrite))
+        _ = try? await bench.provision(Bench.options(displayName: "same"))
+        bench.store.restart()
+        bench.api.makeTunnel(displayName: "same")
+        let error = await #expect(throws: SetupError.self) {
+            try await bench.provision(Bench.options(displayName: "same"))
+        }
+        #expect(bench.api.tunnels.allSatisfy { error?.reason.contains($0.id) == true })
+        #expect(error?.remedy.contains("--tunnel-id") == true && bench.api.tunnels.count == 2)
+        let id = bench.api.tunnels[0].id
+        try await bench.provision(Bench.options(tunnelID: id))
+        #expect(bench.defects == [] && bench.store.text(.tunnelID) == id)
+    }
+
+    /// A tunnel of the name that was there before is nobody's lost child.
+    @Test func takesNoTunnelThatWasThereBefore() async throws {
+        let bench = Bench()
+        let old = bench.api.makeTunnel(displayName: "same")
+        bench.api.fail(FakeFault(.dropBefore, "POST", "/v1/tunnels"))
+        _ = try? await bench.provision(Bench.options(displayName: "same"))
+        try await bench.provision(Bench.options(displayName: "same"))
+        #expect(bench.store.text(.tunnelID) != old.id && bench.defects == [] && bench.api.tunnels.count == 2)
+    }
+}

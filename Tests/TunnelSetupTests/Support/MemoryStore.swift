@@ -1,0 +1,60 @@
+import Synchronization
+
+@testable import TunnelSetup
+
+/// A store in memory whose writes are atomic, and which "loses power" at a chosen one: before it or right after it.
+final class MemoryStore: CredentialStore {
+    struct Crash: Sendable {
+        enum Moment: Sendable { case beforeWrite, afterWrite }
+        /// Counted from 0.
+        let write: Int
+        let moment: Moment
+    }
+    private struct State {
+        var values: [StoreKey: [UInt8]] = [:]
+        var writes = 0
+        var crash: Crash?
+        var history: [[StoreKey]] = []
+    }
+    private let state = Mutex(State())
+    let location = "memory:"
+    let isExclusive: Bool
+
+    init(isExclusive: Bool = true) { self.isExclusive = isExclusive }
+
+    /// The next run: what was written stays.
+    func restart(crash: Crash? = nil) { state.withLock { ($0.writes, $0.crash) = (0, crash) } }
+
+    /// Names of each write's changes, oldest first.
+    var history: [[StoreKey]] { state.withLock { $0.history } }
+    var contents: StoreContents { state.withLock { StoreContents($0.values) } }
+    func text(_ key: StoreKey) -> String? { contents.text(key) }
+    func put(_ key: StoreKey, _ value: [UInt8]?) { state.withLock { $0.values[key] = value } }
+    func put(_ key: StoreKey, _ value: String) { put(key, Array(value.utf8)) }
+
+    func load() async throws(StoreError) -> StoreContents { contents }
+
+    func write(_ changes: StoreChanges, over contents: StoreContents) async throws(StoreError) -> StoreContents {
+        let failure = StoreError(.notWritable, "memory: crashed", remedy: "run again")
+        let outcome: (StoreContents, hasCrashed: Bool)? = state.withLock { state in
+            let crash = state.crash.flatMap { $0.write == state.writes ? $0.moment : nil }
+            // Whoever has crashed does nothing more.
+            if crash == .beforeWrite || (state.crash.map { state.writes > $0.write } ?? false) {
+                state.writes += 1
+                return nil
+            }
+            state.writes += 1
+            state.values = StoreContents(state.values).applying(changes, revision: "").everything
+            state.history.append(changes.keys)
+            return (StoreContents(state.values), crash == .afterWrite)
+        }
+        guard let outcome, !outcome.hasCrashed else { throw failure }
+        return outcome.0
+    }
+}
+
+extension StoreContents {
+    var everything: [StoreKey: [UInt8]] {
+        Dictionary(uniqueKeysWithValues: keys.compactMap { key in self[key].map { (key, $0) } })
+    }
+}
