@@ -44,7 +44,8 @@ enum TunnelsCommand {
         let client = try invocation.client()
         let tunnel = try await client.tunnel(invocation.arguments.positionals[0])
         if !invocation.arguments.has(.yes) {
-            let what = "Archiving \(tunnel.domain)\(tunnel.displayName == nil ? "" : " (\(name(tunnel)))") cannot be undone"
+            let named = tunnel.displayName == nil ? "" : " (\(name(tunnel)))"
+            let what = "Archiving \(tunnel.domain)\(named) cannot be undone"
             guard try invocation.console.confirm(what, byTyping: tunnel.id) else {
                 invocation.console.tell("not archived")
                 return .failed
