@@ -20,11 +20,11 @@ import Testing
 
     @Test(arguments: [0, 1, 65_536, 65_537, 200_000]) func readsAll(_ count: Int) throws {
         let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0) }
-        try withFile(bytes) { path in #expect(try FileBytes.read(path) == bytes) }
+        try withFile(bytes) { path throws in #expect(try FileBytes.read(path) == bytes) }
     }
 
     @Test(arguments: [0, 10, 70_000, FileBytes.maxSize]) func stopsAtTheLimit(_ limit: Int) throws {
-        try withFile([UInt8](repeating: 0, count: limit)) { path in
+        try withFile([UInt8](repeating: 0, count: limit)) { path throws in
             #expect(try FileBytes.read(path, limit: limit).count == limit)
         }
         try withFile([UInt8](repeating: 0, count: limit + 1)) { path in
