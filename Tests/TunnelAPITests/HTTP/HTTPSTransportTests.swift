@@ -189,7 +189,7 @@ import TunnelIO
         #expect(error == TransportError(.proxy, "") && !error.mayHaveBeenReceived)
         #expect(
             error.reason == "CONNECT through the proxy 127.0.0.1:\(proxy.port): refused to connect to api.example:443"
-                + " with status 407: it wants other credentials")
+                + " with status 407: it does not take this user name and password")
     }
 
     // MARK: The transport's end
