@@ -16,15 +16,19 @@ help: ## list the targets
 		printf '  make %-16s %s\n' "$$name" "$$text"; done
 
 # The debug build is ready sooner than the release build, and the tests use it too.
-demo: swift build-packages ## build, then run the whole path once on this machine
+demo: swift build-packages ## build, then run the whole path once on this machine, and again with a provisioned tunnel
 	swift build --product mcp-proxy
+	swift build --product setup
+	swift build --product tunnels-api-fake
 	@.build/debug/mcp-proxy demo
+	@Tests/Support/setup-demo
 
 build: swift build-packages ## debug build of everything but the tests
 	swift build
 
-release: swift build-packages ## .build/release/mcp-proxy, which needs no Swift where it runs
+release: swift build-packages ## .build/release/mcp-proxy and setup, which need no Swift where they run
 	swift build -c release --static-swift-stdlib --product mcp-proxy
+	swift build -c release --static-swift-stdlib --product setup
 
 test: unit-test yaml-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5)
@@ -35,6 +39,8 @@ unit-test: swift test-packages ## unit tests, with the corpora of the fuzzers
 
 end-to-end-test: swift test-packages ## real peers against the debug build: the MCP SDK, nginx, faulty servers
 	swift build --product mcp-proxy
+	swift build --product setup
+	swift build --product tunnels-api-fake
 	Tests/EndToEnd/run
 
 yaml-test: swift test-packages $(YAML_VENV)/stamp ## our YAML reader against ruamel.yaml
@@ -56,11 +62,15 @@ bench: release test-packages ## all benchmarks, each beside nginx
 	swift build -c release --static-swift-stdlib --product tunnel-bench
 	@mkdir -p out
 	.build/release/tunnel-bench run --compare nginx --json out/bench.json
+	swift build --product tunnels-api-fake
+	Benchmarks/SetupBench/run --json out/bench-setup.json
 
 bench-quick: release test-packages ## the benchmarks in under two minutes
 	swift build -c release --static-swift-stdlib --product tunnel-bench
 	@mkdir -p out
 	.build/release/tunnel-bench run --quick --json out/bench-quick.json
+	swift build --product tunnels-api-fake
+	Benchmarks/SetupBench/run --runs 3 --json out/bench-setup-quick.json
 
 lint: swift build-packages ## formatting, the rules of Tests/Support/check-source, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)

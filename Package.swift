@@ -65,11 +65,11 @@ let package = Package(
             name: "TunnelsAPIFake", dependencies: ["TunnelCore", "TunnelPKI", "TunnelAPI", "COpenSSL"],
             path: "Tests/Support/TunnelsAPIFake", swiftSettings: swift),
         .executableTarget(
-            name: "tunnels-api-fake", dependencies: ["TunnelsAPIFake", "TunnelCore", "TunnelIO"],
+            name: "tunnels-api-fake", dependencies: ["TunnelsAPIFake", "TunnelCore", "TunnelIO", "TunnelAPI"],
             path: "Tests/Support/tunnels-api-fake", swiftSettings: swift),
 
         .target(
-            name: "FuzzTargets", dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI"], path: "Fuzz",
+            name: "FuzzTargets", dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelAPI"], path: "Fuzz",
             exclude: ["corpus", "run"], swiftSettings: swift),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzTargets"], swiftSettings: swift),
 

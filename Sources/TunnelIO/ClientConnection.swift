@@ -160,6 +160,9 @@ package final class ClientConnection: SocketReader {
     /// Whether the peer has ended it, or sent something that nobody asked for.
     package var hasInput: Bool { hasPendingPlaintext || !records.isEmpty || sawCloseNotify || socket.hasInput }
 
+    /// The same for a loop that may have been busy with something else for long: what it has not been told yet counts too.
+    var hasInputNow: Bool { hasInput || socket.peek() }
+
     /// Watches for the peer's end while no request is under way.
     package func putAside(discard: @escaping (ClientConnection) -> Void) {
         self.discard = discard

@@ -109,7 +109,12 @@ package final class Socket: ReadinessHandler {
     /// Whether something can be read now, the end of the stream included: for a pooled connection that should be quiet.
     package var hasInput: Bool {
         if state.failure != nil || state.sawHangUp { return true }
-        guard state.isReadable else { return false }
+        return state.isReadable && peek()
+    }
+
+    /// Asks the kernel whether something can be read now, also where no report of it has been looked at yet.
+    func peek() -> Bool {
+        guard descriptor >= 0 else { return true }
         var byte: UInt8 = 0
         let count = recv(descriptor, &byte, 1, CInt(MSG_PEEK))
         if count < 0 && errno == EAGAIN {

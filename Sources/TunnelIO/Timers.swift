@@ -104,7 +104,9 @@ extension Loop {
     /// Waits on the loop, which goes on with other work meanwhile. Cannot be cut short.
     package func pause(_ duration: Duration) async {
         let (seconds, attoseconds) = duration.components
-        guard seconds >= 0, attoseconds >= 0, let nanoseconds = UInt64(exactly: attoseconds / 1_000_000_000) else { return }
+        guard seconds >= 0, attoseconds >= 0, let nanoseconds = UInt64(exactly: attoseconds / 1_000_000_000) else {
+            return
+        }
         // Far above any wait, and far below what would overflow the clock.
         let wait = UInt64(clamping: min(seconds, 1 << 30)) * 1_000_000_000 + nanoseconds
         await withUnsafeContinuation { continuation in

@@ -30,13 +30,15 @@ public struct SetupError: Error, Sendable, CustomStringConvertible {
     public let findings: [Finding]
     /// Trying again later may help, with nothing changed.
     public let isTemporary: Bool
+    /// Somebody else has changed the store meanwhile: what was decided upon is no longer so.
+    let isOvertaken: Bool
 
     package init(
         _ hop: Hop, _ reason: String, remedy: String, requestID: String? = nil, findings: [Finding] = [],
-        isTemporary: Bool = false
+        isTemporary: Bool = false, isOvertaken: Bool = false
     ) {
         (self.hop, self.reason, self.remedy, self.requestID) = (hop, reason, remedy, requestID)
-        (self.findings, self.isTemporary) = (findings, isTemporary)
+        (self.findings, self.isTemporary, self.isOvertaken) = (findings, isTemporary, isOvertaken)
     }
 
     /// On several lines where there are findings.
@@ -62,7 +64,8 @@ extension SetupError {
     public init(_ error: StoreError, at location: String) {
         self.init(
             .output, "\(location): \(error.reason)", remedy: error.remedy,
-            isTemporary: error.code == .busy || error.code == .conflict || error.code == .unavailable)
+            isTemporary: error.code == .busy || error.code == .conflict || error.code == .unavailable,
+            isOvertaken: error.code == .conflict)
     }
 
     /// A state that the code excludes, told instead of trapped.

@@ -16,11 +16,13 @@ struct CommandLineOptions: Equatable {
     var tunnelDomain: String?
     /// Which listener to check; `nil` for that of the configuration.
     var address: ListenAddress?
+    /// Where setup has written what the demo shall use; `nil` for something of its own.
+    var dataPath: String?
 
     static let usage = """
         Usage: mcp-proxy [-config PATH] [-tunnel-domain DOMAIN]
                mcp-proxy healthcheck [-addr ADDRESS | -config PATH]
-               mcp-proxy demo
+               mcp-proxy demo [-data DIR]
 
         Serves the customer side of an MCP tunnel behind cloudflared.
 
@@ -33,29 +35,28 @@ struct CommandLineOptions: Equatable {
             -addr ADDRESS        where it listens: 127.0.0.1:8080, :8080, [::1]:8080 or unix:/path; without it, the
                                  listen_addr of the configuration
           demo                   run the whole path once on this machine, without any set-up
+            -data DIR            with the domain and the certificate that setup wrote to DIR
 
         Signals: SIGTERM and SIGINT drain and exit (a second one exits at once), SIGHUP reloads the configuration.
         Exit status: 0 done, 1 failed to start or drain cut short, 2 usage.
 
         """
 
-    private static let flags = ["addr", "config", "tunnel-domain", "version", "help", "h"]
+    private static let flags = ["addr", "config", "data", "tunnel-domain", "version", "help", "h"]
+
+    private static let subcommands = ["healthcheck": Action.healthcheck, "demo": Action.demo]
 
     /// - Throws: ``UsageError`` that names the argument.
     init(_ arguments: [String]) throws(UsageError) {
         var rest = arguments[...]
         var hasConfigPath = false
-        if rest.first == "healthcheck" {
-            action = .healthcheck
+        if let subcommand = rest.first.flatMap({ CommandLineOptions.subcommands[$0] }) {
+            action = subcommand
             rest.removeFirst()
         }
         while let argument = rest.popFirst() {
             guard argument.hasPrefix("-"), argument != "-", argument != "--" else {
-                guard argument == "demo", rest.isEmpty, action == .serve else {
-                    throw UsageError("unexpected argument \"\(argument)\"")
-                }
-                action = .demo
-                continue
+                throw UsageError("unexpected argument \"\(argument)\"")
             }
             let body = argument.drop { $0 == "-" }
             guard argument.count - body.count <= 2 else { throw UsageError("bad flag syntax: \(argument)") }
@@ -63,6 +64,9 @@ struct CommandLineOptions: Equatable {
             let name = String(parts.first ?? "")
             let attached = parts.count > 1 ? String(parts[1]) : nil
             switch name {
+            case "data" where arguments.first == "demo":
+                dataPath = try CommandLineOptions.value(of: name, attached, &rest)
+            case "data": throw UsageError("flag -data belongs to demo")
             case "addr" where arguments.first == "healthcheck":
                 address = try CommandLineOptions.address(try CommandLineOptions.value(of: name, attached, &rest))
             case "addr": throw UsageError("flag -addr belongs to healthcheck")

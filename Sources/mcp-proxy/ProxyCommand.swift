@@ -17,7 +17,7 @@ enum ProxyCommand {
         case .showVersion:
             print(ProxyVersion.text)
             return .done
-        case .demo: return Demo.run()
+        case .demo: return Demo.run(data: options.dataPath)
         case .healthcheck: return Healthcheck.run(options)
         case .serve: return serve(options)
         }

@@ -42,7 +42,8 @@ enum SetupProgram {
             }
             guard command.operandCount.contains(arguments.positionals.count) else {
                 let extra = arguments.positionals.dropFirst(command.operandCount.upperBound).first
-                throw UsageError(extra.map { "unexpected argument \(Diagnostic.excerpt($0))" } ?? "\(command.operands) is needed")
+                throw UsageError(
+                    extra.map { "unexpected argument \(Diagnostic.excerpt($0))" } ?? "\(command.operands) is needed")
             }
         } catch {
             console.tell("setup \(command.name): \(error.reason) (setup \(command.name) --help tells the flags)")

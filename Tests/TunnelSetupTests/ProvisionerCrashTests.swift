@@ -134,7 +134,9 @@ import TunnelsAPIFake
         _ = try? await bench.provision(Bench.options(displayName: "same"))
         bench.store.restart()
         bench.api.makeTunnel(displayName: "same")
-        let error = await #expect(throws: SetupError.self) { try await bench.provision(Bench.options(displayName: "same")) }
+        let error = await #expect(throws: SetupError.self) {
+            try await bench.provision(Bench.options(displayName: "same"))
+        }
         #expect(bench.api.tunnels.allSatisfy { error?.reason.contains($0.id) == true })
         #expect(error?.remedy.contains("--tunnel-id") == true && bench.api.tunnels.count == 2)
         let id = bench.api.tunnels[0].id

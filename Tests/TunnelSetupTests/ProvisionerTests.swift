@@ -53,7 +53,9 @@ import TunnelsAPIFake
         let bench = Bench()
         let tunnel = bench.api.makeTunnel(displayName: "old")
         _ = try await bench.client.archiveTunnel(tunnel.id)
-        let error = await #expect(throws: SetupError.self) { try await bench.provision(Bench.options(tunnelID: tunnel.id)) }
+        let error = await #expect(throws: SetupError.self) {
+            try await bench.provision(Bench.options(tunnelID: tunnel.id))
+        }
         #expect(error?.reason.contains("archived") == true && bench.store.contents.isEmpty)
     }
 
@@ -150,7 +152,9 @@ import TunnelsAPIFake
             let authority = try CertificateAuthority.generate(now: bench.api.now.seconds)
             ids.append(try await bench.client.addCertificate(authority.certificate.pem, to: tunnel.id).id)
         }
-        let error = await #expect(throws: SetupError.self) { try await bench.provision(Bench.options(tunnelID: tunnel.id)) }
+        let error = await #expect(throws: SetupError.self) {
+            try await bench.provision(Bench.options(tunnelID: tunnel.id))
+        }
         #expect(ids.allSatisfy { error?.reason.contains($0) == true })
         #expect(error?.remedy.contains("certs revoke") == true && bench.store.contents.isEmpty)
     }

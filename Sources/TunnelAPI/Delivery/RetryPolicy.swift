@@ -93,9 +93,11 @@ package enum RetryPolicy {
         return UnixTime(httpDate: text).map { max($0.duration(since: now), .zero) }
     }
 
-    /// Not negative, and so bounded that no `Duration` overflows.
+    /// Digits with or without a fraction, so bounded that no `Duration` overflows.
     private static func number(_ text: String) -> Double? {
-        guard let value = Double(text), value.isFinite, value >= 0 else { return nil }
+        guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2E }), let value = Double(text) else {
+            return nil
+        }
         return min(value, 1e9)
     }
 }

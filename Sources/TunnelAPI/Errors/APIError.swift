@@ -36,7 +36,7 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         public static let malformedAnswer = Code(rawValue: "malformed-answer")
         /// An argument cannot be right; nothing was sent.
         public static let invalidArgument = Code(rawValue: "invalid-argument")
-        /// The API's generation in force cannot do this; nothing was sent.
+        /// The API's generation in force cannot do this; the Tunnels API was not asked.
         public static let unsupported = Code(rawValue: "unsupported")
     }
 

@@ -49,8 +49,13 @@ package struct Redaction: Sendable {
         var index = 0
         while index < bytes.count {
             let run = bytes[index...].prefix(while: Self.isTokenByte)
-            if Self.beginnings.contains(where: { run.starts(with: $0) }) {
-                for position in run.indices { isHidden[position] = true }
+            // With something glued to its front it has to be long, or request ids would fall to it by chance.
+            let token = run.indices.first { start in
+                (start == run.startIndex || run.endIndex - start >= 20)
+                    && Self.beginnings.contains { run[start...].starts(with: $0) }
+            }
+            if let token {
+                for position in token..<run.endIndex { isHidden[position] = true }
             }
             index = run.endIndex + 1
         }

@@ -24,7 +24,8 @@ package enum PercentEncoding {
                 decoded.append(byte)
                 continue
             }
-            guard let high = rest.popFirst().flatMap(value), let low = rest.popFirst().flatMap(value) else { return nil }
+            let digits = (rest.popFirst().flatMap(value), rest.popFirst().flatMap(value))
+            guard let high = digits.0, let low = digits.1 else { return nil }
             decoded.append(high << 4 | low)
         }
         return decoded

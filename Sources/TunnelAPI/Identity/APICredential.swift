@@ -14,7 +14,8 @@ public enum APICredential: Sendable {
     static let variable = "API_TOKEN"
 
     /// Reads `API_TOKEN`, or the variables of ``WorkloadIdentity/init(environment:)``. An empty value counts as not
-    /// set; white space around the token is removed.
+    /// set; white space around the token is removed. Beside a token, variables of an identity that lacks one are passed
+    /// over.
     ///
     /// - Throws: ``CredentialError`` when neither is there, when both are complete, so that nobody can say which was
     ///   meant, or when a value has not the form it should have.

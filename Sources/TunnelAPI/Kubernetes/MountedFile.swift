@@ -1,4 +1,3 @@
-internal import Glibc
 internal import TunnelCore
 internal import TunnelIO
 
@@ -10,20 +9,8 @@ struct MountedFile {
 
     /// Reads it as it is now: Kubernetes replaces tokens long before they expire.
     func read() throws(KubernetesError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw failure("open", IOError.text(of: errno)) }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 16 * 1024)
-        while true {
-            let count = Glibc.read(descriptor, &chunk, chunk.count)
-            if count == 0 { return bytes }
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw failure("read", IOError.text(of: errno))
-            }
-            bytes.append(contentsOf: chunk[..<count])
-            guard bytes.count <= maxBytes else { throw failure("read", "larger than \(maxBytes) bytes") }
+        do throws(FileError) { return try FileBytes.read(path, limit: maxBytes) } catch {
+            throw failure(error.operation, error.cause)
         }
     }
 

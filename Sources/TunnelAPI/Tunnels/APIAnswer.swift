@@ -91,13 +91,10 @@ private struct TunnelFields: ModelFields {
 
     func model() throws(APIAnswer.Failure) -> Tunnel {
         // It becomes part of certificates and of configuration files.
-        let isName =
-            (1...253).contains(domain.utf8.count)
-            && domain.utf8.allSatisfy {
-                (0x61...0x7A).contains($0) || (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D
-                    || $0 == 0x2E
-            }
-        guard isName else { throw APIAnswer.Failure(reason: "the answer's domain is no host name") }
+        let labels = domain.split(separator: ".", omittingEmptySubsequences: false)
+        guard domain.utf8.count <= 253, labels.allSatisfy({ ResourceID.isValid(String($0)) }) else {
+            throw APIAnswer.Failure(reason: "the answer's domain is no host name")
+        }
         return Tunnel(
             id: try checked(id, "id"), domain: domain.lowercased(), displayName: displayName,
             createdAt: try time(createdAt, "created_at"), archivedAt: try time(archivedAt, "archived_at"),

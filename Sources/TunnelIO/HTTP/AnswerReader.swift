@@ -36,7 +36,9 @@ struct AnswerReader: ~Copyable {
                 buffer.consume(count)
                 continue
             }
-            guard head.status != 101 else { throw .malformed("101 although no upgrade was asked for (RFC 9110 15.2.2)") }
+            guard head.status != 101 else {
+                throw .malformed("101 although no upgrade was asked for (RFC 9110 15.2.2)")
+            }
             fields = copyFields()
             buffer.consume(count)
             return (Int(head.status), head.isPersistent)

@@ -45,7 +45,10 @@ final class HTTPCall {
         if let proxy { try await openTunnel(through: proxy, connection) }
         guard endpoint.isSecure else { return connection }
         (stage, peer) = (.handshake, endpoint.description)
-        guard let tls else { throw failure(.tls, "no trust anchors were given") }
+        guard let tls else {
+            connection.close()
+            throw failure(.tls, "no trust anchors were given")
+        }
         do throws(IOError) {
             try await connection.startTLS(
                 tls, serverName: endpoint.host, timeout: beyondDeadline, cancellation: cancellation)

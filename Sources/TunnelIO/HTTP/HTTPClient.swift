@@ -79,7 +79,7 @@ package final class HTTPClient {
             let connection = kept.remove(at: index).connection
             connection.takeUp()
             // What came unasked could be taken for the next answer.
-            if !connection.hasInput { return connection }
+            if !connection.hasInputNow { return connection }
             connection.close()
         }
         return nil

@@ -43,7 +43,9 @@ package struct OutgoingRequest: Sendable, CustomStringConvertible, CustomReflect
         }
         for (name, value) in fields {
             guard HTTPGrammar.isToken(name) else { throw refused("a field's name is not a token (RFC 9110 5.1)") }
-            guard !Self.reserved.contains(name.lowercased()) else { throw refused("\(name) is not the caller's to set") }
+            guard !Self.reserved.contains(name.lowercased()) else {
+                throw refused("\(name) is not the caller's to set")
+            }
             guard HTTPGrammar.isFieldValue(value) else {
                 throw refused("the value of \(name) holds a control character (RFC 9110 5.5)")
             }

@@ -48,7 +48,8 @@ public struct ManualCertificates: Sendable {
                 authority = try StoredAuthority(made)
             } catch { throw SetupError(error, "a new CA", remedy: "see the reason") }
             authority.record(in: &changes)
-            context.tell("CA made, fingerprint \(authority.certificate.fingerprint), valid until \(authority.certificate.end)")
+            context.tell(
+                "CA made, fingerprint \(authority.certificate.fingerprint), valid until \(authority.certificate.end)")
         }
         let findings = ServerIdentityCheck.findings(
             bench.contents, authority: authority.certificate.pem, domain: domain,

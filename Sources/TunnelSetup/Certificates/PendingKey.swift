@@ -15,7 +15,9 @@ final class PendingKey: Sendable {
     /// Begins at once; a key that nobody waits for is dropped.
     init(_ type: KeyType) {
         self.type = type
-        let isAccepted = BlockingPool.shared.submit { [self] in finish(Result { () throws(PKIError) in try .generate(type) }) }
+        let isAccepted = BlockingPool.shared.submit { [self] in
+            finish(Result { () throws(PKIError) in try .generate(type) })
+        }
         if !isAccepted { finish(Result { () throws(PKIError) in try .generate(type) }) }
     }
 

@@ -64,7 +64,8 @@ struct StoredAuthority {
     func authority() throws(SetupError) -> CertificateAuthority {
         guard let key else {
             throw SetupError(
-                .certificate, "\(StoreKey.authorityKey) is not there, and a new server certificate must be signed with it",
+                .certificate,
+                "\(StoreKey.authorityKey) is not there, and a new server certificate must be signed with it",
                 remedy: "put the CA's key back for this run")
         }
         do throws(PKIError) { return try CertificateAuthority(certificate: certificate, key: key) } catch {

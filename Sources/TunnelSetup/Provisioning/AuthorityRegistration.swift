@@ -30,7 +30,8 @@ struct AuthorityRegistration {
         } catch { throw SetupError(error) }
         guard registered.fingerprint == certificate.fingerprint, !registered.isArchived else {
             throw SetupError(
-                .api, "the API answered with another certificate: \(registered.id), fingerprint \(registered.fingerprint)",
+                .api,
+                "the API answered with another certificate: \(registered.id), fingerprint \(registered.fingerprint)",
                 remedy: "look at the tunnel's certificates in the Console and run again")
         }
         context.tell("CA registered as \(registered.id)")

@@ -12,7 +12,8 @@ enum AuthoritySlots {
             "\(certificate.id) (fingerprint \(certificate.fingerprint), registered \(certificate.createdAt.toTheSecond))"
         }
         return SetupError(
-            .api, "the tunnel has \(active.count) active CA certificates already, and \(count) is the most: "
+            .api,
+            "the tunnel has \(active.count) active CA certificates already, and \(count) is the most: "
                 + holders.joined(separator: ", "),
             remedy: "revoke one that nobody uses any more, with setup certs revoke ID or in the Console, and run again")
     }

@@ -33,10 +33,25 @@ public struct Provisioner: Sendable {
 
     // MARK: Run
 
+    /// How often a run that another one has overtaken begins anew, from what that one has written.
+    private static let maxRestarts = 3
+
     public func run() async throws(SetupError) -> ProvisioningResult {
+        var restarts = 0
+        while true {
+            do throws(SetupError) { return try await runOnce() } catch {
+                guard error.isOvertaken, restarts < Self.maxRestarts else { throw error }
+                restarts += 1
+                context.tell("another run has changed \(store.location) meanwhile; looking again")
+            }
+        }
+    }
+
+    private func runOnce() async throws(SetupError) -> ProvisioningResult {
         var bench = try await Workbench(store)
         // The longest step by far, where a key is needed; it takes its time while the network is waited for.
-        let early = bench.contents[.serverKey] == nil ? key(options.serverCertificate.keyType(replacing: bench.contents)) : nil
+        let early =
+            bench.contents[.serverKey] == nil ? key(options.serverCertificate.keyType(replacing: bench.contents)) : nil
         let generation = try await api { () throws(APIError) in try await client.authenticate() }
         context.tell("authenticated, API generation \(generation.rawValue)")
 
@@ -85,7 +100,8 @@ public struct Provisioner: Sendable {
         if observation == nil, try await api({ () throws(APIError) in try await client.authenticate() }) == .first {
             throw SetupError(
                 .state, "no tunnel is named or stored, and generation 1 of the API cannot create one",
-                remedy: "create a tunnel in the Console and name it with --tunnel-id or TUNNEL_ID; or give the federation "
+                remedy:
+                    "create a tunnel in the Console and name it with --tunnel-id or TUNNEL_ID; or give the federation "
                     + "rule the scope workspace:manage_tunnels, which is generation 2")
         }
         return try ProvisioningPlan.make(

@@ -56,7 +56,8 @@ struct ProvisioningPlan {
                     displayName: state.creation?.displayName ?? options.displayName ?? newName,
                     isResumed: state.creation != nil),
                 authority: .generate, stored: nil, token: .reveal,
-                serverCertificate: .issue(options.serverCertificate.keyType(replacing: contents), reason: "a new tunnel"))
+                serverCertificate: .issue(
+                    options.serverCertificate.keyType(replacing: contents), reason: "a new tunnel"))
         }
         let tunnel = observation.tunnel
         guard !tunnel.isArchived else {
@@ -143,7 +144,8 @@ struct ProvisioningPlan {
         if let wanted = options.tokenVersion, wanted != contents.text(.tokenVersion) {
             let begun = state.tokenRotation.map { $0.tunnelID == tunnel.id && $0.version == wanted } ?? false
             // The first version that is ever stored is the name of the token that is there.
-            token = contents.text(.tokenVersion) == nil && !begun
+            token =
+                contents.text(.tokenVersion) == nil && !begun
                 ? .record(version: wanted) : .rotate(version: wanted, isResumed: begun)
         } else {
             token = .keep

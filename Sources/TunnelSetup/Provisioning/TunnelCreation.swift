@@ -56,7 +56,8 @@ struct TunnelCreation {
             }
         } catch {
             throw SetupError(
-                error.hop, "tunnel \(tunnel.id) (\(tunnel.domain)) was created, and could not be written down: \(error.reason)",
+                error.hop,
+                "tunnel \(tunnel.id) (\(tunnel.domain)) was created, and could not be written down: \(error.reason)",
                 remedy: "mend that and run again, if need be with --tunnel-id=\(tunnel.id). \(error.remedy)")
         }
         return tunnel
@@ -93,8 +94,9 @@ struct TunnelCreation {
         let now: Workbench = try await Workbench(bench.store)
         guard now.state.creation == note else {
             throw SetupError(
-                .output, "\(bench.store.location): another run of setup is at work", remedy: "run again when it is done",
-                isTemporary: true)
+                .output, "\(bench.store.location): another run of setup is at work",
+                remedy: "run again when it is done",
+                isTemporary: true, isOvertaken: true)
         }
     }
 }

@@ -107,18 +107,21 @@ public struct AuthorityRotation: Sendable {
         let full = AuthoritySlots.full(active)
         guard old == nil else { throw full }
         throw SetupError(
-            .state, "both CA slots of the tunnel hold certificates that are not the one in \(store.location). \(full.reason)",
+            .state,
+            "both CA slots of the tunnel hold certificates that are not the one in \(store.location). \(full.reason)",
             remedy: full.remedy)
     }
 
     private func waiting(
         _ authority: Certificate, _ id: String?, _ previous: SetupState.PreviousAuthority
     ) -> Result {
-        let next = "copy tls.crt and tls.key to every replica, see traffic with the new certificate, then revoke the old CA "
+        let next =
+            "copy tls.crt and tls.key to every replica, see traffic with the new certificate, then revoke the old CA "
             + "(\(previous.certificateID)) with setup rotate-ca --finish"
         context.tell("left to do: \(next)")
         return Result(
-            stage: .waitingToFinish, authority: authority, authorityID: id, previousID: previous.certificateID, next: next)
+            stage: .waitingToFinish, authority: authority, authorityID: id, previousID: previous.certificateID,
+            next: next)
     }
 
     // MARK: Finish

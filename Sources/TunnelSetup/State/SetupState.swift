@@ -70,7 +70,8 @@ struct SetupState: Codable, Equatable {
     private static func unreadable(_ why: String) -> SetupError {
         SetupError(
             .state, "\(StoreKey.setupState) cannot be used: \(why)",
-            remedy: "use the version of setup that wrote it; or, if the tunnel and its certificates are all in order in "
+            remedy:
+                "use the version of setup that wrote it; or, if the tunnel and its certificates are all in order in "
                 + "the Console, remove \(StoreKey.setupState) and run again")
     }
 

@@ -6,19 +6,24 @@ import TunnelProxy
 /// `mcp-proxy demo`: the whole way of an MCP session on one machine. It makes a throw-away certificate, serves a small
 /// MCP server, runs the proxy in front of it, and plays the far side of the tunnel.
 struct Demo {
-    private static let domain = "demo.tunnel.example"
+    private static let ownDomain = "demo.tunnel.example"
     private static let route = "hello"
-    private static var host: String { "\(route).\(domain)" }
 
+    private let data: String?
+    private var domain = ownDomain
+    private var host: String { "\(Self.route).\(domain)" }
     private var story = DemoStory()
     private let log = LogLines()
     private var requests = 0
 
-    static func run() -> ExitStatus {
+    private init(data: String?) { self.data = data }
+
+    /// - Parameter data: a folder that setup has written; `nil` for a throw-away certificate.
+    static func run(data: String?) -> ExitStatus {
         signal(SIGPIPE, SIG_IGN)
         // Before any thread: all of them inherit it, so that an interrupt comes to this one when it is let in again.
         setInterrupts(SIG_BLOCK)
-        var demo = Demo()
+        var demo = Demo(data: data)
         do {
             try demo.tell()
             return .done
@@ -38,7 +43,8 @@ struct Demo {
         let (server, identity) = try startProxy(upstream: upstream.port)
         let port = server.port ?? 0
         story.done("127.0.0.1:\(port), route \(Self.route) -> http://127.0.0.1:\(upstream.port)")
-        story.detail("certificate of a throw-away CA for \(Self.domain) and *.\(Self.domain)")
+        let origin = data.map { "from \($0)" } ?? "of a throw-away CA"
+        story.detail("certificate \(origin) for \(domain) and *.\(domain)")
         drawPicture(proxy: port, upstream: upstream.port)
 
         var farSide = try reach(port, identity.authority, identity.fingerprint)
@@ -58,10 +64,11 @@ struct Demo {
         let fingerprint: String
     }
 
-    private func startProxy(upstream: UInt16) throws -> (ProxyServer, Trust) {
+    private mutating func startProxy(upstream: UInt16) throws -> (ProxyServer, Trust) {
         // Nobody can interrupt before the key is off the disk again.
         defer { Self.setInterrupts(SIG_UNBLOCK) }
-        let identity = try DemoIdentity(domain: Self.domain)
+        let identity = try data.map { try DemoIdentity(folder: $0) } ?? DemoIdentity(domain: domain)
+        domain = identity.domain
         defer { identity.removeFiles() }
         var allowed = ProxyConfiguration.Upstream()
         allowed.allowedIPs = ["127.0.0.0/8"]
@@ -69,7 +76,7 @@ struct Demo {
             listenAddress: .tcp(host: "127.0.0.1", port: 0),
             tls: ProxyConfiguration.TLS(certFile: identity.certificateFile, keyFile: identity.keyFile),
             routes: [Route(key: Self.route, upstream: try UpstreamAddress("http://127.0.0.1:\(upstream)"))],
-            tunnelDomain: Self.domain, upstream: allowed)
+            tunnelDomain: domain, upstream: allowed)
         let log = Log(threshold: .info, format: .text, sink: log, now: SystemClock.now)
         let server = try ProxyServer(configuration: configuration, log: log)
         try server.start()
@@ -97,18 +104,18 @@ struct Demo {
     /// The hops from outside to inside: TCP, WebSocket, TLS.
     private mutating func reach(_ port: UInt16, _ authority: [UInt8], _ fingerprint: String) throws -> FarSide {
         story.begin("TCP")
-        var farSide = try FarSide(port: port, host: Self.host, authority: authority)
+        var farSide = try FarSide(port: port, host: host, authority: authority)
         story.done("127.0.0.1:\(farSide.port) -> 127.0.0.1:\(port)")
 
         story.begin("WebSocket")
         try farSide.openWebSocket()
-        story.done("101 Switching Protocols, for \(Self.host)")
+        story.done("101 Switching Protocols, for \(host)")
 
         story.begin("TLS in the WebSocket")
         try farSide.shakeHands()
         guard farSide.peerFingerprint == fingerprint else { throw DemoError("the proxy showed another certificate") }
         story.done(farSide.agreed)
-        story.detail("certificate verified against the CA, for \(Self.host)")
+        story.detail("certificate verified against the CA, for \(host)")
         story.detail("SHA-256 \(fingerprint)")
         return farSide
     }

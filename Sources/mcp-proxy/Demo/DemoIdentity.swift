@@ -1,15 +1,29 @@
 import Glibc
 import TunnelPKI
+import TunnelIO
 
-/// A CA that exists for the demo only, and the files that the proxy reads its certificate from, until `removeFiles`.
+/// Who the proxy of the demo is: the files that it reads its certificate from, and the CA that the far side trusts.
 struct DemoIdentity {
+    let domain: String
     /// What the far side trusts, in PEM.
     let authority: [UInt8]
     let fingerprint: String
     private let folder: String
+    /// Whether the files exist for the demo only, until `removeFiles`.
+    let isThrowAway: Bool
 
     var certificateFile: String { "\(folder)/tls.crt" }
     var keyFile: String { "\(folder)/tls.key" }
+
+    /// What setup has written to `folder`.
+    init(folder: String) throws {
+        let domain = String(decoding: try FileBytes.read("\(folder)/tunnel-domain"), as: UTF8.self)
+        self.domain = domain.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
+        authority = try FileBytes.read("\(folder)/ca.crt")
+        fingerprint = try Certificate.all(pem: try FileBytes.read("\(folder)/tls.crt"))[0].fingerprint
+        self.folder = folder
+        isThrowAway = false
+    }
 
     /// Makes both, and puts certificate and key into a folder that only this user can enter.
     init(domain: String) throws {
@@ -18,6 +32,8 @@ struct DemoIdentity {
         let identity = try authority.issueServerIdentity(domain: domain, keyType: .ecdsaP256, now: now)
         self.authority = authority.certificate.pem
         fingerprint = identity.certificate.fingerprint
+        self.domain = domain
+        isThrowAway = true
         folder = try Self.makeFolder()
         do {
             try Self.write(identity.certificate.pem, to: certificateFile)
@@ -29,6 +45,7 @@ struct DemoIdentity {
     }
 
     func removeFiles() {
+        guard isThrowAway else { return }
         unlink(certificateFile)
         unlink(keyFile)
         rmdir(folder)

@@ -13,7 +13,9 @@ enum CommandTable {
     /// - Throws: ``UsageError`` with the nearest known name.
     static func find(_ arguments: [String]) throws(UsageError) -> (Command, [String]) {
         guard let first = arguments.first else { throw UsageError("a command is needed") }
-        if let command = commands.first(where: { $0.path == [first] }) { return (command, Array(arguments.dropFirst())) }
+        if let command = commands.first(where: { $0.path == [first] }) {
+            return (command, Array(arguments.dropFirst()))
+        }
         let group = commands.filter { $0.path.first == first }
         guard !group.isEmpty else {
             let names = Set(commands.compactMap(\.path.first)).sorted()

@@ -10,6 +10,7 @@ struct Invocation: Sendable {
     let environment: SetupEnvironment
     let console: Console
     let loop: Loop
+    let stopwatch = Stopwatch()
 
     // MARK: Values
 
@@ -61,7 +62,9 @@ struct Invocation: Sendable {
     func client() throws -> TunnelsClient {
         let service: ServiceURL
         let address = try required(.apiURL)
-        do throws(ServiceURLError) { service = try ServiceURL(address) } catch { throw UsageError("--api-url \(error)") }
+        do throws(ServiceURLError) { service = try ServiceURL(address) } catch {
+            throw UsageError("--api-url \(error)")
+        }
         var generation: APIGeneration?
         if let text = value(.apiGeneration) {
             guard let known = Int(text).flatMap(APIGeneration.init(rawValue:)) else {
@@ -73,7 +76,8 @@ struct Invocation: Sendable {
         do throws(CredentialError) { credential = try environment.credential() } catch { throw UsageError("\(error)") }
         return TunnelsClient(
             service: service, credential: credential, generation: generation,
-            transport: HTTPSTransport(loop: loop, proxies: try environment.proxies()))
+            transport: TimedTransport(
+                transport: HTTPSTransport(loop: loop, proxies: try environment.proxies()), stopwatch: stopwatch))
     }
 
     /// The tunnel that is meant: by flag, variable or what is stored.

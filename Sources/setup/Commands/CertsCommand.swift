@@ -48,14 +48,16 @@ enum CertsCommand {
         path: ["certs", "revoke"], operands: "ID", operandCount: 1...1,
         summary: "revoke a CA certificate: what it has signed is refused from then on",
         flags: common + [.yes],
-        example: "setup certs revoke tcrt_01JmWq4ZxnBvR7tKpY2sLdH9 --api-url=https://api.anthropic.com --output=dir:/data"
+        example:
+            "setup certs revoke tcrt_01JmWq4ZxnBvR7tKpY2sLdH9 --api-url=https://api.anthropic.com --output=dir:/data"
     ) { invocation in
         let tunnelID = try await invocation.tunnelID()
         let client = try invocation.client()
         let certificate = try await client.certificate(invocation.arguments.positionals[0], of: tunnelID)
         if !invocation.arguments.has(.yes) {
             let others = try await client.certificates(of: tunnelID).filter { $0.id != certificate.id }
-            let what = "Revoking \(certificate.fingerprint) cannot be undone"
+            let what =
+                "Revoking \(certificate.fingerprint) cannot be undone"
                 + (others.isEmpty ? "; it is the last one, and the tunnel refuses all traffic without" : "")
             guard try invocation.console.confirm(what, byTyping: certificate.id) else {
                 invocation.console.tell("not revoked")
@@ -70,7 +72,9 @@ enum CertsCommand {
         guard !invocation.arguments.has(.json) else {
             return invocation.console.show(JSONText.of(TunnelCertificateReport(certificate)))
         }
-        var rows = [["id", certificate.id], ["tunnel", certificate.tunnelID], ["fingerprint", certificate.fingerprint]]
+        var rows = [
+            ["id", certificate.id], ["tunnel", certificate.tunnelID], ["fingerprint", certificate.fingerprint],
+        ]
         rows.append(["created", certificate.createdAt.toTheSecond])
         if let time = certificate.expiresAt { rows.append(["expires", time.toTheSecond]) }
         if let time = certificate.archivedAt { rows.append(["revoked", time.toTheSecond]) }

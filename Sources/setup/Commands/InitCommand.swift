@@ -6,7 +6,8 @@ import TunnelSetup
 /// `setup init`.
 enum InitCommand {
     private static let displayName = Flag("display-name", takes: "NAME", "name of a tunnel that is created")
-    private static let tokenVersion = Flag("token-version", takes: "VERSION", "another value than the stored one rotates the tunnel token")
+    private static let tokenVersion = Flag(
+        "token-version", takes: "VERSION", "another value than the stored one rotates the tunnel token")
 
     static let command = Command(
         path: ["init"], summary: "make everything that the tunnel's stack needs, or finish what an earlier run began",
@@ -26,7 +27,8 @@ enum InitCommand {
         let isDryRun = invocation.arguments.has(.dryRun)
         let store = try await place.open(for: isDryRun ? .reading : .writing, invocation)
         let provisioner = Provisioner(
-            client: client, store: store, options: options, context: invocation.context)
+            client: client, store: TimedStore(store: store, stopwatch: invocation.stopwatch), options: options,
+            context: invocation.context)
         guard !isDryRun else {
             let lines = try await provisioner.plan()
             if invocation.arguments.has(.json) {
@@ -38,7 +40,11 @@ enum InitCommand {
         }
         let result = try await provisioner.run()
         invocation.console.tell("\(store.location) is \(result.isChanged ? "written" : "complete, nothing changed")")
-        if invocation.arguments.has(.json) { invocation.console.show(JSONText.of(InitReport(result, store.location))) }
+        invocation.console.tell(invocation.stopwatch.text)
+        if invocation.arguments.has(.json) {
+            invocation.console.show(
+                JSONText.of(InitReport(result, store.location, invocation.stopwatch.report)))
+        }
         return .done
     }
 
@@ -76,8 +82,10 @@ private struct InitReport: Encodable {
     let ca: AuthorityPart
     let token: TokenPart
     let serverCertificate: ServerCertificatePart
+    let time: Stopwatch.Report
 
-    init(_ result: ProvisioningResult, _ output: String) {
+    init(_ result: ProvisioningResult, _ output: String, _ time: Stopwatch.Report) {
+        self.time = time
         self.output = output
         changed = result.isChanged
         apiGeneration = result.generation.rawValue

@@ -3,7 +3,9 @@ import TunnelSetup
 
 /// `setup renew-cert`.
 enum RenewCertCommand {
-    private static let renewBefore = Flag("renew-before", takes: "DURATION", "do nothing while more than this remains, for example 720h (default 0: always renew)")
+    private static let renewBefore = Flag(
+        "renew-before", takes: "DURATION",
+        "do nothing while more than this remains, for example 720h (default 0: always renew)")
 
     static let command = Command(
         path: ["renew-cert"], summary: "issue a new server certificate from the stored CA, without the API",

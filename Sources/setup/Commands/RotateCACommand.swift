@@ -7,7 +7,8 @@ enum RotateCACommand {
 
     static let command = Command(
         path: ["rotate-ca"], summary: "put a new CA in the place of the registered one, without downtime",
-        details: "First without --finish: the new CA is registered beside the old one and the server certificate issued "
+        details:
+            "First without --finish: the new CA is registered beside the old one and the server certificate issued "
             + "from\nit. Then with --finish. Can be run again at any point; it says what is left to do.",
         flags: [.apiURL, .output, finish, .certDuration, .keyType, .apiGeneration, .json],
         example: "setup rotate-ca --api-url=https://api.anthropic.com --output=dir:/data"

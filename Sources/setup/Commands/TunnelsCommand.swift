@@ -5,7 +5,8 @@ import TunnelSetup
 /// `setup tunnels list|get|archive`.
 enum TunnelsCommand {
     private static let archived = Flag("archived", "those that are archived too")
-    private static let workspace = Flag("workspace", takes: "ID", "of one workspace only, wrkspc_... (API generation 1)")
+    private static let workspace = Flag(
+        "workspace", takes: "ID", "of one workspace only, wrkspc_... (API generation 1)")
 
     static let list = Command(
         path: ["tunnels", "list"], summary: "list the tunnels that the identity can see",
@@ -17,7 +18,7 @@ enum TunnelsCommand {
         if invocation.arguments.has(.json) {
             invocation.console.show(JSONText.of(tunnels.map { TunnelReport($0) }))
         } else {
-            let rows = tunnels.map { [$0.id, $0.domain, $0.createdAt.toTheSecond, state($0), $0.displayName ?? ""] }
+            let rows = tunnels.map { [$0.id, $0.domain, $0.createdAt.toTheSecond, state($0), name($0)] }
             invocation.console.show(TextTable.of([["ID", "DOMAIN", "CREATED", "STATE", "NAME"]] + rows))
         }
         return .done
@@ -28,7 +29,8 @@ enum TunnelsCommand {
         flags: [.apiURL, .tunnelID, .output, .apiGeneration, .json],
         example: "setup tunnels get tnl_01Hx9Kp2RtQvMn3sWbYdLcF8 --api-url=https://api.anthropic.com"
     ) { invocation in
-        let id = if let named = invocation.arguments.positionals.first { named } else { try await invocation.tunnelID() }
+        let id =
+            if let named = invocation.arguments.positionals.first { named } else { try await invocation.tunnelID() }
         show(try await invocation.client().tunnel(id), invocation)
         return .done
     }
@@ -42,7 +44,8 @@ enum TunnelsCommand {
         let client = try invocation.client()
         let tunnel = try await client.tunnel(invocation.arguments.positionals[0])
         if !invocation.arguments.has(.yes) {
-            let what = "Archiving \(tunnel.domain)\(tunnel.displayName.map { " (\($0))" } ?? "") cannot be undone"
+            let named = tunnel.displayName == nil ? "" : " (\(name(tunnel)))"
+            let what = "Archiving \(tunnel.domain)\(named) cannot be undone"
             guard try invocation.console.confirm(what, byTyping: tunnel.id) else {
                 invocation.console.tell("not archived")
                 return .failed
@@ -53,12 +56,19 @@ enum TunnelsCommand {
     }
 
     private static func show(_ tunnel: Tunnel, _ invocation: Invocation) {
-        guard !invocation.arguments.has(.json) else { return invocation.console.show(JSONText.of(TunnelReport(tunnel))) }
-        var rows = [["id", tunnel.id], ["domain", tunnel.domain], ["name", tunnel.displayName ?? ""]]
+        guard !invocation.arguments.has(.json) else {
+            return invocation.console.show(JSONText.of(TunnelReport(tunnel)))
+        }
+        var rows = [["id", tunnel.id], ["domain", tunnel.domain], ["name", name(tunnel)]]
         rows.append(["created", tunnel.createdAt.toTheSecond])
         if let time = tunnel.archivedAt { rows.append(["archived", time.toTheSecond]) }
         if let workspace = tunnel.workspaceID { rows.append(["workspace", workspace]) }
         invocation.console.show(TextTable.of(rows))
+    }
+
+    /// On one line whatever is in it, because anybody in the organization can choose it.
+    private static func name(_ tunnel: Tunnel) -> String {
+        tunnel.displayName.map { Diagnostic.excerpt($0, limit: TunnelsClient.maxDisplayNameLength) } ?? ""
     }
 
     private static func state(_ tunnel: Tunnel) -> String { tunnel.isArchived ? "archived" : "active" }

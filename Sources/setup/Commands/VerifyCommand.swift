@@ -9,7 +9,8 @@ enum VerifyCommand {
     private static let cert = Flag("cert", takes: "FILE", "the server's certificate")
     private static let key = Flag("key", takes: "FILE", "the server's private key")
     private static let domain = Flag("tunnel-domain", takes: "DOMAIN", "the tunnel's domain, with the three files")
-    private static let expiresWithin = Flag("expires-within", takes: "DURATION", "a certificate that ends within this time is a finding, for example 720h")
+    private static let expiresWithin = Flag(
+        "expires-within", takes: "DURATION", "a certificate that ends within this time is a finding, for example 720h")
 
     static let command = Command(
         path: ["verify"], summary: "check certificates and keys against all that a tunnel needs of them",
@@ -47,7 +48,9 @@ enum VerifyCommand {
         }
         let store = try await OutputPlace.required(invocation).open(for: .reading, invocation)
         let contents: StoreContents
-        do throws(StoreError) { contents = try await store.load() } catch { throw SetupError(error, at: store.location) }
+        do throws(StoreError) { contents = try await store.load() } catch {
+            throw SetupError(error, at: store.location)
+        }
         let note = contents[.setupState].map { _ in "work is unfinished; run setup init or setup rotate-ca again" }
         return (CredentialCheck.Files(contents), store.location, note)
     }

@@ -41,7 +41,9 @@ enum OutputPlace: Equatable {
     private static let patience = Duration.seconds(60)
     private static let lookAgain = Duration.milliseconds(200)
 
-    func open(for purpose: DirectoryStore.Purpose, _ invocation: Invocation) async throws(SetupError) -> any CredentialStore {
+    func open(for purpose: DirectoryStore.Purpose, _ invocation: Invocation) async throws(SetupError)
+        -> any CredentialStore
+    {
         switch self {
         case .directory(let path): try await openDirectory(path, purpose, invocation)
         case .kubernetesSecret(let name): try openSecret(name, invocation)

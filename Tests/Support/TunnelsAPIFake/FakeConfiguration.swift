@@ -21,6 +21,14 @@ public struct FakeConfiguration: Sendable {
         public init(displayName: String?, id: String? = nil, workspaceID: String? = nil) {
             (self.displayName, self.id, self.workspaceID) = (displayName, id, workspaceID)
         }
+
+        /// `tnl_` and then letters and digits.
+        public static func isID(_ text: String) -> Bool { FakeState.isPrefixed(text, "tnl_") }
+    }
+
+    /// What is wrong, in words that begin with a member's name; `nil` if nothing is.
+    public var problem: String? {
+        FakeState.isUUID(organizationID) ? rules.lazy.compactMap(\.problem).first : "organization: must be a UUID"
     }
 
     public init(
@@ -54,6 +62,17 @@ public struct FakeRule: Sendable, Hashable {
     /// In seconds, 60...86400.
     public var tokenLifetime: Int
     public var serviceAccountID: String
+
+    /// What is wrong with the rule, in words that begin with a member's name; `nil` if nothing is.
+    public var problem: String? {
+        if !FakeState.isPrefixed(id, "fdrl_") { return "rule: must be `fdrl_` and then letters and digits" }
+        if subject.isEmpty { return "subject: is empty" }
+        if audience.isEmpty { return "audience: is empty" }
+        if workspaces.isEmpty { return "workspace: is missing" }
+        let isKnown = { $0 == FakeRule.defaultWorkspace || FakeState.isWorkspaceID($0) }
+        return workspaces.allSatisfy(isKnown)
+            ? nil : "workspace: must be `wrkspc_` and letters and digits, or `default`"
+    }
 
     public init(
         id: String = "fdrl_01FakeRule", issuer: String? = nil,

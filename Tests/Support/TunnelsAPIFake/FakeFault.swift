@@ -1,7 +1,7 @@
 /// Something that goes wrong with one or more of the requests to come.
 ///
 /// The first fault in the list that fits a request takes it, so several can be queued for the same path.
-public struct FakeFault: Sendable, Hashable {
+public struct FakeFault: Sendable, Hashable, Encodable {
     public enum Kind: String, Sendable, CaseIterable, Codable {
         /// An error with the usual envelope.
         case answer

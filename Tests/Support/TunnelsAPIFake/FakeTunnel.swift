@@ -56,11 +56,10 @@ public struct FakeCertificate: Sendable, Hashable, Codable {
 /// RFC 3339 with three or six digits of a second: the published samples have both.
 enum Timestamp {
     static func text(_ microseconds: Int64, digits: Int) -> String {
-        let seconds = microseconds >= 0 ? microseconds / 1_000_000 : (microseconds - 999_999) / 1_000_000
-        let rest = microseconds - seconds * 1_000_000
-        let text = UnixTime(seconds: seconds, nanoseconds: rest * 1000).description
+        let time = UnixTime(microseconds: microseconds)
+        let text = time.description
         guard digits > 3 else { return text }
-        let tail = String(rest % 1000)
+        let tail = String(time.nanoseconds / 1000 % 1000)
         return text.dropLast() + String(repeating: "0", count: 3 - tail.utf8.count) + tail + "Z"
     }
 }

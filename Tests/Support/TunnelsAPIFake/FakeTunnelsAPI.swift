@@ -67,8 +67,7 @@ public final class FakeTunnelsAPI: Sendable {
 
     /// The time by the fake's clock.
     public var now: UnixTime {
-        let now = state.withLock { clock().microseconds + $0.world.clockOffset }
-        return UnixTime(seconds: now / 1_000_000, nanoseconds: now % 1_000_000 * 1000)
+        UnixTime(microseconds: state.withLock { clock().microseconds + $0.world.clockOffset })
     }
 
     /// Everything but requests and faults, as JSON. It holds the tokens.
@@ -96,10 +95,12 @@ public final class FakeTunnelsAPI: Sendable {
 
     public func removeFaults() { state.withLock { $0.faults = [] } }
 
-    /// Moves the clock on, or back.
+    /// Moves the clock on, or back; at most 100 years from the real time in all.
     public func advance(bySeconds seconds: Int) {
+        let limit = 100 * 365 * 86_400
         state.withLock {
-            $0.world.clockOffset += Int64(seconds) * 1_000_000
+            let offset = Int($0.world.clockOffset / 1_000_000) + min(max(seconds, -2 * limit), 2 * limit)
+            $0.world.clockOffset = Int64(min(max(offset, -limit), limit)) * 1_000_000
             $0.revision += 1
         }
     }
@@ -149,4 +150,10 @@ public enum SystemTime {
 
 extension UnixTime {
     var microseconds: Int64 { seconds * 1_000_000 + nanoseconds / 1000 }
+
+    init(microseconds: Int64) {
+        // Rounded down, for the nanoseconds count forward also before 1970.
+        let seconds = microseconds >= 0 ? microseconds / 1_000_000 : (microseconds - 999_999) / 1_000_000
+        self.init(seconds: seconds, nanoseconds: (microseconds - seconds * 1_000_000) * 1000)
+    }
 }

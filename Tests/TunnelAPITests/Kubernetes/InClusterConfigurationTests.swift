@@ -13,7 +13,7 @@ import TunnelCore
 
     @Test(arguments: addresses.indices) func theVariablesMakeAnAddress(_ index: Int) throws {
         let (host, port, service) = Self.addresses[index]
-        let account = try TokenFile("a-token\n", authority: "a bundle", namespace: "tunnels\n")
+        let account = try ServiceAccountFolder("a-token\n", authority: "a bundle", namespace: "tunnels\n")
         var environment = ["KUBERNETES_SERVICE_HOST": host]
         environment["KUBERNETES_SERVICE_PORT"] = port
         #expect(InClusterConfiguration.isPresent(environment: environment, folder: account.folder))
@@ -34,7 +34,7 @@ import TunnelCore
 
     @Test(arguments: wrongVariables.indices) func aWrongVariableIsNamed(_ index: Int) throws {
         let (environment, says) = Self.wrongVariables[index]
-        let account = try TokenFile("t")
+        let account = try ServiceAccountFolder("t")
         let error = #expect(throws: KubernetesError.self) {
             _ = try InClusterConfiguration(environment: environment, folder: account.folder)
         }
@@ -43,7 +43,7 @@ import TunnelCore
     }
 
     @Test(arguments: ["token", "ca.crt", "namespace"]) func aMissingFileIsNamed(_ name: String) throws {
-        let account = try TokenFile("t")
+        let account = try ServiceAccountFolder("t")
         let environment = ["KUBERNETES_SERVICE_HOST": "10.0.0.1"]
         account.remove(name)
         #expect(InClusterConfiguration.isPresent(environment: environment, folder: account.folder) == (name != "token"))
@@ -54,7 +54,7 @@ import TunnelCore
     }
 
     @Test func outsideOfAPodThereIsNone() throws {
-        #expect(!InClusterConfiguration.isPresent(environment: [:], folder: try TokenFile("t").folder))
+        #expect(!InClusterConfiguration.isPresent(environment: [:], folder: try ServiceAccountFolder("t").folder))
         #expect(!InClusterConfiguration.isPresent(environment: ["KUBERNETES_SERVICE_HOST": "h"], folder: "/no/such"))
     }
 
@@ -65,7 +65,7 @@ import TunnelCore
 
     @Test(arguments: limits.indices) func everyFileHasItsLimit(_ index: Int) throws {
         let (name, limit) = Self.limits[index]
-        let account = try TokenFile("t")
+        let account = try ServiceAccountFolder("t")
         let environment = ["KUBERNETES_SERVICE_HOST": "10.0.0.1"]
         try account.write(String(repeating: "x", count: limit), to: name)
         _ = try InClusterConfiguration(environment: environment, folder: account.folder)
@@ -80,7 +80,7 @@ import TunnelCore
         ("", "empty"), (" \n", "empty"), ("a b", "not one word"), ("a\nb", "not one word"), ("ä", "not one word"),
     ])
     func aTokenIsOneWord(_ text: String, _ says: String) throws {
-        let account = try TokenFile(text)
+        let account = try ServiceAccountFolder(text)
         let error = #expect(throws: KubernetesError.self) {
             _ = try KubernetesCredential.tokenFile(account.path).token()
         }

@@ -103,7 +103,7 @@ import TunnelCore
     // MARK: Tokens
 
     @Test func theTokenIsReadForEveryRequest() async throws {
-        let file = try TokenFile("first\n")
+        let file = try ServiceAccountFolder("first\n")
         let script = KubernetesScript([.secret(), .secret()])
         let client = try KubernetesSecretClient(
             service: .local, namespace: "n", name: "s", credential: .tokenFile(file.path), transport: script)
@@ -114,7 +114,7 @@ import TunnelCore
     }
 
     @Test func aTokenThatWasReplacedMeanwhileIsTriedAgain() async throws {
-        let file = try TokenFile("first")
+        let file = try ServiceAccountFolder("first")
         let unauthorized = KubernetesScript.Step.refusal(401, "Unauthorized", "Unauthorized")
         let script = KubernetesScript([unauthorized, .secret()]) { if $0 == 1 { try? file.write("second") } }
         let client = try KubernetesSecretClient(

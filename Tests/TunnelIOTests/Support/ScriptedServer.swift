@@ -1,18 +1,28 @@
 import Glibc
+import Synchronization
 import TunnelCore
 import TunnelIO
 
 /// A server on 127.0.0.1 that treats its connections, one after another, as a script says.
 final class ScriptedServer: Sendable {
     let address: SocketAddress
+    var port: UInt16 { address.port }
     private let script: OnThread<Bool>
 
     /// - Parameter steps: one for each connection, which closes when its step is done with the peer.
     init(_ steps: @Sendable (Peer) throws -> Void...) throws {
         let listener = try Listener(.loopback(0), isShared: false)
         address = listener.address
+        let open = Mutex<Listener?>(listener)
         script = OnThread {
-            do { for step in steps { try step(listener.accept()) } } catch { return false }
+            do {
+                for (index, step) in steps.enumerated() {
+                    guard let peer = try open.withLock({ try $0?.accept() }) else { return false }
+                    // Whoever comes more often than the script has it is refused.
+                    if index == steps.count - 1 { open.withLock { $0 = nil } }
+                    try step(peer)
+                }
+            } catch { return false }
             return true
         }
     }
@@ -20,9 +30,21 @@ final class ScriptedServer: Sendable {
     /// Waits until every step has run; `false` when one failed.
     func isDone() -> Bool { script.value() ?? false }
 
-    func endpoint(isSecure: Bool = false, host: String = "127.0.0.1", proxy: HTTPEndpoint.Proxy? = nil) -> HTTPEndpoint {
-        HTTPEndpoint(isSecure: isSecure, host: host, port: address.port, proxy: proxy)
+    var plain: HTTPEndpoint { HTTPEndpoint(isSecure: false, host: "127.0.0.1", port: port) }
+    var secure: HTTPEndpoint { HTTPEndpoint(isSecure: true, host: "localhost", port: port) }
+
+    /// As a proxy on the way to `localhost`, whose part the script then takes too.
+    func proxied(_ authorization: Secret? = nil) -> HTTPEndpoint {
+        HTTPEndpoint(
+            isSecure: true, host: "localhost", port: 443,
+            proxy: HTTPEndpoint.Proxy(host: "127.0.0.1", port: port, authorization: authorization))
     }
+}
+
+/// Keeps connections open until the test is over.
+final class OpenPeers: Sendable {
+    private let peers = Mutex<[Peer]>([])
+    func keep(_ peer: Peer) { peers.withLock { $0.append(peer) } }
 }
 
 extension Peer {
@@ -45,6 +67,24 @@ extension Peer {
 
 extension [UInt8] {
     fileprivate func ends(with text: String) -> Bool { suffix(text.utf8.count).elementsEqual(text.utf8) }
+}
+
+extension TLSPeer {
+    func receiveHead() throws -> String {
+        var text = ""
+        while !text.hasSuffix("\r\n\r\n") {
+            let byte = try receive(exactly: 1)
+            if byte.isEmpty { throw TestError("no whole head") }
+            text += byte
+        }
+        return text
+    }
+
+    /// Reads a request that has no body, and answers it.
+    func answer(_ text: String) throws {
+        _ = try receiveHead()
+        try send(text)
+    }
 }
 
 /// A whole answer that leaves the connection open.

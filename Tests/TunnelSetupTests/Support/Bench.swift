@@ -87,7 +87,9 @@ final class Bench: Sendable {
             $0.tunnelID == id && $0.archivedAt == nil && $0.fingerprint == certificate?.fingerprint
         }
         if !isRegistered { defects.append("the stored CA is not registered") }
-        if tunnel.map({ $0.token != contents.text(.tunnelToken) }) ?? true { defects.append("the token is not in force") }
+        if tunnel.map({ $0.token != contents.text(.tunnelToken) }) ?? true {
+            defects.append("the token is not in force")
+        }
         let check = CredentialCheck(now: api.now.seconds).check(CredentialCheck.Files(contents))
         defects += check.missing + check.findings.map(\.description)
         if contents[.authorityKey] == nil { defects.append("no CA key") }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A folder as Kubernetes mounts it for a service account, or one file of it; removed after the test.
-final class TokenFile: Sendable {
+final class ServiceAccountFolder: Sendable {
     let folder: String
     var path: String { "\(folder)/token" }
 

@@ -1,0 +1,143 @@
+"""How pods start, end, are replaced and are spread."""
+
+import pytest
+
+import chart
+
+
+def pod_of(objects):
+    deployment = next(each for each in objects if each["kind"] == "Deployment")
+    spec = deployment["spec"]["template"]["spec"]
+    return spec, {each["name"]: each for each in spec["containers"]}
+
+
+def cloudflared_grace(containers):
+    return next(each["value"] for each in containers["cloudflared"]["env"] if each["name"] == "TUNNEL_GRACE_PERIOD")
+
+
+@pytest.mark.parametrize(
+    "timeout, grace, cloudflared",
+    [
+        (None, 40, "35s"),
+        ("30s", 40, "35s"),
+        ("1m30s", 100, "95s"),
+        ("0", 10, "5s"),
+        (0, 10, "5s"),
+        ("1.5s", 12, "7s"),
+        ("300ms", 11, "6s"),
+        ("1s500ms", 12, "7s"),
+        ("2m54.5s", 185, "180s"),
+        ("2m55s", 185, "180s"),
+        ("2m56s", 186, "180s"),
+        ("1h", 3610, "180s"),
+        ("1h0.5m", 3640, "180s"),
+        ("1000000us", 11, "6s"),
+        ("2µs", 11, "6s"),
+    ],
+)
+def test_a_pod_has_the_time_that_its_proxy_may_take(timeout, grace, cloudflared, tmp_path):
+    objects = chart.render(chart.CASES["managed"], {"gateway": {"config": {"shutdown_timeout": timeout}}}, tmp_path)
+    spec, containers = pod_of(objects)
+    assert spec["terminationGracePeriodSeconds"] == grace
+    assert cloudflared_grace(containers) == cloudflared
+
+
+def test_the_proxy_waits_for_cloudflared_to_take_its_leave(renderings):
+    spec, containers = pod_of(chart.load(renderings["managed"]))
+    assert containers["mcp-proxy"]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    assert "lifecycle" not in containers["cloudflared"]
+
+
+def test_clusters_without_a_sleeping_hook_get_none(renderings):
+    spec, containers = pod_of(chart.load(renderings["oldest-cluster"]))
+    assert "lifecycle" not in containers["mcp-proxy"]
+    assert spec["terminationGracePeriodSeconds"] == 35
+    assert cloudflared_grace(containers) == "30s"
+
+
+def test_no_wait_is_no_hook(tmp_path):
+    spec, containers = pod_of(chart.render(chart.CASES["managed"], {"gateway": {"preStopSleepSeconds": 0}}, tmp_path))
+    assert "lifecycle" not in containers["mcp-proxy"]
+    assert spec["terminationGracePeriodSeconds"] == 35
+
+
+def test_probes_ask_the_listener_and_can_ask_something_else(renderings):
+    _, containers = pod_of(chart.load(renderings["managed"]))
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert containers["mcp-proxy"][probe]["tcpSocket"] == {"port": "proxy"}
+    assert containers["cloudflared"]["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "metrics"}
+    _, containers = pod_of(chart.load(renderings["everything"]))
+    assert "livenessProbe" not in containers["mcp-proxy"]
+    assert containers["mcp-proxy"]["readinessProbe"] == {
+        "httpGet": {"path": "/readyz", "port": 9090},
+        "periodSeconds": 5,
+        "failureThreshold": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    "values, replicas, has_budget",
+    [
+        ({}, 1, False),
+        ({"replicaCount": 2}, 2, True),
+        ({"replicaCount": 2, "podDisruptionBudget": {"enabled": False}}, 2, False),
+        ({"autoscaling": {"enabled": True}}, None, True),
+        ({"autoscaling": {"enabled": True, "minReplicas": 1}}, None, False),
+    ],
+)
+def test_several_pods_have_a_budget_and_one_has_not(values, replicas, has_budget, tmp_path):
+    objects = chart.render(chart.CASES["managed"], values, tmp_path)
+    deployment = next(each for each in objects if each["kind"] == "Deployment")
+    assert deployment["spec"].get("replicas") == replicas
+    budgets = [each for each in objects if each["kind"] == "PodDisruptionBudget"]
+    assert len(budgets) == has_budget
+    assert all(each["spec"]["maxUnavailable"] == 1 for each in budgets)
+    scalers = [each for each in objects if each["kind"] == "HorizontalPodAutoscaler"]
+    assert len(scalers) == (replicas is None)
+
+
+def test_the_autoscaler_aims_at_what_was_set(renderings):
+    scaler = chart.find(chart.load(renderings["everything"]), "HorizontalPodAutoscaler", "acme-mcp-tunnel")["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 30)
+    aims = {each["resource"]["name"]: each["resource"]["target"]["averageUtilization"] for each in scaler["metrics"]}
+    assert aims == {"cpu": 60, "memory": 80}
+    assert scaler["behavior"] == {"scaleDown": {"stabilizationWindowSeconds": 600}}
+
+
+def test_new_pods_come_before_old_ones_go(renderings):
+    deployment = chart.find(chart.load(renderings["managed"]), "Deployment", "mcp-tunnel")
+    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_pods_are_spread(renderings):
+    spec, _ = pod_of(chart.load(renderings["managed"]))
+    assert [each["topologyKey"] for each in spec["topologySpreadConstraints"]] == [
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
+    ]
+    spec, _ = pod_of(chart.load(renderings["everything"]))
+    (given,) = spec["topologySpreadConstraints"]
+    assert given["labelSelector"] == {"matchLabels": {"app.kubernetes.io/name": "mcp-tunnel"}}, "left as it was"
+
+
+def test_what_was_set_for_pods_arrives(renderings):
+    objects = chart.load(renderings["everything"])
+    for thing, labels, spec in chart.pods(objects):
+        assert spec["imagePullSecrets"] == [{"name": "registry"}]
+        assert spec["priorityClassName"] == "high"
+        assert spec["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+        assert spec["tolerations"] == [{"key": "dedicated", "operator": "Exists"}]
+        assert spec["securityContext"]["runAsUser"] == 1000
+        assert ("team" in labels) is (thing["kind"] != "Pod")
+    for _, _, container in chart.containers(objects):
+        if container["name"] == "cloudflared":
+            assert container["image"] == "registry.example.com/cloudflared:2026.3.0"
+        else:
+            assert container["image"] == f"registry.example.com/mcp-proxy@sha256:{1:064}"
+        assert container["imagePullPolicy"] == "Always"
+    spec, containers = pod_of(objects)
+    assert spec["affinity"]["nodeAffinity"]
+    assert spec["terminationGracePeriodSeconds"] == 600
+    assert {"name": "TUNNEL_METRICS", "value": "0.0.0.0:2000"} in containers["cloudflared"]["env"]
+    assert {"name": "TUNNEL_TRANSPORT_PROTOCOL", "value": "http2"} in containers["cloudflared"]["env"]
+    assert {"name": "TZ", "value": "UTC"} in containers["mcp-proxy"]["env"]

@@ -1,0 +1,197 @@
+"""What mcp-proxy gets to read, by its own reader and by itself."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+import yaml
+
+import chart
+
+
+def test_our_yaml_reader_reads_them_alike(renderings, name):
+    """Two readers, one of YAML 1.1 and one of 1.2, must not differ over what we emit."""
+    texts = chart.documents(renderings[name]) + [chart.configuration(chart.load(renderings[name]))]
+    compare_readers(texts)
+
+
+def test_our_yaml_reader_reads_texts_that_need_quotes_or_folding(tmp_path):
+    texts = [
+        "a text of more than eighty characters, which some emitters fold into two lines, with: a colon and a # hash",
+        "yes",
+        "1e3",
+        "0x1F",
+        "null",
+        "~",
+        "- a",
+        "{a}",
+        "",
+        " a ",
+        "two\nlines\n",
+        "\ttab",
+        "tag: !a &b *c",
+        "'",
+        '"',
+        "%a",
+        "@a",
+    ]
+    config = {"routes": {f"route-{number}": text for number, text in enumerate(texts)}}
+    objects = chart.render(chart.CASES["managed"], {"gateway": {"config": config}}, tmp_path)
+    compare_readers([chart.configuration(objects)])
+    routes = yaml.safe_load(chart.configuration(objects))["routes"]
+    assert [routes[f"route-{number}"] for number in range(len(texts))] == texts
+
+
+def compare_readers(texts):
+    sent = b"".join(b"%d\n%s" % (len(text.encode()), text.encode()) for text in texts)
+    done = subprocess.run([os.environ["YAML_DUMP"]], input=sent, capture_output=True, check=True)
+    answers = done.stdout.splitlines()
+    assert len(answers) == len(texts)
+    for text, answer in zip(texts, answers):
+        assert plain(json.loads(answer)["tree"]) == as_text(yaml.safe_load(text)), text
+
+
+def plain(node):
+    """A dump without types: numbers by value, all else by text."""
+    match node:
+        case ["!!map", entries]:
+            return {plain(key): plain(value) for key, value in entries}
+        case ["!!seq", items]:
+            return [plain(item) for item in items]
+        case ["!!int", _, _, value]:
+            return str(value)
+        case ["!!float", _, _, value]:
+            return str(float(value))
+        case ["!!null", *_]:
+            return "null"
+        case [_, text, *_]:
+            return text
+    raise AssertionError(f"not a dump: {node}")
+
+
+def as_text(value):
+    match value:
+        case dict():
+            return {as_text(key): as_text(each) for key, each in value.items()}
+        case list():
+            return [as_text(each) for each in value]
+        case bool():
+            return str(value).lower()
+        case None:
+            return "null"
+    return str(value)
+
+
+FORCED = {"listen_addr": ":8080", "tls": {"cert_file": "/data/tls.crt", "key_file": "/data/tls.key"}}
+
+
+def values_of(name):
+    return yaml.safe_load(chart.run(*chart.CASES[name].arguments(), "-print", "values"))
+
+
+def test_configuration_is_passed_through_but_for_three_keys(objects, name):
+    expected = values_of(name)["gateway"]["config"]
+    expected["listen_addr"] = FORCED["listen_addr"]
+    expected["tls"] = {**expected.get("tls", {}), **FORCED["tls"]}
+    assert yaml.safe_load(chart.configuration(objects)) == expected
+
+
+@pytest.mark.parametrize("tls", [None, {}, {"reload_interval": "1s", "cert_file": None}])
+def test_keys_are_forced_whatever_was_given(tls, tmp_path):
+    config = {"listen_addr": None, "tls": tls}
+    objects = chart.render(chart.CASES["managed"], {"gateway": {"config": config}}, tmp_path)
+    read = yaml.safe_load(chart.configuration(objects))
+    assert read["listen_addr"] == ":8080"
+    assert read["tls"].items() >= FORCED["tls"].items()
+
+
+def proxy_of(objects):
+    deployment = next(each for each in objects if each["kind"] == "Deployment")
+    spec = deployment["spec"]["template"]["spec"]
+    return spec, next(each for each in spec["containers"] if each["name"] == "mcp-proxy")
+
+
+def test_arguments_name_the_file_that_is_mounted_and_the_domain_of_managed_mode(objects, name):
+    spec, proxy = proxy_of(objects)
+    arguments = ["-config", "/etc/mcp-gateway/config.yaml"]
+    if values_of(name)["setup"]["enabled"]:
+        arguments += ["-tunnel-domain", "$(TUNNEL_DOMAIN)"]
+        source = {"secretKeyRef": {"name": chart.CASES[name].release, "key": "tunnel-domain"}}
+        assert {"name": "TUNNEL_DOMAIN", "valueFrom": source} in proxy["env"]
+    assert proxy["args"] == arguments
+    assert "command" not in proxy, "the image's entrypoint is the proxy"
+    mounts = {mount["mountPath"]: mount["name"] for mount in proxy["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert "configMap" in volumes[mounts["/etc/mcp-gateway"]]
+    items = volumes[mounts["/data"]]["secret"]["items"]
+    assert [(item["key"], item["path"]) for item in items] == [("tls.crt", "tls.crt"), ("tls.key", "tls.key")]
+
+
+def test_a_change_of_the_configuration_replaces_the_pods(tmp_path):
+    def checksum(values):
+        objects = chart.render(chart.CASES["managed"], values, tmp_path)
+        deployment = next(each for each in objects if each["kind"] == "Deployment")
+        return deployment["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+
+    assert checksum({"replicaCount": 2}) == checksum({})
+    assert checksum({"gateway": {"config": {"log_level": "warn"}}}) != checksum({})
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=t.example",
+            "-addext",
+            "subjectAltName=DNS:*.t.example",
+            "-keyout",
+            folder / "tls.key",
+            "-out",
+            folder / "tls.crt",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+def test_the_proxy_starts_with_it(objects, name, certificate, tmp_path):
+    """The real one, with the arguments of its container; only paths and port are those of this machine."""
+    text = chart.configuration(objects)
+    for pattern, replacement in (
+        ("listen_addr: :8080", "listen_addr: 127.0.0.1:0"),
+        ("/data/tls.", f"{certificate}/tls."),
+        ("/etc/ssl/corp-ca/ca.pem", f"{certificate}/tls.crt"),
+    ):
+        assert pattern in text or "corp-ca" in pattern
+        text = text.replace(pattern, replacement)
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    _, proxy = proxy_of(objects)
+    paths = {"/etc/mcp-gateway/config.yaml": str(path), "$(TUNNEL_DOMAIN)": "abcd1234.tunnel.anthropic.com"}
+    arguments = [paths.get(each, each) for each in proxy["args"]]
+
+    routes = yaml.safe_load(text)["routes"]
+    with subprocess.Popen([os.environ["MCP_PROXY"], *arguments], stderr=subprocess.PIPE, text=True) as process:
+        log = []
+        for line in process.stderr:
+            log.append(line)
+            if "listening" in line:
+                process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0, "".join(log)
+    assert len(re.findall("route configured", "".join(log))) == len(routes)

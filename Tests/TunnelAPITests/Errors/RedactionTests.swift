@@ -1,0 +1,62 @@
+import Testing
+import TunnelCore
+
+@testable import TunnelAPI
+
+/// No server's words can carry a secret, a second line or more than 2000 characters into an error.
+@Suite struct RedactionTests {
+    private let redaction = Redaction([Secret(Sample.assertion), Secret(Sample.apiKey)])
+
+    @Test(arguments: [
+        ("bad assertion \(Sample.assertion)!", "bad assertion [redacted]!"),
+        ("key=\(Sample.apiKey),\(Sample.apiKey)", "key=[redacted],[redacted]"),
+        ("x\(Sample.apiKey)y", "x[redacted]y"), (Sample.apiKey, "[redacted]"),
+    ])
+    func cutsWhole(_ row: (text: String, expected: String)) { #expect(redaction(row.text) == row.expected) }
+
+    /// A server may shorten what it echoes; 16 bytes are enough to know it by.
+    @Test func cutsParts() {
+        #expect(redaction("got \(Sample.apiKey.prefix(16))...") == "got [redacted]...")
+        #expect(redaction("got \(Sample.apiKey.suffix(16))") == "got [redacted]")
+        #expect(redaction("got \(Sample.apiKey.dropFirst(5).prefix(20))") == "got [redacted]")
+        let fifteen = Sample.apiKey.prefix(15)
+        #expect(redaction("got \(fifteen)") == "got \(fifteen)")
+    }
+
+    /// Tokens that are not ours to know, such as one that was just made.
+    @Test(arguments: [
+        ("token sk-ant-oat01-ABC_def.1 refused", "token [redacted] refused"), ("\"eyJhbGciOi\"", "\"[redacted]\""),
+        ("eyJ.eyJ.c", "[redacted]"), ("Bearer:sk-ant-x", "Bearer:[redacted]"), ("they say eya", "they say eya"),
+        ("xeyJ45678901234567890", "x[redacted]"), ("xeyJ4567890123456789", "xeyJ4567890123456789"),
+        ("access_token_sk-ant-oat01-0123456789", "access_token_[redacted]"),
+    ])
+    func cutsWhatLooksLikeToken(_ row: (text: String, expected: String)) {
+        #expect(Redaction([])(row.text) == row.expected)
+    }
+
+    @Test func shortSecretIsCutToo() { #expect(Redaction([Secret("abc")])("xabcx") == "x[redacted]x") }
+
+    @Test func emptySecretCutsNothing() { #expect(Redaction([Secret("")])("text") == "text") }
+
+    @Test(arguments: [
+        ("a\r\nb", #"a\r\nb"#), ("a\u{1b}[31mb", #"a\x1b[31mb"#), ("a\u{2028}b", #"a\u2028b"#),
+        ("a\u{202e}b", #"a\u202eb"#), ("ünïcode \"q\"", "ünïcode \"q\""),
+    ])
+    func escapesControls(_ row: (text: String, expected: String)) { #expect(Redaction([])(row.text) == row.expected) }
+
+    @Test func limitIsExact() {
+        let longest = String(repeating: "x", count: 2000)
+        #expect(Redaction([])(longest) == longest)
+        #expect(Redaction([])(longest + "x") == String(repeating: "x", count: 1999) + "…")
+        #expect(Redaction([])(String(repeating: "\u{7}", count: 2000)).unicodeScalars.count == 2000)
+        #expect(Redaction([])("e" + String(repeating: "\u{301}", count: 100_000)).unicodeScalars.count <= 2000)
+    }
+
+    /// A secret that begins before the cut and ends behind it.
+    @Test func cutsBeforeItShortens() {
+        for lead in 1900...2010 {
+            let text = redaction(String(repeating: "x", count: lead) + Sample.apiKey)
+            #expect(!text.contains(Sample.apiKey.prefix(8)))
+        }
+    }
+}
