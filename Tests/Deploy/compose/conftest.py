@@ -14,6 +14,7 @@ import pytest
 from conftest import ENVIRONMENT, PYTHON, REPOSITORY, SAMPLE_PYTHON, Image, Namespace, run
 from compose.engine import Engine
 from compose.python_image import write_tar
+from cryptography import x509
 
 DOMAIN = "abcd1234.tunnel.example"
 CLOUDFLARED = "cloudflared-stand-in:test"
@@ -87,6 +88,10 @@ class Project:
         (network,) = networks.values()
         return f"{network['IPAddress']}:7844"
 
+    def served_serial(self) -> int:
+        """The serial number of the certificate in data/."""
+        return x509.load_pem_x509_certificate((self.folder / "data/tls.crt").read_bytes()).serial_number
+
     def wait_for_log(self, service: str, pattern: str, count: int = 1, seconds: float = 60) -> None:
         """Follows a service's log until a pattern was seen that often."""
         process = subprocess.Popen(
@@ -110,10 +115,10 @@ class Project:
             process.wait()
             process.stdout.close()  # type: ignore[union-attr]
 
-    def call(self, ca_file: Path) -> tuple[str, int]:
+    def call(self, ca_file: Path, domain: str = DOMAIN) -> tuple[str, int]:
         """An MCP call of the far side: the sample's answer, and the serial of the certificate that was shown."""
         output = self.engine.network.run(
-            PYTHON, "-m", "compose.hello_client", self.address(), ca_file, DOMAIN, "echo", env=ENVIRONMENT
+            PYTHON, "-m", "compose.hello_client", self.address(), ca_file, domain, "echo", env=ENVIRONMENT
         )
         answer, serial = output.splitlines()
         return answer, int(serial)

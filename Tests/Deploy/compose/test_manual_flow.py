@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from compose.conftest import CONFIGURATION, DOMAIN, SAMPLE, Project
-from cryptography import x509
 
 CERTIFICATES = """
 # Self-signed CA. Explicit extensions so it satisfies the certificate
@@ -39,10 +38,6 @@ openssl x509 -req -in server.csr \
 """
 
 
-def serial(project: Project) -> int:
-    return x509.load_pem_x509_certificate((project.folder / "data/tls.crt").read_bytes()).serial_number
-
-
 def test_from_certificates_to_renewal(project: Project) -> None:
     project.environment |= {"TUNNEL_DOMAIN": DOMAIN, "TUNNEL_TOKEN": "eyJhIjoiYWNjb3VudCJ9"}
     project.shell("mkdir -p data config")
@@ -57,14 +52,14 @@ def test_from_certificates_to_renewal(project: Project) -> None:
 
     answer, shown = project.call(project.folder / "data/ca.crt")
     assert answer == "Hello, tunnel!"
-    assert shown == serial(project)
+    assert shown == project.served_serial()
     project.wait_for_log("mcp-proxy", "request finished")
     project.engine.docker("exec", project.container("mcp-proxy"), "/mcp-proxy", "healthcheck")
 
     project.shell(RENEWAL)
-    assert serial(project) != shown
+    assert project.served_serial() != shown
     project.wait_for_log("mcp-proxy", "certificate reloaded")
-    assert project.call(project.folder / "data/ca.crt") == ("Hello, tunnel!", serial(project))
+    assert project.call(project.folder / "data/ca.crt") == ("Hello, tunnel!", project.served_serial())
 
     container = project.container("mcp-proxy")
     project.compose("restart", "mcp-proxy")

@@ -20,13 +20,15 @@ class Container:
     """One container: UID 65532, read-only, no capabilities, no new privileges, in namespaces of its own."""
 
     def __init__(
-        self, folder: Path, rootfs: Path, arguments: list[str], network: Namespace, mounts: dict[str, Path] | None = None
+        self, folder: Path, rootfs: Path, arguments: list[str], network: Namespace,
+        mounts: dict[str, Path] | None = None, writable: dict[str, Path] | None = None,
     ) -> None:
         self.name, self.bundle, self.state = f"mcp-tunnel-{folder.name}", folder / "bundle", folder / "runc"
         self.bundle.mkdir(parents=True)
         bind = [
-            {"destination": place, "type": "bind", "source": str(source), "options": ["bind", "ro"]}
-            for place, source in (mounts or {}).items()
+            {"destination": place, "type": "bind", "source": str(source), "options": ["bind", mode]}
+            for mode, places in (("ro", mounts), ("rw", writable))
+            for place, source in (places or {}).items()
         ]
         specification = {
             "ociVersion": "1.0.2",
