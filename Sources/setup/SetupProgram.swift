@@ -73,7 +73,7 @@ enum SetupProgram {
         } catch {
             let failure = FailureReport(error)
             console.tell("setup \(command.name): \(failure.text)")
-            if isJSON { console.show(JSONText.of(failure)) }
+            if isJSON { console.show(json: failure) }
             return .failed
         }
     }
@@ -83,7 +83,7 @@ enum SetupProgram {
     ) -> ExitStatus {
         let remedy = "setup \(command.name) --help tells the flags"
         console.tell("setup \(command.name): \(error.reason) (\(remedy))")
-        if isJSON { console.show(JSONText.of(FailureReport(error, remedy: remedy))) }
+        if isJSON { console.show(json: FailureReport(error, remedy: remedy)) }
         return .usage
     }
 }

@@ -28,6 +28,10 @@ public struct ManualCertificates: Sendable {
 
     /// Keeps a CA that is there, because it may be registered, and a server certificate that is in order.
     public func run() async throws(SetupError) -> Result {
+        guard let name = DNSName(domain), !name.isWildcard else {
+            throw SetupError(
+                .state, "\(Diagnostic.excerpt(domain)) is not a domain", remedy: "give it as the Console shows it")
+        }
         var bench = try await Workbench(store)
         if let stored = bench.contents.text(.tunnelDomain), stored != domain {
             throw SetupError(

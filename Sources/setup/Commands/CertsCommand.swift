@@ -18,7 +18,7 @@ enum CertsCommand {
         let certificates = try await invocation.client().certificates(
             of: id, includeArchived: invocation.arguments.has(archived))
         if invocation.arguments.has(.json) {
-            invocation.console.show(JSONText.of(certificates.map { TunnelCertificateReport($0) }))
+            invocation.console.show(json: certificates.map { TunnelCertificateReport($0) })
         } else {
             let rows = certificates.map {
                 [$0.id, $0.fingerprint, $0.createdAt.toTheSecond, $0.expiresAt?.toTheSecond ?? "-", state($0)]
@@ -67,7 +67,7 @@ enum CertsCommand {
 
     private static func show(_ certificate: TunnelCertificate, _ invocation: Invocation) {
         guard !invocation.arguments.has(.json) else {
-            return invocation.console.show(JSONText.of(TunnelCertificateReport(certificate)))
+            return invocation.console.show(json: TunnelCertificateReport(certificate))
         }
         var rows = [
             ["id", certificate.id], ["tunnel", certificate.tunnelID], ["fingerprint", certificate.fingerprint],

@@ -32,8 +32,7 @@ enum InitCommand {
         guard !isDryRun else {
             let plan = try await provisioner.plan()
             if invocation.arguments.has(.json) {
-                invocation.console.show(
-                    JSONText.of(PlanReport(output: store.location, plan: plan.steps, notes: plan.notes)))
+                invocation.console.show(json: PlanReport(output: store.location, plan: plan.steps, notes: plan.notes))
             } else {
                 let lines = plan.steps.map { "would \($0)" } + plan.notes.map { "note: \($0)" }
                 invocation.console.show(lines.joined(separator: "\n"))
@@ -44,8 +43,7 @@ enum InitCommand {
         invocation.console.tell("\(store.location) is \(result.isChanged ? "written" : "complete, nothing changed")")
         invocation.console.tell(invocation.stopwatch.text)
         if invocation.arguments.has(.json) {
-            invocation.console.show(
-                JSONText.of(InitReport(result, store.location, invocation.stopwatch.report)))
+            invocation.console.show(json: InitReport(result, store.location, invocation.stopwatch.report))
         }
         return .done
     }

@@ -16,7 +16,7 @@ enum TunnelsCommand {
         let tunnels = try await invocation.client().tunnels(
             includeArchived: invocation.arguments.has(archived), workspaceID: invocation.value(workspace))
         if invocation.arguments.has(.json) {
-            invocation.console.show(JSONText.of(tunnels.map { TunnelReport($0) }))
+            invocation.console.show(json: tunnels.map { TunnelReport($0) })
         } else {
             let rows = tunnels.map { [$0.id, $0.domain, $0.createdAt.toTheSecond, state($0), name($0)] }
             invocation.console.show(TextTable.of([["ID", "DOMAIN", "CREATED", "STATE", "NAME"]] + rows))
@@ -51,7 +51,7 @@ enum TunnelsCommand {
 
     private static func show(_ tunnel: Tunnel, _ invocation: Invocation) {
         guard !invocation.arguments.has(.json) else {
-            return invocation.console.show(JSONText.of(TunnelReport(tunnel)))
+            return invocation.console.show(json: TunnelReport(tunnel))
         }
         var rows = [["id", tunnel.id], ["domain", tunnel.domain], ["name", name(tunnel)]]
         rows.append(["created", tunnel.createdAt.toTheSecond])

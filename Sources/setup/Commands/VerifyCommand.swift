@@ -23,7 +23,7 @@ enum VerifyCommand {
         let check = CredentialCheck(now: SystemClock.now().seconds, expiresWithin: within)
         let report = check.check(files)
         if invocation.arguments.has(.json) {
-            invocation.console.show(JSONText.of(VerifyReport(report, place, note)))
+            invocation.console.show(json: VerifyReport(report, place, note))
         } else {
             for line in lines(report, place, note) { invocation.console.show(line) }
         }
