@@ -5,9 +5,12 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
 
     private var values: [StoreKey: [UInt8]]
     /// What ``CredentialStore/write(_:over:)`` compares with; only the store that made it reads it.
-    let revision: String
+    public let revision: String
 
-    init(_ values: [StoreKey: [UInt8]] = [:], revision: String = "") {
+    /// What a store read.
+    ///
+    /// - Parameter revision: the place's own name for this state of it; empty where it has none.
+    public init(_ values: [StoreKey: [UInt8]] = [:], revision: String = "") {
         (self.values, self.revision) = (values, revision)
     }
 
@@ -26,7 +29,7 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
     public var isEmpty: Bool { values.isEmpty }
 
     /// The contents after `changes`.
-    func applying(_ changes: StoreChanges, revision: String) -> StoreContents {
+    public func applying(_ changes: StoreChanges, revision: String = "") -> StoreContents {
         var values = values
         for (key, value) in changes.values { values[key] = value }
         return StoreContents(values, revision: revision)
@@ -36,7 +39,7 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
     func isSame(as other: StoreContents) -> Bool { values == other.values }
 
     /// - Throws: ``StoreError`` `.conflict` that names the keys whose values are not those of `expected`.
-    func checkIsSame(as expected: StoreContents) throws(StoreError) {
+    public func checkIsSame(as expected: StoreContents) throws(StoreError) {
         let different = StoreKey.allCases.filter { self[$0] != expected[$0] }
         guard !different.isEmpty else { return }
         throw StoreError(

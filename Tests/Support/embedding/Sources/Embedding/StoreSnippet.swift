@@ -1,0 +1,21 @@
+// docs/embedding.md
+import Synchronization
+import TunnelSetup
+
+/// Keeps a tunnel's credentials in a place of the program's own; here in its memory.
+final class MemoryStore: CredentialStore {
+    let location = "memory"
+    let isExclusive = true  // nobody else writes here
+    private let contents = Mutex(StoreContents())
+
+    func load() async throws(StoreError) -> StoreContents { contents.withLock { $0 } }
+
+    func write(_ changes: StoreChanges, over read: StoreContents) async throws(StoreError) -> StoreContents {
+        try contents.withLock { contents throws(StoreError) in
+            try contents.checkIsSame(as: read)
+            contents = contents.applying(changes)
+            return contents
+        }
+    }
+}
+// docs/embedding.md
