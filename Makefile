@@ -6,8 +6,8 @@ TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl nginx-light openssl pyth
 YAML_VENV := Tests/Support/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release test unit-test yaml-test embedding-test end-to-end-test fuzz bench bench-quick lint clean \
-	swift build-packages test-packages
+.PHONY: help demo build release image deb test unit-test yaml-test embedding-test end-to-end-test chart-test test-deploy \
+	fuzz bench bench-quick lint clean swift build-packages test-packages
 # Two builds would wait for each other.
 .NOTPARALLEL:
 
@@ -30,6 +30,14 @@ release: swift build-packages ## .build/release/mcp-proxy and setup, which need 
 	swift build -c release --static-swift-stdlib --product mcp-proxy
 	swift build -c release --static-swift-stdlib --product setup
 
+image: swift build-packages ## OCI image and SBOM in out/, without a Docker daemon, as root
+	@Tests/Support/need binutils buildah ca-certificates git python3
+	deploy/image/build
+
+deb: swift build-packages ## Debian package in out/
+	@Tests/Support/need binutils dpkg-dev git gzip man-db
+	deploy/debian/build
+
 test: unit-test yaml-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5)
 
@@ -42,6 +50,15 @@ end-to-end-test: swift test-packages ## real peers against the debug build: the 
 	swift build --product setup
 	swift build --product tunnels-api-fake
 	Tests/EndToEnd/run
+
+chart-test: swift test-packages ## the Helm chart: rendered, against its properties and Helm itself
+	@Tests/Support/need golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev
+	swift build --product mcp-proxy
+	swift build --product yaml-dump
+	Tests/Deploy/chart/run
+
+test-deploy: swift build-packages chart-test ## chart, image, Compose, units and package, under what they promise; as root
+	Tests/Deploy/run
 
 yaml-test: swift test-packages $(YAML_VENV)/stamp ## our YAML reader against ruamel.yaml
 	swift build --product yaml-dump

@@ -7,9 +7,7 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
     /// What ``CredentialStore/write(_:over:)`` compares with; only the store that made it reads it.
     public let revision: String
 
-    /// What a store read.
-    ///
-    /// - Parameter revision: the place's own name for this state of it; empty where it has none.
+    /// For a ``CredentialStore`` of one's own.
     public init(_ values: [StoreKey: [UInt8]] = [:], revision: String = "") {
         (self.values, self.revision) = (values, revision)
     }
@@ -29,7 +27,7 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
     public var isEmpty: Bool { values.isEmpty }
 
     /// The contents after `changes`.
-    public func applying(_ changes: StoreChanges, revision: String = "") -> StoreContents {
+    public func applying(_ changes: StoreChanges, revision: String) -> StoreContents {
         var values = values
         for (key, value) in changes.values { values[key] = value }
         return StoreContents(values, revision: revision)
@@ -39,7 +37,7 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
     func isSame(as other: StoreContents) -> Bool { values == other.values }
 
     /// - Throws: ``StoreError`` `.conflict` that names the keys whose values are not those of `expected`.
-    public func checkIsSame(as expected: StoreContents) throws(StoreError) {
+    func checkIsSame(as expected: StoreContents) throws(StoreError) {
         let different = StoreKey.allCases.filter { self[$0] != expected[$0] }
         guard !different.isEmpty else { return }
         throw StoreError(
@@ -55,8 +53,8 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
 
 /// Values to be set or removed together. Its textual forms show the names only.
 public struct StoreChanges: Sendable, CustomStringConvertible, CustomReflectable {
-    /// `nil` removes.
-    private(set) var values: [StoreKey: [UInt8]?] = [:]
+    /// For a ``CredentialStore`` of one's own; `nil` removes.
+    public private(set) var values: [StoreKey: [UInt8]?] = [:]
 
     public init() {}
 

@@ -13,7 +13,7 @@ final class MemoryStore: CredentialStore {
     func write(_ changes: StoreChanges, over read: StoreContents) async throws(StoreError) -> StoreContents {
         try contents.withLock { contents throws(StoreError) in
             try contents.checkIsSame(as: read)
-            contents = contents.applying(changes)
+            contents = contents.applying(changes, revision: "")
             return contents
         }
     }
