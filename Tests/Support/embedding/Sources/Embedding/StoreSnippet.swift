@@ -12,7 +12,9 @@ final class MemoryStore: CredentialStore {
 
     func write(_ changes: StoreChanges, over read: StoreContents) async throws(StoreError) -> StoreContents {
         try contents.withLock { contents throws(StoreError) in
-            try contents.checkIsSame(as: read)
+            guard StoreKey.allCases.allSatisfy({ contents[$0] == read[$0] }) else {
+                throw StoreError(.conflict, "somebody else has changed the memory", remedy: "run it again")
+            }
             contents = contents.applying(changes, revision: "")
             return contents
         }
