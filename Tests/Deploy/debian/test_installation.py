@@ -63,7 +63,7 @@ def test_on_a_running_system(other_machine: Machine, package: Path) -> None:
     units = ["mcp-proxy.service", "mcp-tunnel-renew.timer", "cloudflared-mcp-tunnel.service"]
     machine.run("dpkg", "--install", deb)
     for unit in units:
-        assert machine.property(unit, "LoadState") == "loaded", "systemd was not told to look"
+        assert machine.property(unit, "LoadState") == "loaded"
         assert machine.property(unit, "ActiveState") == "inactive"
         assert machine.property(unit, "UnitFileState") == "disabled"
 
@@ -84,10 +84,13 @@ def test_on_a_running_system(other_machine: Machine, package: Path) -> None:
     machine.run("mcp-proxy", "healthcheck")
 
     # An upgrade to the same version goes the same way as to a newer one.
+    machine.run("touch", "--date=2020-01-01", "/lib/systemd/system/mcp-proxy.service")
+    machine.systemctl("daemon-reload")
     before, cursor = machine.property("mcp-proxy", "MainPID"), machine.cursor()
     machine.run("dpkg", "--install", deb)
     machine.wait_for("mcp-proxy", " listening ", cursor)
     assert machine.property("mcp-proxy", "MainPID") != before, "the old version still runs"
+    assert machine.property("mcp-proxy", "NeedDaemonReload") == "no"
     assert machine.property("cloudflared-mcp-tunnel", "ActiveState") == "inactive"
     machine.run("mcp-proxy", "healthcheck")
 
