@@ -114,6 +114,39 @@ import TunnelsAPIFake
         #expect(error?.reason.contains("not registered") == true && active(bench).map(\.id) == [old.id])
     }
 
+    /// The way out of that: another new one, and the old one is still the one to be revoked.
+    @Test func replacesANewAuthorityThatWasRevoked() async throws {
+        let bench = try await provisioned()
+        let old = active(bench)[0]
+        let new = try await bench.rotation.start()
+        _ = try await bench.client.archiveCertificate(try #require(new.authorityID), of: bench.api.tunnels[0].id)
+        let again = try await bench.rotation.start()
+        #expect(again.stage == .waitingToFinish && again.previousID == old.id && bench.defects == [])
+        _ = try await bench.rotation.finish()
+        #expect(active(bench).map(\.id) == [again.authorityID] && bench.defects == [])
+    }
+
+    @Test func oldAuthorityMayBeRevokedByHand() async throws {
+        for isFinish in [true, false] {
+            let bench = try await provisioned()
+            let (old, new) = (active(bench)[0], try await bench.rotation.start())
+            _ = try await bench.client.archiveCertificate(old.id, of: bench.api.tunnels[0].id)
+            let result = isFinish ? try await bench.rotation.finish() : try await bench.rotation.start()
+            #expect(result.stage == .finished && result.previousID == old.id)
+            #expect(active(bench).map(\.id) == [new.authorityID] && bench.store.contents[.setupState] == nil)
+        }
+    }
+
+    /// Somebody has put the old files back from a copy.
+    @Test func neverRevokesTheAuthorityInUse() async throws {
+        let bench = try await provisioned()
+        let before = bench.store.contents.everything
+        _ = try await bench.rotation.start()
+        for (key, value) in before { bench.store.put(key, value) }
+        let error = await #expect(throws: SetupError.self) { try await bench.rotation.finish() }
+        #expect(error?.remedy.contains("without --finish") == true && active(bench).count == 2 && bench.defects == [])
+    }
+
     @Test func neverFinishesWithABadServerCertificate() async throws {
         let bench = try await provisioned()
         _ = try await bench.rotation.start()

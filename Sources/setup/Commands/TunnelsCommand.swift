@@ -43,14 +43,8 @@ enum TunnelsCommand {
     ) { invocation in
         let client = try invocation.client()
         let tunnel = try await client.tunnel(invocation.arguments.positionals[0])
-        if !invocation.arguments.has(.yes) {
-            let named = tunnel.displayName == nil ? "" : " (\(name(tunnel)))"
-            let what = "Archiving \(tunnel.domain)\(named) cannot be undone"
-            guard try invocation.console.confirm(what, byTyping: tunnel.id) else {
-                invocation.console.tell("not archived")
-                return .failed
-            }
-        }
+        let named = tunnel.displayName == nil ? "" : " (\(name(tunnel)))"
+        try await invocation.confirm("Archiving \(tunnel.domain)\(named) cannot be undone", byTyping: tunnel.id)
         show(try await client.archiveTunnel(tunnel.id), invocation)
         return .done
     }
@@ -62,7 +56,7 @@ enum TunnelsCommand {
         var rows = [["id", tunnel.id], ["domain", tunnel.domain], ["name", name(tunnel)]]
         rows.append(["created", tunnel.createdAt.toTheSecond])
         if let time = tunnel.archivedAt { rows.append(["archived", time.toTheSecond]) }
-        if let workspace = tunnel.workspaceID { rows.append(["workspace", workspace]) }
+        if let workspace = tunnel.workspaceID { rows.append(["workspace", Diagnostic.excerpt(workspace)]) }
         invocation.console.show(TextTable.of(rows))
     }
 
