@@ -54,6 +54,7 @@ end-to-end-test: swift test-packages ## real peers against the debug build: the 
 chart-test: swift test-packages ## the Helm chart: rendered, against its properties and Helm itself
 	@Tests/Support/need golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev
 	swift build --product mcp-proxy
+	swift build --product setup
 	swift build --product yaml-dump
 	Tests/Deploy/chart/run
 
@@ -69,7 +70,7 @@ $(YAML_VENV)/stamp: Tests/Support/requirements.txt | test-packages
 	$(YAML_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
-embedding-test: swift build-packages ## the README's snippets, as a package that depends on this one
+embedding-test: swift build-packages ## the snippets of README.md and docs/embedding.md, as a package that depends on this one
 	Tests/Support/embedding/run
 
 fuzz: swift build-packages ## each fuzzer for 60 s (FUZZ_SECONDS=...), as many at a time as there are cores
@@ -92,6 +93,7 @@ bench-quick: release test-packages ## the benchmarks in under two minutes
 lint: swift build-packages ## formatting, the rules of Tests/Support/check-source, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
 	Tests/Support/check-source
+	Tests/Support/check-docs
 	Tests/Support/api-digest
 
 clean: ## remove what was built, downloaded and found

@@ -18,7 +18,9 @@ struct ServerCertificateIssue {
             certificate = try issuer.issueServerCertificate(
                 domain: domain, key: key, now: context.now().seconds, validity: validity)
         } catch {
-            throw SetupError(error, "a server certificate for \(domain)", remedy: "see whether \(StoreKey.tunnelDomain) and the certificate's duration are right")
+            throw SetupError(
+                error, "a server certificate for \(domain)",
+                remedy: "see whether \(StoreKey.tunnelDomain) and the certificate's duration are right")
         }
         context.tell(
             "server certificate issued for \(domain) and *.\(domain), \(key.algorithm), valid until \(certificate.end)"

@@ -5,14 +5,19 @@ import TunnelSetup
 /// `setup token reveal|rotate`: the token that cloudflared connects with.
 enum TokenCommand {
     private static let reason = Flag("reason", takes: "TEXT", "for the audit trail")
-    private static let json = Flag("json", "print the result as JSON, with the token where no output holds it")
+    private static let output = Flag(
+        "output", takes: "PLACE",
+        "store the token there, dir:/path or k8s-secret:NAME, instead of printing it "
+            + "(default in a Kubernetes pod: k8s-secret:mcp-tunnel)")
+    private static let json = Flag(
+        "json", "print the result as JSON on standard output, with the token unless --output stores it")
     private static let details =
         "The token is stored where --output says. Without --output, outside of a pod, it is printed on standard output,\n"
         + "with --json as a field of the result: take care where that goes."
 
     static let reveal = Command(
         path: ["token", "reveal"], summary: "fetch the tunnel token; each time is recorded by the provider",
-        details: details, flags: [.apiURL, .tunnelID, .output, .apiGeneration, json],
+        details: details, flags: [.apiURL, .tunnelID, output, .apiGeneration, json],
         example: "setup token reveal --api-url=https://api.anthropic.com --output=dir:/data"
     ) { invocation in
         let (id, client) = (try await invocation.tunnelID(), try invocation.client())
@@ -25,7 +30,7 @@ enum TokenCommand {
 
     static let rotate = Command(
         path: ["token", "rotate"], summary: "replace the tunnel token; the old one is good for no new connection",
-        details: details, flags: [.apiURL, .tunnelID, .output, reason, .yes, .apiGeneration, json],
+        details: details, flags: [.apiURL, .tunnelID, output, reason, .yes, .apiGeneration, json],
         example: "setup token rotate --api-url=https://api.anthropic.com --output=dir:/data --yes"
     ) { invocation in
         let (id, client) = (try await invocation.tunnelID(), try invocation.client())
