@@ -1,8 +1,18 @@
 import Glibc
+import Synchronization
+import TunnelIO
 
 /// Standard output for results, standard error for everything else. What could steer a terminal is escaped: names, messages
 /// and stored values may be chosen by others.
 struct Console: Sendable {
+    private final class Loss: Sendable {
+        let cause = Mutex<String?>(nil)
+    }
+    private let loss = Loss()
+
+    /// Why a result did not get to standard output, for example `no space left on device`; `nil` if all did.
+    var lost: String? { loss.cause.withLock { $0 } }
+
     /// What is going on, on one line or more.
     func tell(_ text: String) { write(Self.visible(text) + "\n", to: 2) }
 
@@ -34,7 +44,11 @@ struct Console: Sendable {
             while !rest.isEmpty {
                 let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
                 if count < 0 && errno == EINTR { continue }
-                guard count > 0 else { return }
+                guard count > 0 else {
+                    let cause = IOError.text(of: errno)
+                    if descriptor == 1 { loss.cause.withLock { $0 = cause } }
+                    return
+                }
                 rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
             }
         }

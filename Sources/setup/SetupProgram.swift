@@ -58,6 +58,10 @@ enum SetupProgram {
             loop.stop()
         }
         loop.run()
+        if let cause = console.lost {
+            console.tell("setup \(command.name): the result could not be written to standard output: \(cause)")
+            return .failed
+        }
         return outcome.status.withLock { $0 }
     }
 
