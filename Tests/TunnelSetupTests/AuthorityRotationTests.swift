@@ -145,6 +145,28 @@ import TunnelsAPIFake
         for (key, value) in before { bench.store.put(key, value) }
         let error = await #expect(throws: SetupError.self) { try await bench.rotation.finish() }
         #expect(error?.remedy.contains("without --finish") == true && active(bench).count == 2 && bench.defects == [])
+        // Nor is the change taken for done: the CA that is not there any more has the other slot.
+        let used = try fingerprint(bench)
+        let lost = try #require(active(bench).first { $0.fingerprint != used })
+        let full = await #expect(throws: SetupError.self) { try await bench.rotation.start() }
+        #expect(full?.reason.contains(lost.id) == true)
+        _ = try await bench.client.archiveCertificate(lost.id, of: bench.api.tunnels[0].id)
+        #expect(try await bench.rotation.start().stage == .waitingToFinish)
+    }
+
+    private func fingerprint(_ bench: Bench) throws -> String {
+        try Certificate(pem: try #require(bench.store.contents[.authorityCertificate])).fingerprint
+    }
+
+    @Test func nothingIsLeftToRevokeWhenBothWereRevoked() async throws {
+        let bench = try await provisioned()
+        _ = try await bench.rotation.start()
+        for certificate in active(bench) {
+            _ = try await bench.client.archiveCertificate(certificate.id, of: bench.api.tunnels[0].id)
+        }
+        let result = try await bench.rotation.start()
+        #expect(result.stage == .finished && result.previousID == nil && active(bench).count == 1)
+        #expect(bench.defects == [] && bench.store.contents[.setupState] == nil)
     }
 
     @Test func neverFinishesWithABadServerCertificate() async throws {

@@ -341,7 +341,9 @@ import TunnelsAPIFake
         #expect(notes.count == 1 && notes[0].contains(first.id) && notes[0].contains("certs revoke"))
         try await bench.provision(Bench.options(tunnelID: second.id))
         await cut(bench, Bench.options(tunnelID: first.id), before: 1)
-        _ = try? await bench.rotation.start()
+        let pending = try #require(try SetupState.read(bench.store.contents).authority)
+        let rotated = try await bench.rotation.start()
+        #expect(rotated.authority != (try Certificate(pem: Array(pending.certificate.utf8))))
         #expect(bench.told.filter { $0.contains("is dropped") && $0.contains(first.id) }.count >= 2)
     }
 }
