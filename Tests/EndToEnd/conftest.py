@@ -13,21 +13,24 @@ import pytest
 from peers.nginx import Nginx
 from peers.pki import Authority
 from peers.proxy import Proxy, merged, yaml
+from peers.setup import Output, Setup, TunnelsAPI
 from peers.upstream import Upstream
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOMAIN = "t.example"
+#: The tunnel that the fake of the Tunnels API has from the beginning.
+TUNNEL_ID = "tnl_01Hx9Kp2RtQvMn3sWbYdLcF8"
 
 
-def find_binary() -> Path:
-    """The proxy under test: $MCP_PROXY, else the debug build, else the release build."""
-    if given := os.environ.get("MCP_PROXY"):
+def find_binary(name: str, variable: str) -> Path:
+    """A program under test: the one that the variable names, else the debug build, else the release build."""
+    if given := os.environ.get(variable):
         return Path(given).resolve()
     for build in ("debug", "release"):
-        candidate = REPOSITORY / ".build" / build / "mcp-proxy"
+        candidate = REPOSITORY / ".build" / build / name
         if candidate.exists():
             return candidate
-    pytest.exit("no mcp-proxy binary: run `swift build` first, or set MCP_PROXY", returncode=2)
+    pytest.exit(f"no {name} binary: run `swift build` first, or set {variable}", returncode=2)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,7 +66,48 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def binary() -> Path:
-    return find_binary()
+    return find_binary("mcp-proxy", "MCP_PROXY")
+
+
+@pytest.fixture(scope="session")
+def setup_binary() -> Path:
+    return find_binary("setup", "MCP_SETUP")
+
+
+@pytest.fixture(scope="session")
+def fake_binary() -> Path:
+    return find_binary("tunnels-api-fake", "TUNNELS_API_FAKE")
+
+
+@pytest.fixture
+def start_api(fake_binary: Path) -> Iterator[Callable[..., TunnelsAPI]]:
+    """Starts fakes of the Tunnels API; they are ended after the test."""
+    started: list[TunnelsAPI] = []
+
+    def start_fake(*arguments: str, **options: object) -> TunnelsAPI:
+        started.append(TunnelsAPI(fake_binary, *arguments, **options))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield start_fake
+    for api in started:
+        api.stop()
+
+
+@pytest.fixture
+def api(start_api: Callable[..., TunnelsAPI]) -> TunnelsAPI:
+    """The second generation of the Tunnels API, with one tunnel that was made in the Console."""
+    return start_api("--tunnel", f"staging={TUNNEL_ID}")
+
+
+@pytest.fixture
+def setup(setup_binary: Path, api: TunnelsAPI) -> Setup:
+    return Setup(setup_binary, api)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Output:
+    """A folder that setup is to make."""
+    return Output(tmp_path / "data")
 
 
 class Certificates:

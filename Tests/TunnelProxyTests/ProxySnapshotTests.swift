@@ -1,5 +1,6 @@
 import Testing
 import TunnelCore
+import TunnelIO
 
 @testable import TunnelProxy
 
@@ -50,7 +51,7 @@ import TunnelCore
         #expect(try ProxySnapshot(settings.configuration(), listeners: []).upstreamTLS != nil)
         settings.upstream.tls.caFile = "/nonexistent/ca"
         let configuration = try settings.configuration()
-        #expect(throws: FileError(description: "open /nonexistent/ca: no such file or directory")) {
+        #expect(throws: FileError("open", "/nonexistent/ca", "no such file or directory")) {
             try ProxySnapshot(configuration, listeners: [])
         }
         // Also where no route needs it yet: a reload that adds one should not be the first to find out.
@@ -58,7 +59,7 @@ import TunnelCore
         #expect(try ProxySnapshot(plain.configuration(), listeners: []).upstreamTLS == nil)
         plain.upstream.tls.caFile = "/nonexistent/ca"
         let mistaken = try plain.configuration()
-        #expect(throws: FileError(description: "open /nonexistent/ca: no such file or directory")) {
+        #expect(throws: FileError("open", "/nonexistent/ca", "no such file or directory")) {
             try ProxySnapshot(mistaken, listeners: [])
         }
     }

@@ -74,7 +74,8 @@ final class FakeProgram {
     func curl(_ path: String, _ arguments: [String] = []) throws -> CurlAnswer {
         let result = try FakeProgram.run(
             URL(fileURLWithPath: "/usr/bin/curl"),
-            ["--silent", "--noproxy", "*", "--globoff", "--write-out", "\n%{http_code}"] + arguments + [url + path])
+            ["--silent", "--noproxy", "*", "--globoff", "--max-time", "60", "--write-out", "\n%{http_code}"] + arguments
+                + [url + path])
         let end = result.output.lastIndex(of: "\n") ?? result.output.startIndex
         return CurlAnswer(
             exitStatus: result.status, status: Int(result.output[end...].dropFirst()) ?? 0,

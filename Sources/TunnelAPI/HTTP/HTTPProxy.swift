@@ -34,13 +34,13 @@ public struct HTTPProxy: Sendable, CustomStringConvertible, CustomReflectable {
             authorization = nil
         }
         let authority = Array(rest.utf8)
-        guard let parts = Authority.split(authority.span) else {
+        host = Authority.normalizedHost(authority.span)
+        guard let parts = Authority.split(authority.span), !host.isEmpty else {
             throw ProxySettingsError("has no valid host and port, must be http://host:port")
         }
         let port = parts.port.map { UInt16(String(decoding: authority[$0], as: UTF8.self)) ?? 0 } ?? 80
         guard port != 0 else { throw ProxySettingsError("has no valid port, must be http://host:port") }
         self.port = port
-        host = Authority.normalizedHost(authority.span)
     }
 
     /// RFC 7617 §2: the user's name holds no colon, neither part a control character.

@@ -10,15 +10,16 @@ public struct HTTPRequest: Sendable, CustomStringConvertible, CustomReflectable 
     public var service: ServiceURL
     /// Path and query behind ``service``, with a leading `/`, percent-encoded where needed.
     public var target: String
-    /// Fields besides those that the transport writes itself: Host, Content-Length, Connection, Authorization.
+    /// Fields besides those that the transport writes itself, and refuses here: Host, Content-Length, Authorization and
+    /// whatever concerns the connection. ``HTTPSTransport`` adds User-Agent and Accept (JSON) where they are not given.
     public var fields: [HTTPField]
-    /// Sent as `Authorization: Bearer …`.
+    /// Sent as `Authorization: Bearer …` (RFC 6750 §2.1).
     public var bearerToken: Secret?
     /// `nil` for none. An empty body is announced with `Content-Length: 0`.
     public var body: [UInt8]?
-    /// For all of it: name resolution, connection, handshakes, request and answer.
+    /// For all of it: name resolution, connection, handshakes, request and answer. There is no other way to end a request.
     public var timeout: Duration
-    /// A longer answer is refused.
+    /// A longer body of the answer is refused.
     public var maxResponseBytes: Int
     /// Whether doing it twice is the same as doing it once. Only such a request may go out on a connection that was kept
     /// from an earlier one, because that may be closed under it, and nobody then knows whether it was acted on.

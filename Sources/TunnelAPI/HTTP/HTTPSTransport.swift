@@ -16,7 +16,7 @@ public enum TransportTrust: Sendable {
 /// Connections are kept for half a minute and used again for repeatable requests. A request ends by its answer or its
 /// time-out; cancelling the task that waits has no effect on it.
 public final class HTTPSTransport: HTTPTransport, Sendable {
-    private let loop: Loop
+    package let loop: Loop
     /// The thread of `loop`, when it is our own.
     private let thread: LoopGroup?
     private let trust: TransportTrust
@@ -107,8 +107,12 @@ public final class HTTPSTransport: HTTPTransport, Sendable {
 extension HTTPRequest {
     /// The request with the fields that every request has.
     ///
-    /// - Throws: `.invalidRequest` for a token or a field that is not the caller's to set.
+    /// - Throws: `.invalidRequest` for a target without `/`, a malformed token, or an Authorization of the caller's.
     fileprivate func outgoing() throws(TransportError) -> OutgoingRequest {
+        // Else it would run on behind the prefix.
+        guard target.hasPrefix("/") else {
+            throw TransportError(.invalidRequest, "request to \(service): the target does not begin with /")
+        }
         var fields = self.fields.map { ($0.name, $0.value) }
         func isGiven(_ name: String) -> Bool { self.fields.contains { $0.name.lowercased() == name } }
         if isGiven("authorization") {

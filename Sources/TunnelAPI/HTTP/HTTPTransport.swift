@@ -38,7 +38,7 @@ public struct TransportError: Error, Sendable, Equatable, CustomStringConvertibl
     }
 
     public let code: Code
-    /// In words, with the host; never with a field or a body.
+    /// In words: what was being done, with which host, and what went wrong. Never with a field or a body.
     public let reason: String
     /// Whether the server may have received the whole request, so that nobody knows whether it was acted on.
     public let mayHaveBeenReceived: Bool

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import TunnelCore
 internal import TunnelIO
 
@@ -41,26 +40,8 @@ enum IdentityToken {
     private static func quoted(_ path: String) -> String { "\"\(Redaction([])(path))\"" }
 
     private static func bytes(of path: String) throws(Failure) -> [UInt8] {
-        let failure = { (code: CInt) in
-            Failure(reason: "failed to read identity token file \(quoted(path)): \(IOError.text(of: code))")
-        }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure(errno) }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 16 * 1024)
-        while true {
-            let count = Glibc.read(descriptor, &chunk, chunk.count)
-            if count == 0 { return bytes }
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw failure(errno)
-            }
-            bytes.append(contentsOf: chunk[..<count])
-            guard bytes.count <= maxFileBytes else {
-                throw Failure(
-                    reason: "identity token exceeds \(maxBytes)-byte limit (got more than \(maxFileBytes) bytes)")
-            }
+        do throws(FileError) { return try FileBytes.read(path, limit: maxFileBytes) } catch {
+            throw Failure(reason: "failed to read identity token file \(quoted(path)): \(error.cause)")
         }
     }
 }

@@ -86,6 +86,11 @@ final class HTTPCall {
             let (socket, address) = try await Connector.connect(
                 to: Connector.alternating(addresses).map { .ip($0, port: port) }, timeout: beyondDeadline,
                 cancellation: cancellation, on: reactor)
+            // In the turn in which the deadline passed, which has found no connection to close.
+            guard !hasExpired else {
+                socket.close()
+                throw DialError(address: address, error: IOError(.timedOut, "connect"))
+            }
             return ClientConnection(socket, address, on: reactor)
         } catch { throw failure(isProxy ? .proxy : .connect, error.error) }
     }
@@ -112,7 +117,12 @@ final class HTTPCall {
         }
         guard (200..<300).contains(status) else {
             connection.close()
-            let hint = status == 407 ? ": it wants other credentials" : ""
+            let hint =
+                switch (status, proxy.authorization) {
+                case (407, nil): ": it wants a user name and password"
+                case (407, _): ": it does not take this user name and password"
+                default: ""
+                }
             throw failure(.proxy, "refused to connect to \(endpoint) with status \(status)\(hint)")
         }
         // In TLS the client speaks first: what has come already is not from the endpoint.

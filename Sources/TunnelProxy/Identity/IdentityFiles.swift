@@ -1,3 +1,4 @@
+internal import TunnelIO
 internal import TunnelCore
 internal import TunnelTLS
 

@@ -14,7 +14,7 @@ public struct ManualCertificates: Sendable {
         store: any CredentialStore, domain: String, options: ServerCertificateOptions = ServerCertificateOptions(),
         context: SetupContext
     ) {
-        (self.store, self.domain, self.options, self.context) = (store, domain, options, context)
+        (self.store, self.domain, self.options, self.context) = (store, domain.lowercased(), options, context)
     }
 
     /// What was done. Holds no secret.
@@ -34,10 +34,15 @@ public struct ManualCertificates: Sendable {
                 .state, "\(store.location) belongs to \(stored), not to \(domain)",
                 remedy: "use another output, or give --tunnel-domain=\(stored)")
         }
+        let found = try StoredAuthority.read(bench.contents)
+        guard found != nil || bench.state.isEmpty else {
+            throw SetupError(
+                .state, "\(store.location) holds the work of a setup init that did not come to its end",
+                remedy: "run setup init, which makes the certificates too, or use another output")
+        }
         let now = context.now().seconds
         var changes = StoreChanges()
         changes.set(.tunnelDomain, domain, over: bench.contents)
-        let found = try StoredAuthority.read(bench.contents)
         let authority: StoredAuthority
         if let found {
             authority = found

@@ -11,7 +11,7 @@ struct ServerCertificateIssue {
     func run(
         key pending: PendingKey?, type: KeyType, validity: Duration, reason: String
     ) async throws(SetupError) -> ServerIdentity {
-        let issuer = try authority.authority()
+        let issuer = try authority.signer(now: context.now().seconds)
         let certificate: Certificate, key: PrivateKey
         do throws(PKIError) {
             key = try await (pending ?? PendingKey(type)).value()

@@ -55,7 +55,7 @@ public final class DirectoryStore: CredentialStore, Sendable {
             throw StoreError(.notFound, "the name of the folder is empty or holds a NUL", remedy: "name a folder")
         }
         guard purpose == .writing else { return DirectoryStore(path, nil, operations) }
-        let writer = try report { () throws(FileFailure) in
+        let writer = try report(path) { () throws(FileFailure) in
             let folder = try OpenFolder.openOrMake(path, operations)
             let folderOwner = try folder.status().owner
             let owner = geteuid() == 0 && folderOwner.user != 0 ? folderOwner : nil
@@ -80,17 +80,17 @@ public final class DirectoryStore: CredentialStore, Sendable {
         guard let writer else {
             throw StoreError(.notWritable, "\(path) was opened for reading", remedy: "open it for writing")
         }
-        try changes.checkSizes(location)
+        try changes.checkSizes()
         return try turn.withLock { _ throws(StoreError) in
             // An earlier write of this store may have failed half-way.
-            try DirectoryStore.report { () throws(FileFailure) in try writer.journal.finish() }
+            try DirectoryStore.report(path) { () throws(FileFailure) in try writer.journal.finish() }
             let present = try snapshot(of: writer.folder)
-            try present.checkIsSame(as: contents, location)
+            try present.checkIsSame(as: contents)
             guard !changes.isEmpty else { return present }
-            try DirectoryStore.report("; nothing was changed") { () throws(FileFailure) in
+            try DirectoryStore.report(path, "; nothing was changed") { () throws(FileFailure) in
                 try writer.journal.commit(changes)
             }
-            try DirectoryStore.report("; the new values are complete in \(DirectoryJournal.name) there") {
+            try DirectoryStore.report(path, "; the new values are complete in \(DirectoryJournal.name) there") {
                 () throws(FileFailure) in
                 try writer.journal.finish()
             }
@@ -99,7 +99,7 @@ public final class DirectoryStore: CredentialStore, Sendable {
     }
 
     private func existingFolder() throws(StoreError) -> OpenFolder? {
-        try DirectoryStore.report { () throws(FileFailure) in
+        try DirectoryStore.report(path) { () throws(FileFailure) in
             do throws(FileFailure) { return try OpenFolder.open(path, operations) } catch {
                 guard error.reason == .system(ENOENT) else { throw error }
                 return nil
@@ -108,7 +108,7 @@ public final class DirectoryStore: CredentialStore, Sendable {
     }
 
     private func snapshot(of folder: OpenFolder) throws(StoreError) -> StoreContents {
-        let contents = try DirectoryStore.report { () throws(FileFailure) in
+        let contents = try DirectoryStore.report(path) { () throws(FileFailure) in
             try DirectorySnapshot(folder: folder).read()
         }
         guard let contents else {
@@ -121,10 +121,10 @@ public final class DirectoryStore: CredentialStore, Sendable {
 
     /// Makes an error for the operator of what fails, with what that means for the values.
     private static func report<Result>(
-        _ consequence: String = "", _ body: () throws(FileFailure) -> Result
+        _ path: String, _ consequence: String = "", _ body: () throws(FileFailure) -> Result
     ) throws(StoreError) -> Result {
         do throws(FileFailure) { return try body() } catch {
-            let failure = StoreError(error)
+            let failure = StoreError(error, in: path)
             throw StoreError(failure.code, failure.reason + consequence, remedy: failure.remedy)
         }
     }

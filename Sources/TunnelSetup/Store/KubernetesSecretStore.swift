@@ -44,23 +44,23 @@ public final class KubernetesSecretStore: CredentialStore, Sendable {
             let cluster = try InClusterConfiguration(environment: environment)
             return KubernetesSecretStore(
                 try KubernetesSecretClient(cluster, name: name, transport: transport(cluster)))
-        } catch { throw StoreError(error, "k8s-secret:\(name)") }
+        } catch { throw StoreError(error) }
     }
 
     public func load() async throws(StoreError) -> StoreContents {
         let secret: KubernetesSecret?
-        do throws(KubernetesError) { secret = try await client.read() } catch { throw StoreError(error, location) }
+        do throws(KubernetesError) { secret = try await client.read() } catch { throw StoreError(error) }
         guard let secret else { return StoreContents() }
         return try contents(of: secret)
     }
 
     public func write(_ changes: StoreChanges, over contents: StoreContents) async throws(StoreError) -> StoreContents {
-        try changes.checkSizes(location)
+        try changes.checkSizes()
         var revision = contents.revision
         if !changes.hasValues {
             // No Secret is made for nothing.
             let present = try await load()
-            try present.checkIsSame(as: contents, location)
+            try present.checkIsSame(as: contents)
             if changes.isEmpty || present.revision.isEmpty { return present }
             revision = present.revision
         }
@@ -76,13 +76,13 @@ public final class KubernetesSecretStore: CredentialStore, Sendable {
             guard isOpen else { throw await explained(failure) }
             let present = try await load()
             if present.isSame(as: wanted) { return present }
-            try present.checkIsSame(as: contents, location)
+            try present.checkIsSame(as: contents)
             // Of the same version it would be refused again.
-            guard present.revision != revision else { throw StoreError(failure, location) }
+            guard present.revision != revision else { throw StoreError(failure) }
             revision = present.revision
         }
         throw StoreError(
-            .conflict, "\(location) does not stop changing; nothing was changed",
+            .conflict, "secret \(client.name) does not stop changing; nothing was changed",
             remedy: "see who writes there, then try again")
     }
 
@@ -104,11 +104,11 @@ public final class KubernetesSecretStore: CredentialStore, Sendable {
         var values: [StoreKey: [UInt8]] = [:]
         for key in StoreKey.allCases {
             do throws(KubernetesError) { values[key] = try secret.value(key.rawValue) } catch {
-                throw StoreError(error, location)
+                throw StoreError(error)
             }
             guard values[key]?.count ?? 0 <= StoreContents.maxValueBytes else {
                 throw StoreError(
-                    .malformed, "\(location): \(key) is larger than \(StoreContents.maxValueBytes) bytes",
+                    .malformed, "\(key) in secret \(client.name) is larger than \(StoreContents.maxValueBytes) bytes",
                     remedy: "put the right value there, or remove it")
             }
         }
@@ -117,16 +117,16 @@ public final class KubernetesSecretStore: CredentialStore, Sendable {
 
     private func explained(_ failure: KubernetesError) async -> StoreError {
         guard failure.code == .invalid, let secret = try? await client.read(), secret.isImmutable else {
-            return StoreError(failure, location)
+            return StoreError(failure)
         }
         return StoreError(
-            .denied, "\(location) is immutable; nothing was changed",
+            .denied, "secret \(client.name) is immutable; nothing was changed",
             remedy: "make it anew with the same data and without `immutable: true`, or name another --output")
     }
 }
 
 extension StoreError {
-    init(_ failure: KubernetesError, _ location: String) {
+    init(_ failure: KubernetesError) {
         let code: Code =
             switch failure.code {
             case .configuration, .notFound: .notFound
@@ -136,6 +136,6 @@ extension StoreError {
             default: .unavailable
             }
         let isOpen = failure.mayHaveBeenActedOn ? "; it may have been carried out all the same" : ""
-        self.init(code, "\(location): \(failure.reason)\(isOpen)", remedy: failure.remedy)
+        self.init(code, failure.reason + isOpen, remedy: failure.remedy)
     }
 }

@@ -5,9 +5,10 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
 
     private var values: [StoreKey: [UInt8]]
     /// What ``CredentialStore/write(_:over:)`` compares with; only the store that made it reads it.
-    let revision: String
+    public let revision: String
 
-    init(_ values: [StoreKey: [UInt8]] = [:], revision: String = "") {
+    /// For a ``CredentialStore`` of one's own.
+    public init(_ values: [StoreKey: [UInt8]] = [:], revision: String = "") {
         (self.values, self.revision) = (values, revision)
     }
 
@@ -26,7 +27,7 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
     public var isEmpty: Bool { values.isEmpty }
 
     /// The contents after `changes`.
-    func applying(_ changes: StoreChanges, revision: String) -> StoreContents {
+    public func applying(_ changes: StoreChanges, revision: String) -> StoreContents {
         var values = values
         for (key, value) in changes.values { values[key] = value }
         return StoreContents(values, revision: revision)
@@ -36,12 +37,12 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
     func isSame(as other: StoreContents) -> Bool { values == other.values }
 
     /// - Throws: ``StoreError`` `.conflict` that names the keys whose values are not those of `expected`.
-    func checkIsSame(as expected: StoreContents, _ location: String) throws(StoreError) {
+    func checkIsSame(as expected: StoreContents) throws(StoreError) {
         let different = StoreKey.allCases.filter { self[$0] != expected[$0] }
         guard !different.isEmpty else { return }
         throw StoreError(
             .conflict,
-            "\(location): somebody has changed \(different.map(\.rawValue).joined(separator: ", ")) meanwhile; "
+            "somebody has changed \(different.map(\.rawValue).joined(separator: ", ")) meanwhile; "
                 + "nothing was changed",
             remedy: "see that no other run of setup is at work there, then run it again")
     }
@@ -52,8 +53,8 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
 
 /// Values to be set or removed together. Its textual forms show the names only.
 public struct StoreChanges: Sendable, CustomStringConvertible, CustomReflectable {
-    /// `nil` removes.
-    private(set) var values: [StoreKey: [UInt8]?] = [:]
+    /// For a ``CredentialStore`` of one's own; `nil` removes.
+    public private(set) var values: [StoreKey: [UInt8]?] = [:]
 
     public init() {}
 
@@ -77,11 +78,11 @@ public struct StoreChanges: Sendable, CustomStringConvertible, CustomReflectable
     var hasValues: Bool { values.contains { $0.value != nil } }
 
     /// - Throws: ``StoreError`` `.malformed` if a value is too large to be kept.
-    func checkSizes(_ location: String) throws(StoreError) {
+    func checkSizes() throws(StoreError) {
         for key in keys {
             guard let value = values[key] ?? nil, value.count > StoreContents.maxValueBytes else { continue }
             throw StoreError(
-                .malformed, "\(location): \(key) would have \(value.count) bytes; nothing was changed",
+                .malformed, "\(key) would have \(value.count) bytes; nothing was changed",
                 remedy: "at most \(StoreContents.maxValueBytes) are kept")
         }
     }

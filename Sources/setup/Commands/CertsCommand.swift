@@ -40,7 +40,9 @@ enum CertsCommand {
         guard !findings.hasErrors else { throw SetupError.unfit(path, findings) }
         for finding in findings { invocation.console.tell("\(path): \(finding)") }
         let id = try await invocation.tunnelID()
-        show(try await invocation.client().addCertificate(file, to: id), invocation)
+        // With the fingerprint the client can tell a lost answer from a lost request.
+        let fingerprint = (try? Certificate(pem: file))?.fingerprint
+        show(try await invocation.client().addCertificate(file, to: id, fingerprint: fingerprint), invocation)
         return .done
     }
 
@@ -54,16 +56,11 @@ enum CertsCommand {
         let tunnelID = try await invocation.tunnelID()
         let client = try invocation.client()
         let certificate = try await client.certificate(invocation.arguments.positionals[0], of: tunnelID)
-        if !invocation.arguments.has(.yes) {
-            let others = try await client.certificates(of: tunnelID).filter { $0.id != certificate.id }
-            let what =
-                "Revoking \(certificate.fingerprint) cannot be undone"
-                + (others.isEmpty ? "; it is the last one, and the tunnel refuses all traffic without" : "")
-            guard try invocation.console.confirm(what, byTyping: certificate.id) else {
-                invocation.console.tell("not revoked")
-                return .failed
-            }
-        }
+        try await invocation.confirm(
+            "Revoking \(certificate.fingerprint) cannot be undone"
+                + (try await client.certificates(of: tunnelID).contains { $0.id != certificate.id }
+                    ? "" : "; it is the last one, and the tunnel refuses all traffic without"),
+            byTyping: certificate.id)
         show(try await client.archiveCertificate(certificate.id, of: tunnelID), invocation)
         return .done
     }

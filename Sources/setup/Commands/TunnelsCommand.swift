@@ -18,7 +18,7 @@ enum TunnelsCommand {
         if invocation.arguments.has(.json) {
             invocation.console.show(JSONText.of(tunnels.map { TunnelReport($0) }))
         } else {
-            let rows = tunnels.map { [$0.id, $0.domain, $0.createdAt.toTheSecond, state($0), $0.displayName ?? ""] }
+            let rows = tunnels.map { [$0.id, $0.domain, $0.createdAt.toTheSecond, state($0), name($0)] }
             invocation.console.show(TextTable.of([["ID", "DOMAIN", "CREATED", "STATE", "NAME"]] + rows))
         }
         return .done
@@ -43,13 +43,8 @@ enum TunnelsCommand {
     ) { invocation in
         let client = try invocation.client()
         let tunnel = try await client.tunnel(invocation.arguments.positionals[0])
-        if !invocation.arguments.has(.yes) {
-            let what = "Archiving \(tunnel.domain)\(tunnel.displayName.map { " (\($0))" } ?? "") cannot be undone"
-            guard try invocation.console.confirm(what, byTyping: tunnel.id) else {
-                invocation.console.tell("not archived")
-                return .failed
-            }
-        }
+        let named = tunnel.displayName == nil ? "" : " (\(name(tunnel)))"
+        try await invocation.confirm("Archiving \(tunnel.domain)\(named) cannot be undone", byTyping: tunnel.id)
         show(try await client.archiveTunnel(tunnel.id), invocation)
         return .done
     }
@@ -58,11 +53,16 @@ enum TunnelsCommand {
         guard !invocation.arguments.has(.json) else {
             return invocation.console.show(JSONText.of(TunnelReport(tunnel)))
         }
-        var rows = [["id", tunnel.id], ["domain", tunnel.domain], ["name", tunnel.displayName ?? ""]]
+        var rows = [["id", tunnel.id], ["domain", tunnel.domain], ["name", name(tunnel)]]
         rows.append(["created", tunnel.createdAt.toTheSecond])
         if let time = tunnel.archivedAt { rows.append(["archived", time.toTheSecond]) }
-        if let workspace = tunnel.workspaceID { rows.append(["workspace", workspace]) }
+        if let workspace = tunnel.workspaceID { rows.append(["workspace", Diagnostic.excerpt(workspace)]) }
         invocation.console.show(TextTable.of(rows))
+    }
+
+    /// On one line whatever is in it, because anybody in the organization can choose it.
+    private static func name(_ tunnel: Tunnel) -> String {
+        tunnel.displayName.map { Diagnostic.excerpt($0, limit: TunnelsClient.maxDisplayNameLength) } ?? ""
     }
 
     private static func state(_ tunnel: Tunnel) -> String { tunnel.isArchived ? "archived" : "active" }

@@ -37,7 +37,9 @@ def values(tmp_path, *texts, sets=()):
 
 
 def test_values_are_laid_over_each_other(tmp_path):
-    found = values(tmp_path, "map: {c: 3, b: null}\nlist: [z]", "map: {c: 4}\nnew: {deep: true}", sets=["map.d=5,set=null"])
+    found = values(
+        tmp_path, "map: {c: 3, b: null}\nlist: [z]", "map: {c: 4}\nnew: {deep: true}", sets=["map.d=5,set=null"]
+    )
     assert found["map"] == {"a": 1, "c": 4, "d": 5}, "maps are merged, null deletes a default"
     assert found["list"] == ["z"], "lists are replaced"
     assert found["new"] == {"deep": True}
@@ -67,17 +69,20 @@ def test_values_of_the_command_line(text, expected, tmp_path):
 @pytest.mark.parametrize(
     "files, complaint",
     [
-        ({"templates/a.yaml": "{{ fail \"because\" }}"}, "because"),
+        ({"templates/a.yaml": '{{ fail "because" }}'}, "because"),
         ({"templates/a.yaml": '{{ required "x is needed" .Values.x }}'}, "x is needed"),
         ({"templates/a.yaml": "{{ if }}"}, r"parse error at \(broken/templates/a.yaml\)"),
-        ({"templates/a.yaml": "{{ env \"HOME\" }}"}, 'function "env" not defined'),
+        ({"templates/a.yaml": '{{ env "HOME" }}'}, 'function "env" not defined'),
         ({"templates/a.yaml": '{{ include "none" . }}'}, "none"),
-        ({"templates/a.yaml": '{{ define "a" }}{{ include "a" . }}{{ end }}{{ include "a" . }}'}, "more than 1000 deep"),
+        (
+            {"templates/a.yaml": '{{ define "a" }}{{ include "a" . }}{{ end }}{{ include "a" . }}'},
+            "more than 1000 deep",
+        ),
         ({"templates/a.yaml": "a: [b"}, "YAML parse error on broken/templates/a.yaml"),
         ({"templates/a.yaml": "a: 1\na: 2"}, "already set in map"),
         ({"templates/a.yaml": "kind: Pod"}, "an object without apiVersion, kind or name"),
         ({"charts/b/Chart.yaml": "name: b"}, "subcharts cannot be rendered here"),
-        ({"Chart.yaml": "name: broken\nkubeVersion: '>=9'"}, "which is incompatible with Kubernetes v1.34.0"),
+        ({"Chart.yaml": "name: broken\nkubeVersion: '>=9'"}, "requires kubeVersion >=9, which v1.34.0 is not"),
         ({"values.yaml": "a: ["}, "values.yaml"),
     ],
 )

@@ -1,5 +1,8 @@
 """Setup runs when it should, with what it needs there before it."""
 
+import os
+import subprocess
+
 import pytest
 import yaml
 
@@ -99,6 +102,7 @@ def test_setup_is_told_everything(renderings):
         "--display-name=Production",
         "--output=k8s-secret:acme",
         "--cert-duration=720h",
+        "--key-type=ecdsa-p256",
         "--token-version=20261126",
     ]
     assert environment(setup)["ANTHROPIC_WORKSPACE_ID"] == "default"
@@ -107,7 +111,9 @@ def test_setup_is_told_everything(renderings):
     assert source == {"path": "token", "audience": "https://api.example.com", "expirationSeconds": 900}
 
 
-@pytest.mark.parametrize("name, audience", [("managed", "api.anthropic.com"), ("federation", "https://api.anthropic.com")])
+@pytest.mark.parametrize(
+    "name, audience", [("managed", "api.anthropic.com"), ("federation", "https://api.anthropic.com")]
+)
 def test_the_projected_token_has_the_audience_and_a_path_of_its_own(renderings, name, audience):
     spec, setup = setup_of(chart.load(renderings[name]))
     token = spec["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"]
@@ -169,7 +175,10 @@ TUNNEL = {"mcp-tunnel/tunnel-id": "tnl_01Hx9Kp2RtQvMn3sWbYdLcF8"}
     [
         ({"mcp-tunnel/token-version": "1", **TUNNEL}, None),
         ({"mcp-tunnel/token-version": "7", **TUNNEL}, 'mcp-tunnel/token-version changes from "7" to "1"'),
-        ({"mcp-tunnel/token-version": "1", "mcp-tunnel/tunnel-id": "tnl_2"}, 'mcp-tunnel/tunnel-id changes from "tnl_2" to "tnl_'),
+        (
+            {"mcp-tunnel/token-version": "1", "mcp-tunnel/tunnel-id": "tnl_2"},
+            'mcp-tunnel/tunnel-id changes from "tnl_2" to "tnl_',
+        ),
         ({}, 'mcp-tunnel/token-version changes from "" to "1"'),
     ],
 )
@@ -210,7 +219,9 @@ def test_helm_test_asks_the_listener_through_the_default_policy(objects, name):
     proxy = deployment["spec"]["template"]["spec"]["containers"][0]
     assert {"name": service["spec"]["ports"][0]["targetPort"], "containerPort": 8080} in proxy["ports"]
 
-    policies = [each for each in objects if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == f"{prefix}-test"]
+    policies = [
+        each for each in objects if (each["kind"], each["metadata"]["name"]) == ("NetworkPolicy", f"{prefix}-test")
+    ]
     if name == "replicas":  # where ingress is open
         assert not policies
         return
@@ -221,3 +232,17 @@ def test_helm_test_asks_the_listener_through_the_default_policy(objects, name):
     assert rule["ports"] == [{"port": 8080, "protocol": "TCP"}]
     assert rule["from"][0]["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
     assert weights(objects)["NetworkPolicy", f"{prefix}-test"] < weights(objects)["Pod", f"{prefix}-test"]
+
+
+@pytest.mark.parametrize("name", ["managed", "everything", "api-token", "own-token", "rotate"])
+def test_setup_knows_every_argument_that_the_chart_gives(renderings, name):
+    """Against the real program, which refuses an unknown flag before it looks at anything else."""
+    objects = chart.load(renderings[name])
+    cron = [entry for entry in objects if entry["kind"] == "CronJob"]
+    containers = [setup_of(objects)[1]]
+    containers += [entry["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0] for entry in cron]
+    for container in containers:
+        result = subprocess.run(
+            [os.environ["SETUP"], *container["args"], "--help"], capture_output=True, text=True, check=False, env={}
+        )
+        assert result.returncode == 0 and result.stdout.startswith("Usage: setup"), result.stderr

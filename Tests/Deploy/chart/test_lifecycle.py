@@ -69,7 +69,9 @@ def test_probes_ask_the_listener_and_can_ask_something_else(renderings):
     _, containers = pod_of(chart.load(renderings["everything"]))
     assert "livenessProbe" not in containers["mcp-proxy"]
     assert containers["mcp-proxy"]["readinessProbe"] == {
-        "httpGet": {"path": "/readyz", "port": 9090}, "periodSeconds": 5, "failureThreshold": 2
+        "httpGet": {"path": "/readyz", "port": 9090},
+        "periodSeconds": 5,
+        "failureThreshold": 2,
     }
 
 
@@ -110,7 +112,8 @@ def test_new_pods_come_before_old_ones_go(renderings):
 def test_pods_are_spread(renderings):
     spec, _ = pod_of(chart.load(renderings["managed"]))
     assert [each["topologyKey"] for each in spec["topologySpreadConstraints"]] == [
-        "kubernetes.io/hostname", "topology.kubernetes.io/zone"
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
     ]
     spec, _ = pod_of(chart.load(renderings["everything"]))
     (given,) = spec["topologySpreadConstraints"]

@@ -8,7 +8,7 @@ import pytest
 import chart
 
 
-@pytest.mark.parametrize("version", ["1.27", "1.30", "1.34", "1.37"])
+@pytest.mark.parametrize("version", ["1.27", "1.30", "1.37"])
 def test_kubernetes_knows_every_field(objects, name, version):
     if version == "1.27" and name != "oldest-cluster":
         # Rendered for a cluster of that age, they have no `preStop.sleep`.

@@ -21,7 +21,22 @@ def test_our_yaml_reader_reads_them_alike(renderings, name):
 def test_our_yaml_reader_reads_texts_that_need_quotes_or_folding(tmp_path):
     texts = [
         "a text of more than eighty characters, which some emitters fold into two lines, with: a colon and a # hash",
-        "yes", "1e3", "0x1F", "null", "~", "- a", "{a}", "", " a ", "two\nlines\n", "\ttab", "tag: !a &b *c", "'", '"', "%a", "@a",
+        "yes",
+        "1e3",
+        "0x1F",
+        "null",
+        "~",
+        "- a",
+        "{a}",
+        "",
+        " a ",
+        "two\nlines\n",
+        "\ttab",
+        "tag: !a &b *c",
+        "'",
+        '"',
+        "%a",
+        "@a",
     ]
     config = {"routes": {f"route-{number}": text for number, text in enumerate(texts)}}
     objects = chart.render(chart.CASES["managed"], {"gateway": {"config": config}}, tmp_path)
@@ -129,10 +144,28 @@ def test_a_change_of_the_configuration_replaces_the_pods(tmp_path):
 def certificate(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=t.example", "-addext", "subjectAltName=DNS:*.t.example",
-         "-keyout", folder / "tls.key", "-out", folder / "tls.crt"],
-        check=True, capture_output=True,
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=t.example",
+            "-addext",
+            "subjectAltName=DNS:*.t.example",
+            "-keyout",
+            folder / "tls.key",
+            "-out",
+            folder / "tls.crt",
+        ],
+        check=True,
+        capture_output=True,
     )
     return folder
 

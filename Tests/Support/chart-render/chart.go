@@ -114,12 +114,14 @@ func newCapabilities(version string, chart Metadata) (map[string]interface{}, er
 			return nil, fmt.Errorf("Chart.yaml: kubeVersion: %w", err)
 		}
 		if !constraint.Check(parsed) {
-			return nil, fmt.Errorf("chart requires kubeVersion: %s which is incompatible with Kubernetes v%s", chart.KubeVersion, parsed)
+			return nil, fmt.Errorf("the chart requires kubeVersion %s, which v%s is not", chart.KubeVersion, parsed)
 		}
 	}
 	text := "v" + parsed.String()
 	return map[string]interface{}{
 		"KubeVersion": KubeVersion{text, fmt.Sprint(parsed.Major()), fmt.Sprint(parsed.Minor()), text},
-		"APIVersions": APIVersions{"v1", "apps/v1", "autoscaling/v2", "batch/v1", "networking.k8s.io/v1", "policy/v1", "rbac.authorization.k8s.io/v1"},
+		"APIVersions": APIVersions{
+			"v1", "apps/v1", "autoscaling/v2", "batch/v1", "networking.k8s.io/v1", "policy/v1", "rbac.authorization.k8s.io/v1",
+		},
 	}, nil
 }

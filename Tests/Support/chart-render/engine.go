@@ -170,7 +170,8 @@ func (c Cluster) lookup(apiVersion, kind, namespace, name string) (map[string]in
 	}
 	for _, object := range c {
 		metadata, _ := object["metadata"].(map[string]interface{})
-		if object["apiVersion"] == apiVersion && object["kind"] == kind && metadata["namespace"] == namespace && metadata["name"] == name {
+		isKind := object["apiVersion"] == apiVersion && object["kind"] == kind
+		if isKind && metadata["namespace"] == namespace && metadata["name"] == name {
 			return object, nil
 		}
 	}

@@ -35,10 +35,14 @@ func SortManifests(rendered map[string]string) ([]Manifest, error) {
 			continue
 		}
 		for _, document := range separator.Split(text, -1) {
-			if strings.TrimSpace(document) == "" {
+			// A separator right behind another one is still there.
+			for strings.HasPrefix(document, "---") {
+				document = strings.TrimSpace(strings.TrimPrefix(document, "---"))
+			}
+			if document = strings.TrimSpace(document); document == "" {
 				continue
 			}
-			manifest, err := newManifest(path, strings.TrimSpace(document))
+			manifest, err := newManifest(path, document)
 			if err != nil {
 				return nil, err
 			}

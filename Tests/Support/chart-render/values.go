@@ -72,7 +72,7 @@ func coalesce(defaults, values map[string]interface{}) map[string]interface{} {
 	return result
 }
 
-// set carries out one `key.path=value`. Dots in keys and commas in values are escaped with a backslash; `{a,b}` is a list.
+// set carries out one `key.path=value`. A backslash escapes dots in keys and commas in values; `{a,b}` is a list.
 func set(values map[string]interface{}, pair string) error {
 	at := strings.Index(pair, "=")
 	if at < 0 {

@@ -49,7 +49,7 @@ import TunnelTLS
         ),
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-            "refused to connect to localhost:443 with status 407: it wants other credentials"
+            "refused to connect to localhost:443 with status 407: it does not take this user name and password"
         ),
         ("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", "refused to connect to localhost:443 with status 302"),
         ("HTTP/1.1 200 OK\r\n\r\n\u{16}", "sent more than the answer to CONNECT"),
@@ -72,6 +72,15 @@ import TunnelTLS
         #expect(error == HTTPClientError(.proxy, .proxy, "", ""))
         #expect("\(error)".hasPrefix("CONNECT through the proxy \(server.address): "))
         #expect("\(error)".contains(row.text))
+        #expect(server.isDone())
+    }
+
+    @Test func aProxyThatWantsCredentialsIsTold() throws {
+        let server = try ScriptedServer { peer in
+            try peer.answer("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+        }
+        let error = try failure(server.proxied(), tls: TestTLS.client())
+        #expect("\(error)".hasSuffix("with status 407: it wants a user name and password"))
         #expect(server.isDone())
     }
 

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct FileFailureTests {
     static let meanings: [(number: CInt, code: StoreError.Code, text: String, remedy: String)] = [
-        (EACCES, .denied, "permission denied", "chown -R \(geteuid()):\(getegid()) FOLDER"),
+        (EACCES, .denied, "permission denied", "give it the folder: chown -R \(geteuid()):\(getegid()) /data"),
         (EPERM, .denied, "operation not permitted", "chown -R"),
         (EROFS, .notWritable, "read-only file system", "mount"),
         (ENOSPC, .notWritable, "no space left on device", "free space"),
@@ -23,10 +23,16 @@ import Testing
 
     @Test(arguments: meanings.indices) func everyErrorHasItsCodePathAndRemedy(_ index: Int) {
         let (number, code, text, remedy) = Self.meanings[index]
-        let error = StoreError(FileFailure(.write, "/data/tls.key", .system(number)))
+        let error = StoreError(FileFailure(.write, "/data/tls.key", .system(number)), in: "/data")
         #expect(error.code == code)
         #expect(error.reason == "write /data/tls.key: \(text)")
         #expect(error.remedy.contains(remedy))
         #expect(error.description == "\(error.reason) (\(error.remedy))")
+    }
+
+    @Test func aFolderThatCannotBeMadeIsToBeMadeByTheOperator() {
+        let error = StoreError(FileFailure(.makeFolder, "/srv/data", .system(EACCES)), in: "/srv/data")
+        #expect(error.reason == "make folder /srv/data: permission denied")
+        #expect(error.remedy.contains(": mkdir /srv/data && chown -R \(geteuid()):\(getegid()) /srv/data"))
     }
 }

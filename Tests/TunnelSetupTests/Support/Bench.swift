@@ -60,7 +60,7 @@ final class Bench: Sendable {
         try await Provisioner(client: try client, store: store, options: options, context: context).run()
     }
 
-    func plan(_ options: ProvisioningOptions = Bench.options()) async throws -> [String] {
+    func plan(_ options: ProvisioningOptions = Bench.options()) async throws -> Provisioner.Plan {
         try await Provisioner(client: try client, store: store, options: options, context: context).plan()
     }
 

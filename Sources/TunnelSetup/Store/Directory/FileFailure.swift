@@ -27,11 +27,13 @@ struct FileFailure: Error {
 
 extension StoreError {
     /// The failure for the operator: in the words that other tools have, and with what helps.
-    init(_ failure: FileFailure) {
+    ///
+    /// - Parameter folder: the folder of the store.
+    init(_ failure: FileFailure, in folder: String) {
         let path = failure.path
         switch failure.reason {
         case .system(let number):
-            let (code, remedy) = StoreError.meaning(of: number, path)
+            let (code, remedy) = StoreError.meaning(of: number, failure.call, folder)
             self.init(code, "\(failure.call.rawValue) \(path): \(IOError.text(of: number))", remedy: remedy)
         case .notAFile(let kind):
             self.init(.malformed, "\(path) is \(kind), not a file", remedy: "move it away")
@@ -50,11 +52,14 @@ extension StoreError {
         }
     }
 
-    private static func meaning(of number: CInt, _ path: String) -> (code: Code, remedy: String) {
+    private static func meaning(
+        of number: CInt, _ call: FileOperations.Call, _ folder: String
+    ) -> (code: Code, remedy: String) {
         switch number {
         case EACCES, EPERM:
             let user = "\(geteuid()):\(getegid())"
-            return (.denied, "setup runs as \(user); give it the folder with its files: chown -R \(user) FOLDER")
+            let make = call == .makeFolder ? "mkdir \(folder) && " : ""
+            return (.denied, "setup runs as \(user); give it the folder: \(make)chown -R \(user) \(folder)")
         case EROFS:
             return (.notWritable, "mount the file system writable, or name another folder")
         case ENOSPC, EDQUOT:

@@ -1,4 +1,6 @@
-{{/* The beginning of every name. Names are not cut: two releases could come to share them, and hooks replace what they find. */}}
+{{/*
+The beginning of every name. Names are not cut: two releases could come to share them, and hooks replace what they find.
+*/}}
 {{- define "mcp-tunnel.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name -}}
 {{- if .Values.fullnameOverride -}}
@@ -61,7 +63,7 @@ pre-install{{ if .Values.setup.force }},pre-upgrade{{ end }}
 {{- if kindIs "float64" . -}}{{- int64 . -}}{{- else -}}{{- . -}}{{- end -}}
 {{- end -}}
 
-{{/* Annotations that replace the pods when setup gives them other credentials: environment variables are read at start only. */}}
+{{/* Annotations that replace the pods when setup gives them other credentials, which they read at their start only. */}}
 {{- define "mcp-tunnel.credentials" -}}
 mcp-tunnel/token-version: {{ include "mcp-tunnel.text" .Values.tunnel.tokenVersion | quote }}
 {{- with include "mcp-tunnel.tunnelId" . }}

@@ -1,0 +1,43 @@
+internal import Glibc
+
+/// Why a file could not be read, in the words that operators know: `open /data/tls.key: permission denied`.
+package struct FileError: Error, Equatable, CustomStringConvertible {
+    /// `open` or `read`.
+    package let operation: String
+    package let path: String
+    /// For example `permission denied`.
+    package let cause: String
+
+    package init(_ operation: String, _ path: String, _ cause: String) {
+        (self.operation, self.path, self.cause) = (operation, path, cause)
+    }
+
+    package var description: String { "\(operation) \(path): \(cause)" }
+}
+
+/// Reads small files whole.
+package enum FileBytes {
+    /// Far above any certificate, key, CA bundle or configuration.
+    package static let maxSize = 4 << 20
+
+    /// Blocks while it reads.
+    ///
+    /// - Parameter limit: bytes; a larger file is refused.
+    package static func read(_ path: String, limit: Int = maxSize) throws(FileError) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError("open", path, IOError.text(of: errno)) }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: min(limit, 64 * 1024) + 1)
+        while true {
+            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            if count == 0 { return bytes }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw FileError("read", path, IOError.text(of: errno))
+            }
+            bytes.append(contentsOf: chunk[..<count])
+            if bytes.count > limit { throw FileError("read", path, "larger than \(limit) bytes") }
+        }
+    }
+}

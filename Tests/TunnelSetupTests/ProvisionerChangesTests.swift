@@ -1,0 +1,347 @@
+import Testing
+import TunnelAPI
+import TunnelCore
+import TunnelPKI
+import TunnelsAPIFake
+
+@testable import TunnelSetup
+
+/// What an operator changes between a run that was cut off and the next one.
+@Suite struct ProvisionerChangesTests {
+    /// A run of `options` that loses power before the write with this number.
+    private func cut(_ bench: Bench, _ options: ProvisioningOptions, before write: Int) async {
+        bench.store.restart(crash: MemoryStore.Crash(write: write, moment: .beforeWrite))
+        _ = try? await bench.provision(options)
+        bench.store.restart()
+    }
+
+    private func rotations(_ bench: Bench) -> Int { bench.api.audit.filter { $0.kind == .tokenRotated }.count }
+
+    // MARK: Token
+
+    /// The token was rotated to version 2 and not stored. What is asked for then, what is stored after it, how often it
+    /// was rotated.
+    static let wishes: [(String?, stored: String, rotations: Int)] = [
+        (nil, "2", 1), ("1", "1", 1), ("2", "2", 1), ("3", "3", 2),
+    ]
+
+    @Test(arguments: wishes)
+    func rotatedTokenIsNeverLost(_ wanted: String?, _ stored: String, _ count: Int) async throws {
+        let bench = Bench()
+        try await bench.provision(Bench.options(version: "1"))
+        await cut(bench, Bench.options(version: "2"), before: 1)
+        #expect(bench.defects == ["the token is not in force"])
+        try await bench.provision(Bench.options(version: wanted))
+        #expect(bench.defects == [] && bench.store.text(.tokenVersion) == stored && rotations(bench) == count)
+        #expect(bench.store.contents[.setupState] == nil)
+        #expect(try await !bench.provision(Bench.options(version: wanted)).isChanged)
+    }
+
+    /// The rotation was announced and did not happen.
+    @Test(arguments: [(nil, "2", 1), ("1", "1", 0), ("2", "2", 1)] as [(String?, String, Int)])
+    func announcedRotationIsFinishedOrCalledOff(_ wanted: String?, _ stored: String, _ count: Int) async throws {
+        let bench = Bench()
+        try await bench.provision(Bench.options(version: "1"))
+        bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
+        _ = try? await bench.provision(Bench.options(version: "2"))
+        bench.store.restart()
+        try await bench.provision(Bench.options(version: wanted))
+        #expect(bench.defects == [] && bench.store.text(.tokenVersion) == stored && rotations(bench) == count)
+        #expect(bench.store.contents[.setupState] == nil)
+    }
+
+    @Test func refusedRotationLeavesNoNote() async throws {
+        let bench = Bench()
+        try await bench.provision(Bench.options(version: "1"))
+        bench.api.fail(.answer(403, "POST", "/v1/tunnels/*/rotate_token"))
+        await #expect(throws: SetupError.self) { try await bench.provision(Bench.options(version: "2")) }
+        #expect(bench.store.contents[.setupState] == nil)
+        try await bench.provision()
+        #expect(rotations(bench) == 0 && bench.store.text(.tokenVersion) == "1")
+    }
+
+    @Test func newVersionRotatesATokenThatIsMissingToo() async throws {
+        let bench = Bench()
+        try await bench.provision(Bench.options(version: "1"))
+        bench.store.put(.tunnelToken, nil)
+        let result = try await bench.provision(Bench.options(version: "2"))
+        #expect(result.tokenAction == .rotated && rotations(bench) == 1 && bench.defects == [])
+    }
+
+    /// Without the old token nothing tells whether the announced rotation took place.
+    @Test func rotatesAgainWhereNothingTellsWhetherItWasDone() async throws {
+        let bench = Bench()
+        try await bench.provision(Bench.options(version: "1"))
+        bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
+        _ = try? await bench.provision(Bench.options(version: "2"))
+        bench.store.restart()
+        bench.store.put(.tunnelToken, nil)
+        try await bench.provision(Bench.options(version: "2"))
+        #expect(rotations(bench) == 1 && bench.defects == [])
+    }
+
+    /// Another run rotated before this one did, and stored its token, which is void, before this one could.
+    @Test(arguments: ["1", "2"]) func overtakenRotationAsksForTheTokenInForce(_ other: String) async throws {
+        let bench = Bench(store: MemoryStore(isExclusive: false))
+        try await bench.provision(Bench.options(version: "0"))
+        bench.store.interrupt(before: 1) {
+            bench.store.put(.tunnelToken, "void")
+            bench.store.put(.tokenVersion, other)
+            bench.store.put(.setupState, nil)
+        }
+        try await bench.provision(Bench.options(version: "2"))
+        #expect(bench.defects == [] && bench.store.text(.tokenVersion) == "2")
+    }
+
+    @Test(arguments: ["", " 1", "1\n", "1\u{1b}2", String(repeating: "1", count: 256)])
+    func refusesAVersionThatWouldNotComeBack(_ version: String) async throws {
+        let bench = Bench()
+        await #expect(throws: SetupError.self) { try await bench.provision(Bench.options(version: version)) }
+        await #expect(throws: SetupError.self) { try await bench.plan(Bench.options(version: version)) }
+        await #expect(throws: SetupError.self) { try await bench.provision(Bench.options(displayName: version)) }
+        #expect(bench.api.requests.isEmpty)
+        try await bench.provision(Bench.options(displayName: "ü", version: String(repeating: "1", count: 255)))
+    }
+
+    // MARK: Token from the terminal
+
+    private func storedTunnel(_ bench: Bench) async throws -> StoredTunnel {
+        try await StoredTunnel(bench.store, expecting: bench.api.tunnels[0].id)
+    }
+
+    @Test(arguments: [0, 1], [MemoryStore.Crash.Moment.beforeWrite, .afterWrite])
+    func initRepairsATokenRotationThatWasCutOff(_ write: Int, _ moment: MemoryStore.Crash.Moment) async throws {
+        let bench = Bench()
+        try await bench.provision(Bench.options(version: "1"))
+        var stored = try await storedTunnel(bench)
+        bench.store.restart(crash: MemoryStore.Crash(write: write, moment: moment))
+        _ = try? await stored.rotateToken(bench.client, context: bench.context)
+        bench.store.restart()
+        try await bench.provision(Bench.options(version: "1"))
+        #expect(bench.defects == [] && bench.store.text(.tokenVersion) == "1" && rotations(bench) <= 1)
+        #expect(bench.store.contents[.setupState] == nil)
+    }
+
+    @Test func tokenIsRotatedAndStored() async throws {
+        let bench = Bench()
+        try await bench.provision(Bench.options(version: "1"))
+        var stored = try await storedTunnel(bench)
+        _ = try await stored.rotateToken(bench.client, reason: "test", context: bench.context)
+        #expect(bench.defects == [] && rotations(bench) == 1 && bench.store.contents[.setupState] == nil)
+        #expect(bench.store.text(.tokenVersion) == "1")
+    }
+
+    /// What fetching does to a rotation to version 2 that was cut off: before the token changed, or after.
+    @Test(arguments: [(0, MemoryStore.Crash.Moment.afterWrite, "1"), (1, .beforeWrite, "2")])
+    func fetchingFinishesARotation(_ write: Int, _ moment: MemoryStore.Crash.Moment, _ version: String) async throws {
+        let bench = Bench()
+        try await bench.provision(Bench.options(version: "1"))
+        bench.store.restart(crash: MemoryStore.Crash(write: write, moment: moment))
+        _ = try? await bench.provision(Bench.options(version: "2"))
+        bench.store.restart()
+        var stored = try await storedTunnel(bench)
+        _ = try await stored.fetchToken(bench.client)
+        #expect(bench.defects == [] && bench.store.text(.tokenVersion) == version)
+        try await bench.provision(Bench.options(version: "2"))
+        #expect(rotations(bench) == 1 && bench.store.text(.tokenVersion) == "2")
+    }
+
+    @Test func storedTunnelIsNoOther() async throws {
+        let bench = Bench()
+        try await bench.provision()
+        await #expect(throws: SetupError.self) { try await StoredTunnel(bench.store, expecting: "tnl_other") }
+        await #expect(throws: SetupError.self) { try await StoredTunnel(MemoryStore(), expecting: "tnl_other") }
+    }
+
+    // MARK: Tunnel
+
+    /// The flag was given to the run that was cut off, and not to the next.
+    @Test func attachesToTheTunnelOfTheRunThatWasCutOff() async throws {
+        let bench = Bench()
+        let tunnel = bench.api.makeTunnel(displayName: "named")
+        for write in 0..<2 {
+            await cut(bench, Bench.options(tunnelID: tunnel.id), before: write)
+            if bench.store.contents.isEmpty { continue }
+            try await bench.provision()
+        }
+        #expect(bench.api.tunnels.count == 1 && bench.store.text(.tunnelID) == tunnel.id && bench.defects == [])
+    }
+
+    /// And the other way round.
+    @Test func saysWhichTunnelMayBeLeft() async throws {
+        let bench = Bench()
+        let tunnel = bench.api.makeTunnel(displayName: "named")
+        await cut(bench, Bench.options(displayName: "lost"), before: 1)
+        let notes = try await bench.plan(Bench.options(tunnelID: tunnel.id)).notes
+        #expect(notes.count == 1 && notes[0].contains("\"lost\"") && notes[0].contains("tunnels list"))
+        try await bench.provision(Bench.options(tunnelID: tunnel.id))
+        #expect(bench.told.contains { $0.contains("\"lost\"") } && bench.store.contents[.setupState] == nil)
+    }
+
+    @Test func findsTheTunnelOfCertificatesMadeByHand() async throws {
+        for generation in [FakeGeneration.first, .second] {
+            let bench = Bench(generation)
+            bench.api.makeTunnel(displayName: "other")
+            let tunnel = bench.api.makeTunnel(displayName: "manual")
+            try await manual(bench, tunnel.domain)
+            let result = try await bench.provision()
+            #expect(result.tunnelAction == .attached && result.authorityAction == .registered)
+            #expect(bench.store.text(.tunnelID) == tunnel.id && bench.api.tunnels.count == 2 && bench.defects == [])
+        }
+    }
+
+    @Test func createsNoTunnelForTheCertificatesOfAnother() async throws {
+        let bench = Bench()
+        try await manual(bench, "elsewhere.tunnel.anthropic.com")
+        let before = bench.store.contents.everything
+        let error = await #expect(throws: SetupError.self) { try await bench.provision() }
+        #expect(error?.reason.contains("elsewhere") == true && error?.remedy.contains("--tunnel-id") == true)
+        #expect(bench.api.tunnels.isEmpty && bench.store.contents.everything == before)
+    }
+
+    /// A store with a CA and without a tunnel keeps what it has until all of it can change.
+    @Test(arguments: 0..<4, [MemoryStore.Crash.Moment.beforeWrite, .afterWrite])
+    func createsATunnelForAnAuthorityThatIsThere(_ write: Int, _ moment: MemoryStore.Crash.Moment) async throws {
+        let bench = Bench()
+        let made = try CertificateAuthority.generate(now: bench.api.now.seconds)
+        bench.store.put(.authorityCertificate, made.certificate.pem)
+        bench.store.put(.authorityKey, try made.key.pem)
+        #expect(try await bench.plan().steps.contains { $0.contains(made.certificate.fingerprint) })
+        bench.store.restart(crash: MemoryStore.Crash(write: write, moment: moment))
+        _ = try? await bench.provision()
+        bench.store.restart()
+        #expect(bench.store.text(.tunnelID) == nil || bench.defects == [])
+        try await bench.provision()
+        #expect(bench.defects == [] && bench.store.contents[.setupState] == nil && bench.api.tunnels.count == 1)
+        #expect(bench.api.certificates.map(\.fingerprint) == [made.certificate.fingerprint])
+    }
+
+    @Test func saysWhichCreatedTunnelIsNotUsed() async throws {
+        let bench = Bench()
+        bench.store.put(.serverKey, try PrivateKey.generate(.ecdsaP256).pem)
+        await cut(bench, Bench.options(), before: 2)
+        let created = bench.api.tunnels[0]
+        let other = bench.api.makeTunnel(displayName: "other")
+        let notes = try await bench.plan(Bench.options(tunnelID: other.id)).notes
+        #expect(notes.contains { $0.contains(created.id) && $0.contains("tunnels archive") })
+        try await bench.provision(Bench.options(tunnelID: other.id))
+        #expect(bench.defects == [] && bench.store.contents[.setupState] == nil)
+    }
+
+    @Test func takesTheNewNameWhereTheOldOneWasNotUsed() async throws {
+        let bench = Bench()
+        bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
+        _ = try? await bench.provision(Bench.options(displayName: "old"))
+        bench.store.restart()
+        let steps = try await bench.plan(Bench.options(displayName: "new")).steps
+        #expect(steps[0].contains("an earlier run meant to create") && steps[0].contains("\"new\""))
+        try await bench.provision(Bench.options(displayName: "new"))
+        #expect(bench.api.tunnels.map(\.displayName) == ["new"])
+    }
+
+    // MARK: CA
+
+    private func manual(_ bench: Bench, _ domain: String) async throws {
+        _ = try await ManualCertificates(
+            store: bench.store, domain: domain, options: ServerCertificateOptions(keyType: .ecdsaP256),
+            context: bench.context
+        ).run()
+    }
+
+    /// The key of a CA may be the only one there is.
+    @Test func neverReplacesAKeyWhoseCertificateIsGone() async throws {
+        let bench = Bench()
+        try await bench.provision()
+        bench.store.put(.authorityCertificate, nil)
+        let before = bench.store.contents.everything
+        let domain = try #require(bench.store.text(.tunnelDomain))
+        let attempts: [() async throws -> Void] = [
+            { try await bench.provision() }, { _ = try await bench.rotation.start() },
+            { try await manual(bench, domain) },
+        ]
+        for attempt in attempts {
+            let error = await #expect(throws: SetupError.self) { try await attempt() }
+            #expect(error?.reason.contains("ca.key is there without ca.crt") == true)
+        }
+        #expect(bench.store.contents.everything == before && bench.api.certificates.count == 1)
+    }
+
+    /// A clock that was wrong when the CA was made, in seconds.
+    @Test(arguments: [-6 * 365 * 86_400, 86_400] as [Int64])
+    func authorityOfAWrongClockIsMadeAnew(_ error: Int64) async throws {
+        for isRotation in [false, true] {
+            let bench = Bench()
+            if isRotation { try await bench.provision() }
+            var context = bench.context
+            context.now = { UnixTime(seconds: bench.api.now.seconds + error) }
+            let (client, options) = (try bench.client, Bench.options())
+            let rotation = AuthorityRotation(
+                client: client, store: bench.store, options: options.serverCertificate, context: context)
+            let provisioner = Provisioner(client: client, store: bench.store, options: options, context: context)
+            await #expect(throws: SetupError.self) {
+                if isRotation { _ = try await rotation.start() } else { _ = try await provisioner.run() }
+            }
+            #expect(bench.store.contents[.setupState] != nil)
+            if isRotation { _ = try await bench.rotation.start() } else { try await bench.provision() }
+            #expect(bench.defects == [] && bench.api.certificates.count == (isRotation ? 2 : 1))
+        }
+    }
+
+    @Test func nothingIsBegunThatCannotBeSigned() async throws {
+        let bench = Bench()
+        try await bench.provision(Bench.options(version: "1"))
+        bench.store.put(.authorityKey, nil)
+        bench.store.put(.serverCertificate, nil)
+        let options = Bench.options(version: "2")
+        await #expect(throws: SetupError.self) { try await bench.plan(options) }
+        await #expect(throws: SetupError.self) { try await bench.provision(options) }
+        #expect(rotations(bench) == 0)
+    }
+
+    @Test func expiredAuthorityIsReplacedByARotation() async throws {
+        let bench = Bench()
+        try await bench.provision()
+        bench.api.advance(bySeconds: 1_827 * 86_400)
+        let error = await #expect(throws: SetupError.self) { try await bench.provision() }
+        #expect(error?.reason.contains("expired") == true && error?.remedy.contains("rotate-ca") == true)
+        _ = try await bench.rotation.start()
+        #expect(bench.defects == [])
+    }
+
+    @Test func certificatesByHandLeaveBegunWorkAlone() async throws {
+        let bench = Bench()
+        await cut(bench, Bench.options(), before: 3)
+        let (before, domain) = (bench.store.contents.everything, try #require(bench.store.text(.tunnelDomain)))
+        let error = await #expect(throws: SetupError.self) { try await manual(bench, domain) }
+        #expect(error?.remedy.contains("setup init") == true && bench.store.contents.everything == before)
+        try await bench.provision()
+        // A complete set is kept, in whatever case the domain is typed.
+        try await manual(bench, domain.uppercased())
+        #expect(bench.defects == [])
+    }
+
+    /// A change of the CA that was cut off stays as it is while init works on the old one.
+    @Test func initLeavesABegunChangeOfTheAuthorityAlone() async throws {
+        let bench = Bench()
+        try await bench.provision(Bench.options(version: "1"))
+        bench.store.restart(crash: MemoryStore.Crash(write: 1, moment: .beforeWrite))
+        _ = try? await bench.rotation.start()
+        bench.store.restart()
+        let result = try await bench.provision(Bench.options(version: "2"))
+        #expect(result.authorityAction == .reused && bench.defects == [])
+        let rotated = try await bench.rotation.start()
+        #expect(rotated.stage == .waitingToFinish && bench.api.certificates.count == 2 && bench.defects == [])
+    }
+
+    @Test func saysWhichAuthorityIsDropped() async throws {
+        let bench = Bench()
+        let (first, second) = (bench.api.makeTunnel(displayName: "a"), bench.api.makeTunnel(displayName: "b"))
+        await cut(bench, Bench.options(tunnelID: first.id), before: 1)
+        let notes = try await bench.plan(Bench.options(tunnelID: second.id)).notes
+        #expect(notes.count == 1 && notes[0].contains(first.id) && notes[0].contains("certs revoke"))
+        try await bench.provision(Bench.options(tunnelID: second.id))
+        await cut(bench, Bench.options(tunnelID: first.id), before: 1)
+        _ = try? await bench.rotation.start()
+        #expect(bench.told.filter { $0.contains("is dropped") && $0.contains(first.id) }.count >= 2)
+    }
+}
