@@ -12,8 +12,8 @@ public struct StoredTunnel: Sendable {
         do throws(StoreError) { contents = try await store.load() } catch {
             throw SetupError(error, at: store.location)
         }
-        let stored = contents.text(.tunnelID)
-        guard stored == id else {
+        guard contents.text(.tunnelID) == id else {
+            let stored = contents.name(.tunnelID)
             throw SetupError(
                 .state, "\(store.location) holds \(stored.map { "tunnel \($0)" } ?? "no tunnel"), not \(id)",
                 remedy: "name the output of that tunnel")
