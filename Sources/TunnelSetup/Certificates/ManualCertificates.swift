@@ -30,9 +30,11 @@ public struct ManualCertificates: Sendable {
     public func run() async throws(SetupError) -> Result {
         var bench = try await Workbench(store)
         if let stored = bench.contents.text(.tunnelDomain), stored != domain {
+            let name = bench.contents.name(.tunnelDomain)
+            let right = name ?? "the content of \(StoreKey.tunnelDomain)"
             throw SetupError(
-                .state, "\(store.location) belongs to \(stored), not to \(domain)",
-                remedy: "use another output, or give --tunnel-domain=\(stored)")
+                .state, "\(store.location) belongs to \(name ?? "another tunnel"), not to \(domain)",
+                remedy: "use another output, or give --tunnel-domain=\(right)")
         }
         let found = try StoredAuthority.read(bench.contents)
         guard found != nil || bench.state.isEmpty else {

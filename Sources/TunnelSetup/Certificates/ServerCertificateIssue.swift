@@ -18,7 +18,7 @@ struct ServerCertificateIssue {
             certificate = try issuer.issueServerCertificate(
                 domain: domain, key: key, now: context.now().seconds, validity: validity)
         } catch {
-            throw SetupError(error, "a server certificate for \(domain)", remedy: "see the reason")
+            throw SetupError(error, "a server certificate", remedy: "see the reason")
         }
         context.tell(
             "server certificate issued for \(domain) and *.\(domain), \(key.algorithm), valid until \(certificate.end)"
