@@ -6,7 +6,7 @@ TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl nginx-light openssl pyth
 YAML_VENV := Tests/Support/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release image deb test unit-test yaml-test embedding-test end-to-end-test chart-test test-deploy \
+.PHONY: help demo build release image deb test unit-test yaml-test embedding-test end-to-end-test chart-test deb-test test-deploy \
 	fuzz bench bench-quick lint clean swift build-packages test-packages
 # Two builds would wait for each other.
 .NOTPARALLEL:
@@ -35,8 +35,8 @@ image: swift build-packages ## OCI image and SBOM in out/, without a Docker daem
 	deploy/image/build
 
 deb: swift build-packages ## Debian package in out/
-	@Tests/Support/need binutils dpkg-dev git gzip man-db
-	deploy/debian/build
+	@Tests/Support/need binutils dpkg-dev git gzip
+	deploy/debian/build out
 
 test: unit-test yaml-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5)
@@ -58,8 +58,11 @@ chart-test: swift test-packages ## the Helm chart: rendered, against its propert
 	swift build --product yaml-dump
 	Tests/Deploy/chart/run
 
-test-deploy: swift build-packages chart-test ## chart, image, Compose, units and package, under what they promise; as root
-	Tests/Deploy/run
+deb-test: swift build-packages ## the Debian package and its units, in systems of their own; as root
+	Tests/Deploy/debian/run
+
+test-deploy: swift build-packages chart-test deb-test ## chart, package, units, image and Compose, under what they promise
+	Tests/Deploy/run image compose
 
 yaml-test: swift test-packages $(YAML_VENV)/stamp ## our YAML reader against ruamel.yaml
 	swift build --product yaml-dump

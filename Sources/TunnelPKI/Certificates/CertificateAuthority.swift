@@ -118,7 +118,7 @@ public struct CertificateAuthority: Sendable {
         var names: [String] = []
         for text in [domain] + (includesWildcard ? ["*." + domain] : []) + additionalNames {
             guard let name = DNSName(text), names.isEmpty ? !name.isWildcard : true else {
-                throw PKIError(.invalidArgument, "\(text.debugDescription) is not a DNS name a certificate can hold")
+                throw PKIError(.invalidArgument, "\(DNSName.quoted(text)) is not a DNS name a certificate can hold")
             }
             if !names.contains(name.description) { names.append(name.description) }
         }

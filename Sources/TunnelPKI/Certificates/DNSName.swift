@@ -34,6 +34,14 @@ package struct DNSName: Hashable, Sendable, CustomStringConvertible {
         labels.count >= domain.labels.count && labels.suffix(domain.labels.count) == domain.labels[...]
     }
 
+    /// A text that is not one, for a message. One with a part that is longer than any label is not repeated: it may be a
+    /// key or a token in the wrong place.
+    static func quoted(_ text: String) -> String {
+        let parts = text.utf8.split(separator: UInt8(ascii: "."))
+        let isSmall = text.utf8.count <= maxBytes && parts.allSatisfy { $0.count <= maxLabelBytes }
+        return isSmall ? text.debugDescription : "a text of \(text.count) characters"
+    }
+
     private static func isPlain(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -58,7 +58,7 @@ public struct CertificateRequirements: Sendable {
         if authorities.isEmpty { findings += authorityFindings }
         for text in [tunnelDomain] + hosts where DNSName(text)?.isWildcard != false {
             findings += context.error(
-                .names, "\(text.debugDescription), which the certificate should cover, is not a DNS name",
+                .names, "\(DNSName.quoted(text)), which the certificate should cover, is not a DNS name",
                 remedy: "give the tunnel's domain and the routes' hosts without scheme, port or final dot")
         }
         guard let certificate = certificates.first else { return findings }

@@ -33,10 +33,12 @@ public struct ManualCertificates: Sendable {
                 .state, "\(Diagnostic.excerpt(domain)) is not a domain", remedy: "give it as the Console shows it")
         }
         var bench = try await Workbench(store)
-        if let stored = bench.contents.text(.tunnelDomain), stored != domain {
+        if let stored = bench.contents.text(.tunnelDomain), stored.lowercased() != domain {
+            let name = bench.contents.name(.tunnelDomain)
+            let right = name ?? "the content of \(StoreKey.tunnelDomain)"
             throw SetupError(
-                .state, "\(store.location) belongs to \(stored), not to \(domain)",
-                remedy: "use another output, or give --tunnel-domain=\(stored)")
+                .state, "\(store.location) belongs to \(name ?? "another tunnel"), not to \(domain)",
+                remedy: "use another output, or give --tunnel-domain=\(right)")
         }
         let found = try StoredAuthority.read(bench.contents)
         guard found != nil || bench.state.isEmpty else {
@@ -46,7 +48,7 @@ public struct ManualCertificates: Sendable {
         }
         let now = context.now().seconds
         var changes = StoreChanges()
-        changes.set(.tunnelDomain, domain, over: bench.contents)
+        if bench.contents.text(.tunnelDomain)?.lowercased() != domain { changes.set(.tunnelDomain, domain) }
         let authority: StoredAuthority
         if let found {
             authority = found

@@ -19,7 +19,7 @@ struct ServerCertificateIssue {
                 domain: domain, key: key, now: context.now().seconds, validity: validity)
         } catch {
             throw SetupError(
-                error, "a server certificate for \(domain)",
+                error, "a server certificate",
                 remedy: "see whether \(StoreKey.tunnelDomain) and the certificate's duration are right")
         }
         context.tell(

@@ -101,8 +101,9 @@ public struct Provisioner: Sendable {
         guard let domain = bench.contents.text(.tunnelDomain) else { return nil }
         let tunnels = try await api { () throws(APIError) in try await client.tunnels() }
         guard let tunnel = tunnels.first(where: { $0.domain == domain.lowercased() }) else {
+            let name = bench.contents.name(.tunnelDomain) ?? "another tunnel"
             throw SetupError(
-                .state, "\(store.location) holds certificates for \(domain), and there is no tunnel of that domain",
+                .state, "\(store.location) holds certificates for \(name), and there is no tunnel of that domain",
                 remedy: "name the tunnel with --tunnel-id, or use another output for a new one")
         }
         return try await observe(tunnel)

@@ -22,6 +22,15 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
         return trimmed.isEmpty ? nil : String(trimmed)
     }
 
+    /// An id or a name, to be shown; `nil` for any other value, because a key or a token may lie in the wrong file.
+    func name(_ key: StoreKey) -> String? {
+        guard let text = text(key), text.utf8.count <= 128 else { return nil }
+        let isPlain: (Unicode.Scalar) -> Bool = { scalar in
+            scalar.isASCII && (scalar.properties.isAlphabetic || "0123456789-_.".unicodeScalars.contains(scalar))
+        }
+        return text.unicodeScalars.allSatisfy(isPlain) ? text : nil
+    }
+
     /// What is there, in the order of ``StoreKey``.
     public var keys: [StoreKey] { StoreKey.allCases.filter { values[$0] != nil } }
     public var isEmpty: Bool { values.isEmpty }

@@ -10,8 +10,8 @@ public struct StoredTunnel: Sendable {
     public init(_ store: any CredentialStore, expecting id: String) async throws(SetupError) {
         self.id = id
         bench = try await Workbench(store)
-        let stored = bench.contents.text(.tunnelID)
-        guard stored == id else {
+        guard bench.contents.text(.tunnelID) == id else {
+            let stored = bench.contents.name(.tunnelID)
             throw SetupError(
                 .state, "\(store.location) holds \(stored.map { "tunnel \($0)" } ?? "no tunnel"), not \(id)",
                 remedy: "name the output of that tunnel")

@@ -33,9 +33,8 @@ def release() -> str:
 
 def mirror() -> str:
     """Where this system gets that release from."""
-    targets = run(
-        "apt-get", "indextargets", "--format", "$(CODENAME)|$(REPO_URI)", "Created-By: Packages", f"Codename: {release()}"
-    )
+    wanted = ("Created-By: Packages", f"Codename: {release()}")
+    targets = run("apt-get", "indextargets", "--format", "$(CODENAME)|$(REPO_URI)", *wanted)
     for line in targets.splitlines():
         codename, _, address = line.partition("|")
         if codename == release() and "debian" in address:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 from machine import Machine, booted
 from package_fixtures import install_package
-from roots import REPOSITORY, inside, overlay
+from roots import REPOSITORY, inside, overlay, run
 
 STORE = "/var/lib/mcp-tunnel"
-OURS = ["mcp-proxy", "mcp-tunnel", "mcp-gateway"]
+# For find, whatever is named after us.
+NAMES = r"\( -name '*mcp-proxy*' -o -name '*mcp-tunnel*' -o -name '*mcp-gateway*' \)"
 
 
 def test_on_a_minimal_system(minimal_root: Path, package: Path) -> None:
@@ -43,8 +45,7 @@ def test_on_a_minimal_system(minimal_root: Path, package: Path) -> None:
 
 def remains(root: Path) -> list[str]:
     """Files and folders of ours, but for what apt and dpkg keep themselves."""
-    expression = " -o ".join(f"-name '*{name}*'" for name in OURS)
-    found = inside(root, "sh", "-c", f"find / -xdev \\( {expression} \\) -not -path '/proc/*' -not -path '/var/cache/apt/*'")
+    found = inside(root, "sh", "-c", f"find / -xdev {NAMES} -not -path '/proc/*' -not -path '/var/cache/apt/*'")
     return [line for line in found.splitlines() if not line.startswith(("/root/", "/var/log/"))]
 
 
@@ -98,21 +99,19 @@ def test_on_a_running_system(other_machine: Machine, package: Path) -> None:
     assert machine.run("pgrep", "-c", "systemd") and machine.fails("pgrep", "mcp-proxy") == ""
     machine.run("test", "-f", f"{STORE}/ca.key", "-a", "-f", "/etc/mcp-gateway/config.yaml")
     machine.run("dpkg", "--purge", "mcp-tunnel")
-    left = machine.run("sh", "-c", " ".join(["find /etc /lib /usr /var/lib /run", *find_ours()]))
+    left = machine.run("sh", "-c", f"find /etc /lib /usr /var/lib /run {NAMES}")
     # What systemd notes of a timer itself, and of the store of a service.
     assert [line for line in left.splitlines() if not line.startswith("/var/lib/systemd/")] == []
     assert "mcp" not in machine.systemctl("list-units", "--all", "--plain", "--no-legend", "*.service", "*.timer")
     assert machine.run("getent", "passwd", "mcp-tunnel")
 
 
-def find_ours() -> list[str]:
-    return ["\\(", *" -o ".join(f"-name '*{name}*'" for name in OURS).split(" "), "\\)"]
-
-
 def test_the_example_is_a_configuration(files: Path, binaries: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    run_setup = [binaries / "setup", "generate-certs", f"--output=dir:{store}", "--tunnel-domain=abcd1234.tunnel.anthropic.com"]
-    subprocess.run([*run_setup, "--key-type=ecdsa-p256"], check=True, capture_output=True, timeout=60)
+    run(
+        binaries / "setup", "generate-certs", f"--output=dir:{store}", "--key-type=ecdsa-p256",
+        "--tunnel-domain=abcd1234.tunnel.anthropic.com",
+    )  # fmt: skip
     text = (files / "usr/share/doc/mcp-tunnel/examples/config.yaml").read_text()
     assert text.count(STORE + "/tls.") == 2
     file = tmp_path / "config.yaml"
@@ -131,7 +130,7 @@ def test_the_example_is_a_configuration(files: Path, binaries: Path, tmp_path: P
 
 def test_the_examples_environment_is_what_setup_reads(files: Path) -> None:
     text = (files / "usr/share/doc/mcp-tunnel/examples/setup.env").read_text()
-    names = {line.lstrip("#").split("=")[0] for line in text.splitlines() if "=" in line and " " not in line.split("=")[0]}
+    names = set(re.findall(r"^#?([A-Z_]+)=", text, re.M))
     source = (REPOSITORY / "Sources/setup/SetupEnvironment.swift").read_text()
     # Not setup's own, but the unit's.
     assert "${TOKEN_VERSION}" in (files / "lib/systemd/system/mcp-tunnel-setup.service").read_text()

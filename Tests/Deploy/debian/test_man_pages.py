@@ -104,7 +104,8 @@ def test_configuration_page() -> None:
     """Each field has the type, the default and the need of a restart that docs/configuration.md has."""
     documents = (REPOSITORY / "docs" / "configuration.md").read_text()
     expected = []
-    for name, kind, default, meaning in re.findall(r"^\| `([a-z_.]+)` \| `(.*?)` \| `(.*?)` \| (.*) \|$", documents, re.M):
+    rows = re.findall(r"^\| `([a-z_.]+)` \| `(.*?)` \| `(.*?)` \| (.*) \|$", documents, re.M)
+    for name, kind, default, meaning in rows:
         value = {"required": "required", "none": "no default"}.get(default, f"default {default}")
         expected.append((name, f"{kind}; {value}", "*Restart.*" in meaning))
     assert len(expected) > 30

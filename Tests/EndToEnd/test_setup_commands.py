@@ -1,0 +1,513 @@
+"""The commands beside `init` and `renew-cert`: what they do, say, ask, and end with."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+from pathlib import Path
+
+import pytest
+from conftest import TUNNEL_ID
+from peers.certificates import DAY, Draft, make_key
+from peers.setup import FAST, NAMES, Output, Setup, TunnelsAPI, finished
+
+COMMANDS = {
+    "init": ["--api-url", "--tunnel-id", "--output", "--display-name", "--token-version", "--cert-duration",
+             "--key-type", "--api-generation", "--dry-run", "--json"],
+    "renew-cert": ["--output", "--cert-duration", "--renew-before", "--key-type", "--json"],
+    "generate-certs": ["--tunnel-domain", "--output", "--cert-duration", "--key-type", "--json"],
+    "verify": ["--output", "--ca", "--cert", "--key", "--tunnel-domain", "--expires-within", "--json"],
+    "rotate-ca": ["--api-url", "--output", "--finish", "--json"],
+    "tunnels list": ["--api-url", "--archived", "--workspace", "--json"],
+    "tunnels get": ["--api-url", "--tunnel-id", "--output", "--json"],
+    "tunnels archive": ["--api-url", "--yes", "--json"],
+    "certs list": ["--api-url", "--tunnel-id", "--output", "--archived", "--json"],
+    "certs add": ["--api-url", "--tunnel-id", "--output", "--json"],
+    "certs revoke": ["--api-url", "--tunnel-id", "--output", "--yes", "--json"],
+    "token reveal": ["--api-url", "--tunnel-id", "--output", "--json"],
+    "token rotate": ["--api-url", "--tunnel-id", "--output", "--reason", "--yes", "--json"],
+}
+
+
+@pytest.fixture
+def alone(setup_binary: Path) -> Setup:
+    """Setup without any API."""
+    return Setup(setup_binary)
+
+
+# Help, usage, exit statuses.
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_names_the_flags_and_has_an_example(alone: Setup, command: str, flag: str) -> None:
+    outcome = alone(*command.split(), flag)
+    assert outcome.stderr == ""
+    assert outcome.stdout.startswith(f"Usage: setup {command} ")
+    for name in [*COMMANDS[command], "--help"]:
+        assert re.search(rf"^  {name}\b", outcome.stdout, re.MULTILINE), name
+    example = outcome.stdout.split("\nExample:\n")[1]
+    assert example.startswith(f"  setup {command} ")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_example_works(setup: Setup, api: TunnelsAPI, output: Output, tmp_path: Path, command: str) -> None:
+    """As it stands, with this machine's address, folder and certificate in place of the example's."""
+    if command not in ("init", "generate-certs"):
+        setup("init", f"--output={output}", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
+    if command == "certs add":
+        key = make_key("p256")
+        (tmp_path / "ca.crt").write_bytes(Draft.authority().signed(key, key))
+    example = setup(*command.split(), "--help").stdout.split("\nExample:\n")[1].strip()
+    for old, new in {"https://api.anthropic.com": api.url, "dir:/data": str(output),
+                     "tcrt_01JmWq4ZxnBvR7tKpY2sLdH9": (api.authorities(TUNNEL_ID) or [{"id": ""}])[0]["id"]}.items():
+        example = example.replace(old, new)
+    extra = ["--yes"] if command == "certs revoke" else [FAST] if command in ("init", "generate-certs") else []
+    setup(*example.split()[1:], *extra, environment={"API_URL": None}, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("flag", ["--help", "-help", "-h", "help"])
+def test_help_names_every_command(alone: Setup, flag: str) -> None:
+    outcome = alone(flag)
+    for command in COMMANDS:
+        assert f"  {command} " in outcome.stdout
+    for name in ("ANTHROPIC_FEDERATION_RULE_ID", "API_TOKEN", "HTTPS_PROXY", "Exit status"):
+        assert name in outcome.stdout
+
+
+@pytest.mark.parametrize("flag", ["--version", "-version", "version"])
+def test_version(alone: Setup, flag: str) -> None:
+    outcome = alone(flag)
+    assert re.match(r"setup \d+\.\d+\.\d+\n", outcome.stdout) and "TunnelSetup" in outcome.stdout
+
+
+USAGE = [
+    ([], "a command is needed"),
+    (["inti"], "did you mean init?"),
+    (["renew-crt"], "did you mean renew-cert?"),
+    (["tunnels"], "tunnels list|get|archive"),
+    (["tunnels", "lst"], "did you mean list?"),
+    (["token", "--yes"], "token reveal|rotate"),
+    (["init", "--ouput=dir:/data"], "did you mean --output?"),
+    (["init", "--tokenversion=1"], "did you mean --token-version?"),
+    (["renew-cert", "--renew-befor=1h"], "did you mean --renew-before?"),
+    (["init", "--nothing-like-it"], "unknown flag --nothing-like-it"),
+    (["init", "--output"], "flag needs a value: --output"),
+    (["init", "--output="], "flag is empty: --output"),
+    (["init", "--json=perhaps"], "flag takes no value: --json"),
+    (["init", "---output", "x"], "bad flag syntax"),
+    (["init", "surplus"], "unexpected argument surplus"),
+    (["tunnels", "archive"], "ID is needed"),
+    (["certs", "revoke", "a", "b"], "unexpected argument b"),
+    (["init"], "--output"),
+    (["init", "--output=/data"], "dir:/path or k8s-secret:NAME"),
+    (["init", "--output=dir:"], "dir:/path or k8s-secret:NAME"),
+    (["init", "--output=k8s-secret:Not_A_Name"], "dir:/path or k8s-secret:NAME"),
+    (["renew-cert", "--output=dir:/x", "--renew-before=30d"], "--renew-before"),
+    (["renew-cert", "--output=dir:/x", "--renew-before=-1h"], "--renew-before must be at least 0"),
+    (["renew-cert", "--output=dir:/x", "--cert-duration=59s"], "--cert-duration must be at least 1m"),
+    (["renew-cert", "--output=dir:/x", "--key-type=ecdsa-p265"], "did you mean ecdsa-p256?"),
+    (["generate-certs", "--output=dir:/x"], "--tunnel-domain"),
+    (["verify"], "--output"),
+    (["verify", "--ca=x"], "--ca, --cert, --key and --tunnel-domain go together"),
+    (["verify", "--output=dir:/x", "--ca=x"], "give one"),
+    (["init", "--output=dir:/x", "--api-generation=3", "--api-url=https://api.anthropic.com"], "1 or 2"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "text"), USAGE, ids=[" ".join(row[0]) or "nothing" for row in USAGE])
+def test_usage_errors_end_with_2_and_one_line(
+    alone: Setup, tmp_path: Path, arguments: list[str], text: str
+) -> None:
+    outcome = alone(*arguments, status=2, cwd=tmp_path)
+    assert text in outcome.stderr and outcome.stderr.count("\n") == 1
+    assert "--help" in outcome.stderr and outcome.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failures_are_json_too(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    api.fail("answer", "/v1/oauth/token", status=403)
+    outcome = setup("init", f"--output={output}", "--json", FAST, status=1)
+    error = outcome.json["error"]
+    assert error["hop"] == "token exchange" and "HTTP 403" in error["reason"] and error["remedy"]
+    assert error["request_id"].startswith("req_") and error["is_temporary"] is False
+    assert error["reason"] in outcome.stderr
+
+
+# generate-certs.
+
+
+def test_generate_certs(alone: Setup, output: Output) -> None:
+    """Without any API; it says where to upload ca.crt, and keeps what is there."""
+    arguments = ["generate-certs", "--tunnel-domain=abcd1234.tunnel.anthropic.com", f"--output={output}"]
+    outcome = alone(*arguments, FAST, "--json")
+    assert output.names() == {"ca.crt", "ca.key", "tls.crt", "tls.key", "tunnel-domain"}
+    report = outcome.json
+    assert report["ca"]["fingerprint"] == output.fingerprint()
+    assert report["server_certificate"]["fingerprint"] == output.fingerprint("tls.crt")
+    assert report["ca_is_new"] is report["server_certificate_is_new"] is True
+    for word in ("ca.crt", "Console", "Add certificate", output.fingerprint()):
+        assert word in report["next"] and word in outcome.stderr
+    before = output.contents()
+    again = alone(*arguments, "--json").json
+    assert output.contents() == before and again["ca_is_new"] is again["server_certificate_is_new"] is False
+    other = alone("generate-certs", "--tunnel-domain=other.example", f"--output={output}", status=1)
+    assert "abcd1234.tunnel.anthropic.com" in other.stderr and output.contents() == before
+    alone("verify", f"--output={output}")
+
+
+@pytest.mark.parametrize("domain", ["https://t.example", "t.example:443", "*.t.example", "t..example", "t_.example",
+                                    "x" * 64 + ".example", "täst.example", "-t.example"])
+def test_generate_certs_refuses_what_is_no_domain(alone: Setup, output: Output, domain: str) -> None:
+    outcome = alone("generate-certs", f"--tunnel-domain={domain}", f"--output={output}", FAST, status=1)
+    assert "DNS name" in outcome.stderr and output.names() == set()
+
+
+def test_manual_certificates_are_registered_by_init(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    """From the manual flow to the programmatic one: the CA that is there is used."""
+    domain = api.tunnel(TUNNEL_ID)["domain"]
+    setup("generate-certs", f"--tunnel-domain={domain}", f"--output={output}", FAST)
+    before = output.contents()
+    outcome = setup("init", f"--output={output}", "--json", environment={"TUNNEL_ID": TUNNEL_ID})
+    output.check(api)
+    assert outcome.json["ca"]["action"] == "registered"
+    assert {name: content for name, content in output.contents().items() if name in before} == before
+
+
+# tunnels.
+
+
+def test_tunnels_list_and_get(setup: Setup, api: TunnelsAPI) -> None:
+    made = [api.make_tunnel(f"tunnel {number}")["id"] for number in range(3)]
+    setup("tunnels", "archive", made[0], "--yes")
+    listed = setup("tunnels", "list", "--json").json
+    assert [tunnel["id"] for tunnel in listed] == [made[2], made[1], TUNNEL_ID]
+    everything = setup("tunnels", "list", "--archived", "--json").json
+    assert [tunnel["id"] for tunnel in everything] == [made[2], made[1], made[0], TUNNEL_ID]
+    assert everything[2]["archived_at"] and everything[0]["display_name"] == "tunnel 2"
+    table = setup("tunnels", "list", "--archived").stdout.splitlines()
+    assert table[0].split() == ["ID", "DOMAIN", "CREATED", "STATE", "NAME"] and len(table) == 5
+    assert made[0] in table[3] and "archived" in table[3]
+    got = setup("tunnels", "get", TUNNEL_ID, "--json").json
+    assert got["id"] == TUNNEL_ID and got["domain"] == api.tunnel(TUNNEL_ID)["domain"]
+    assert got["domain"] in setup("tunnels", "get", environment={"TUNNEL_ID": TUNNEL_ID}).stdout
+    missing = setup("tunnels", "get", "tnl_01Missing", status=1)
+    assert "HTTP 404" in missing.stderr and "request id req_" in missing.stderr
+
+
+def test_tunnels_list_reads_all_pages(setup: Setup, api: TunnelsAPI) -> None:
+    """More than a page of the default size, archived ones among them because of the cap."""
+    ids = [TUNNEL_ID]
+    for number in range(24):
+        ids.append(api.make_tunnel(f"tunnel {number}")["id"])
+    listed = setup("tunnels", "list", "--archived", "--json").json
+    assert [tunnel["id"] for tunnel in listed] == ids[::-1]
+
+
+def test_names_that_others_chose_stay_on_their_line(setup: Setup, api: TunnelsAPI) -> None:
+    api.make_tunnel("nice\nID  evil \u001b[31mred\u202e")
+    table = setup("tunnels", "list").stdout
+    assert table.count("\n") == 3 and "\u001b" not in table and "\u202e" not in table
+    assert setup("tunnels", "list", "--json").json[0]["display_name"] == "nice\nID  evil \u001b[31mred\u202e"
+
+
+def at_terminal(setup: Setup, typed: str, *arguments: str) -> tuple[int, str]:
+    """Run setup at a terminal, type a line when it asks, and return its status and what the terminal showed."""
+    controller, terminal = pty.openpty()
+    process = setup.start(*arguments, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    try:
+        while piece := os.read(controller, 4096):
+            shown += piece
+            if b" to go on: " in shown and typed:
+                os.write(controller, typed.encode() + b"\n")
+                typed = ""
+    except OSError:
+        pass  # Linux says EIO where the terminal's last user is gone.
+    os.close(controller)
+    return process.wait(30), shown.decode()
+
+
+ASKED = [
+    (["tunnels", "archive", TUNNEL_ID], TUNNEL_ID, "cannot be undone", "tunnel_archived"),
+    (["certs", "revoke", "CERTIFICATE"], "CERTIFICATE", "the last one", "tunnel_certificate_revoked"),
+    (["token", "rotate"], TUNNEL_ID, "ends the use of the old token", "tunnel_token_rotated"),
+]
+
+
+@pytest.mark.parametrize(("command", "name", "warning", "event"), ASKED, ids=[" ".join(row[0][:2]) for row in ASKED])
+def test_what_cannot_be_undone_is_asked_for(
+    setup: Setup, api: TunnelsAPI, output: Output, command: list[str], name: str, warning: str, event: str
+) -> None:
+    setup("init", f"--output={output}", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
+    certificate = api.authorities(TUNNEL_ID)[0]["id"]
+    command = [word.replace("CERTIFICATE", certificate) for word in command]
+    name = name.replace("CERTIFICATE", certificate)
+    if command[0] != "tunnels":
+        command.append(f"--output={output}")
+    # Without a terminal: refused, even if something is written to standard input.
+    process = setup.start(*command, stdin=-1)
+    stdout, stderr = process.communicate(f"{name}\n", timeout=30)
+    assert process.returncode == 2 and "--yes" in stderr and "no terminal" in stderr
+    assert event not in api.audit()
+    for typed in ("yes", name[:-1], ""):
+        if typed:
+            status, shown = at_terminal(setup, typed, *command)
+            assert status == 1 and warning in shown and name in shown
+            assert event not in api.audit()
+    status, shown = at_terminal(setup, name, *command)
+    assert status == 0, shown
+    assert api.audit().count(event) == 1
+
+
+def test_yes_does_not_ask(setup: Setup, api: TunnelsAPI) -> None:
+    archived = setup("tunnels", "archive", TUNNEL_ID, "--yes", "--json").json
+    assert archived["id"] == TUNNEL_ID and archived["archived_at"]
+    # Once more it is the same, and no error.
+    assert setup("tunnels", "archive", TUNNEL_ID, "--yes", "--json").json == archived
+
+
+# certs.
+
+
+def test_certs_list_add_revoke(setup: Setup, api: TunnelsAPI, tmp_path: Path) -> None:
+    where = f"--tunnel-id={TUNNEL_ID}"
+    keys, made = [make_key("p256") for _ in range(3)], []
+    for number, key in enumerate(keys[:2]):
+        file = tmp_path / f"ca-{number}.crt"
+        file.write_bytes(Draft.authority().signed(key, key))
+        made.append(setup("certs", "add", str(file), where, "--json").json)
+    assert [entry["id"] for entry in api.authorities(TUNNEL_ID)] == [entry["id"] for entry in made]
+    listed = setup("certs", "list", where, "--json").json
+    assert {entry["fingerprint"] for entry in listed} == {entry["fingerprint"] for entry in made}
+    third = tmp_path / "third.crt"
+    third.write_bytes(Draft.authority().signed(keys[2], keys[2]))
+    refused = setup("certs", "add", str(third), where, status=1)
+    assert "at most two CA certificates" in refused.stderr and "request id req_" in refused.stderr
+    revoked = setup("certs", "revoke", made[0]["id"], where, "--yes", "--json").json
+    assert revoked["archived_at"]
+    assert len(setup("certs", "list", where, "--json").json) == 1
+    table = setup("certs", "list", where, "--archived").stdout
+    assert "revoked" in table and "active" in table and made[0]["fingerprint"] in table
+    setup("certs", "add", str(third), where)
+
+
+def test_certs_add_checks_before_it_sends(setup: Setup, api: TunnelsAPI, tmp_path: Path) -> None:
+    key, file = make_key("p256"), tmp_path / "ca.crt"
+    for content, rule in [
+        (Draft.authority().having(basic=None).signed(key, key), "ca-basic-constraints"),
+        (Draft("x", "x", ends=-DAY / 2).signed(key, key), "currently-valid"), (b"", "pem")]:
+        file.write_bytes(content)
+        outcome = setup("certs", "add", str(file), f"--tunnel-id={TUNNEL_ID}", "--json", status=1)
+        assert rule in [finding["rule"] for finding in outcome.json["error"]["findings"]]
+        assert f"[{rule}]" in outcome.stderr
+    outcome = setup("certs", "add", str(tmp_path / "missing"), f"--tunnel-id={TUNNEL_ID}", status=1)
+    assert "no such file" in outcome.stderr
+    assert api.calls() == []
+
+
+# token.
+
+
+def test_token_reveal_and_rotate(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    where = f"--tunnel-id={TUNNEL_ID}"
+    first = api.tunnel(TUNNEL_ID)["token"]
+    assert setup("token", "reveal", where).stdout == f"{first}\n"
+    rotated = setup("token", "rotate", where, "--yes", "--reason=leaked", "--json").json
+    assert rotated["tunnel_token"] == api.tunnel(TUNNEL_ID)["token"] != first
+    event = next(event for event in api.state()["audit"] if event["kind"] == "tunnel_token_rotated")
+    assert event["reason"] == "leaked" and event["token_id"] == rotated["id"]
+    # Into an output, which must be that tunnel's.
+    setup("init", f"--output={output}", FAST, "--token-version=1", environment={"TUNNEL_ID": TUNNEL_ID})
+    outcome = setup("token", "rotate", f"--output={output}", "--yes")
+    assert outcome.stdout == "" and output.text("token-version") == "1"
+    output.check(api)
+    output.path("tunnel-token").write_text("lost")
+    setup("token", "reveal", f"--output={output}")
+    output.check(api)
+    other = api.make_tunnel("other")
+    outcome = setup("token", "rotate", f"--output={output}", f"--tunnel-id={other['id']}", "--yes", status=1)
+    assert other["id"] in outcome.stderr and TUNNEL_ID in outcome.stderr
+    assert api.tunnel(other["id"])["former_tokens"] == []
+
+
+# rotate-ca.
+
+
+def test_rotate_ca_the_whole_way(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    setup("init", f"--output={output}", FAST, "--token-version=1", environment={"TUNNEL_ID": TUNNEL_ID})
+    old, before = api.authorities(TUNNEL_ID)[0], output.contents()
+    nothing = setup("rotate-ca", "--finish", f"--output={output}", "--json")
+    assert nothing.json["stage"] == "nothing-to-finish" and output.contents() == before
+
+    begun = setup("rotate-ca", f"--output={output}", "--json")
+    new = api.authorities(TUNNEL_ID)[1]
+    report = begun.json
+    assert (report["stage"], report["ca_id"], report["previous_ca_id"]) == ("waiting-to-finish", new["id"], old["id"])
+    assert "--finish" in report["next"] and old["id"] in report["next"] and report["next"] in begun.stderr
+    assert output.fingerprint() == new["fingerprint"] != old["fingerprint"]
+    changed = {name for name in NAMES if output.bytes(name) != before[name]}
+    assert changed == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
+    verdict = setup("verify", f"--output={output}", "--json")
+    assert "rotate-ca" in verdict.json["note"]
+
+    # Again: told what is left, and nothing is done twice; the other commands work meanwhile.
+    after = output.contents()
+    again = setup("rotate-ca", f"--output={output}", "--json")
+    assert again.json["stage"] == "waiting-to-finish" and output.contents() == after
+    assert len(api.authorities(TUNNEL_ID)) == 2
+    setup("renew-cert", f"--output={output}")
+    setup("init", f"--output={output}", "--token-version=1")
+    assert len(api.authorities(TUNNEL_ID)) == 2
+
+    done = setup("rotate-ca", "--finish", f"--output={output}", "--json")
+    assert done.json["stage"] == "finished" and done.json["previous_ca_id"] == old["id"]
+    assert [entry["id"] for entry in api.authorities(TUNNEL_ID)] == [new["id"]]
+    assert [entry["id"] for entry in api.authorities(TUNNEL_ID, revoked=True)] == [old["id"]]
+    output.check(api)
+    again = setup("rotate-ca", "--finish", f"--output={output}", "--json")
+    assert again.json["stage"] == "nothing-to-finish"
+
+
+def test_rotate_ca_refuses_when_both_slots_are_foreign(
+    setup: Setup, api: TunnelsAPI, output: Output, tmp_path: Path
+) -> None:
+    setup("init", f"--output={output}", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
+    setup("certs", "revoke", api.authorities(TUNNEL_ID)[0]["id"], f"--tunnel-id={TUNNEL_ID}", "--yes")
+    for number in range(2):
+        setup("init", f"--output=dir:{tmp_path}/other-{number}", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
+    before, foreign = output.contents(), api.authorities(TUNNEL_ID)
+    outcome = setup("rotate-ca", f"--output={output}", status=1)
+    for entry in foreign:
+        assert entry["id"] in outcome.stderr and entry["fingerprint"] in outcome.stderr
+    assert "not the one in" in outcome.stderr and output.contents() == before
+    assert api.authorities(TUNNEL_ID) == foreign
+
+
+def test_rotate_ca_refuses_when_no_slot_is_free(
+    setup: Setup, api: TunnelsAPI, output: Output, tmp_path: Path
+) -> None:
+    setup("init", f"--output={output}", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
+    setup("init", f"--output=dir:{tmp_path}/other", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
+    outcome = setup("rotate-ca", f"--output={output}", status=1)
+    assert "setup certs revoke" in outcome.stderr and len(api.authorities(TUNNEL_ID)) == 2
+    output.check(api)
+
+
+def test_finish_does_not_cut_the_tunnel_off(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    """The old CA stays while the new one is not registered, or the server's certificate is not good under it."""
+    setup("init", f"--output={output}", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
+    tls = {name: output.bytes(name) for name in ("tls.crt", "tls.key")}
+    setup("rotate-ca", f"--output={output}")
+    for name, content in tls.items():
+        output.path(name).write_bytes(content)
+    outcome = setup("rotate-ca", "--finish", f"--output={output}", status=1)
+    assert "renew-cert" in outcome.stderr and len(api.authorities(TUNNEL_ID)) == 2
+    setup("renew-cert", f"--output={output}")
+    new = next(entry for entry in api.authorities(TUNNEL_ID) if entry["fingerprint"] == output.fingerprint())
+    setup("certs", "revoke", new["id"], f"--output={output}", "--yes")
+    outcome = setup("rotate-ca", "--finish", f"--output={output}", status=1)
+    assert "not registered" in outcome.stderr and len(api.authorities(TUNNEL_ID)) == 1
+
+
+def test_rotate_ca_without_a_tunnel(setup: Setup, output: Output) -> None:
+    for extra in ([], ["--finish"]):
+        assert "setup init" in setup("rotate-ca", f"--output={output}", *extra, status=1).stderr
+
+
+def test_rotate_ca_killed_between(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    """After the registration, before the answer: the same CA is gone on with."""
+    setup("init", f"--output={output}", FAST, "--token-version=1", environment={"TUNNEL_ID": TUNNEL_ID})
+    before = output.contents()
+    api.fail("stall", "/v1/tunnels/*/certificates", acts=True)
+    process = setup.start("rotate-ca", f"--output={output}")
+    api.wait_for_fault(process)
+    process.kill()
+    finished(process)
+    assert {name: output.bytes(name) for name in NAMES} == {name: before[name] for name in NAMES}
+    setup("verify", f"--output={output}")
+    assert len(api.authorities(TUNNEL_ID)) == 2
+    outcome = setup("rotate-ca", "--finish", f"--output={output}", status=1)
+    assert "run setup rotate-ca without --finish" in outcome.stderr
+    setup("rotate-ca", f"--output={output}")
+    assert output.fingerprint() == api.authorities(TUNNEL_ID)[1]["fingerprint"]
+    setup("rotate-ca", "--finish", f"--output={output}")
+    assert len(api.authorities(TUNNEL_ID)) == 1
+    output.check(api)
+
+
+# --dry-run, --json of init, verify of an output.
+
+
+def test_dry_run_prints_the_plan_and_changes_nothing(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    plans = [
+        ([], {}, ["create a tunnel", "make a CA", "fetch the tunnel token", "issue a server certificate"]),
+        ([], {"TUNNEL_ID": TUNNEL_ID}, [f"attach to tunnel {TUNNEL_ID}", "make a CA", "fetch the tunnel token"])]
+    for arguments, environment, words in plans:
+        outcome = setup("init", f"--output={output}", "--dry-run", *arguments, environment=environment)
+        for word in words:
+            assert f"would {word}" in outcome.stdout
+    assert not output.folder.exists() and set(api.audit()) == {"tunnel_created", "tunnel_token_minted"}
+    setup("init", f"--output={output}", FAST, "--token-version=1")
+    before, changes = output.contents(), api.audit()
+    plan = setup("init", f"--output={output}", "--dry-run", "--token-version=2", "--json").json["plan"]
+    assert plan[0].startswith("use the stored tunnel") and plan[1].startswith("use the stored CA")
+    assert plan[2] == "rotate the tunnel token to version 2" and plan[3] == "keep the stored server certificate"
+    assert output.contents() == before
+    assert [event for event in api.audit()[len(changes):] if event != "tunnel_token_minted"] == []
+    # A run that holds the folder does not hold up one that only looks.
+    api.fail("stall", "/v1/tunnels/*/rotate_token")
+    process = setup.start("init", f"--output={output}", "--token-version=2")
+    api.wait_for_fault(process)
+    plan = setup("init", f"--output={output}", "--dry-run", "--token-version=2").stdout
+    assert "would finish the rotation of the tunnel token to version 2 that an earlier run began" in plan
+    process.kill()
+    finished(process)
+
+
+def test_result_of_init_is_readable_by_machines(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    report = setup("init", f"--output={output}", FAST, "--token-version=1", "--json", "--display-name=Prod").json
+    tunnel = api.tunnel(output.text("tunnel-id"))
+    assert report["output"] == str(output) and report["changed"] is True and report["api_generation"] == 2
+    assert report["tunnel"] == {
+        "action": "created", "id": tunnel["id"], "domain": tunnel["domain"], "display_name": "Prod"}
+    assert report["ca"]["id"] == api.authorities(tunnel["id"])[0]["id"]
+    assert report["ca"]["certificate"]["fingerprint"] == output.fingerprint()
+    assert report["server_certificate"]["certificate"]["key_type"] == "ECDSA P-256"
+    assert report["server_certificate"]["certificate"]["dns_names"] == [tunnel["domain"], f"*.{tunnel['domain']}"]
+    assert report["token"] == {"action": "revealed", "version": "1"}
+    assert set(report["time"]) == {"total_ms", "api_ms", "api_requests", "output_ms"}
+    again = setup("init", f"--output={output}", "--json").json
+    assert again["changed"] is False
+    actions = [again[part]["action"] for part in ("tunnel", "ca", "token", "server_certificate")]
+    assert actions == ["reused", "reused", "kept", "kept"]
+
+
+def test_verify_of_an_output(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    empty = setup("verify", f"--output={output}", "--json", status=1).json
+    assert empty["good"] is False and len(empty["missing"]) == 3 and not output.folder.exists()
+    setup("init", f"--output={output}", FAST)
+    good = setup("verify", f"--output={output}", "--json").json
+    assert good["good"] is True and good["ca"]["fingerprint"] == output.fingerprint()
+    assert f"{output}: good" in setup("verify", f"--output={output}").stdout
+    setup("verify", f"--output={output}", "--expires-within=720h")
+    soon = setup("verify", f"--output={output}", "--expires-within=2161h", status=1)
+    assert "expires-soon" in soon.stdout and f"{output}: not good" in soon.stdout
+    output.path("tls.key").write_bytes(output.bytes("ca.key"))
+    assert "key-matches" in setup("verify", f"--output={output}", status=1).stdout
+
+
+def test_display_name_is_bounded(setup: Setup, api: TunnelsAPI, tmp_path: Path) -> None:
+    setup("init", f"--output=dir:{tmp_path}/a", FAST, f"--display-name={'n' * 255}")
+    outcome = setup("init", f"--output=dir:{tmp_path}/b", FAST, f"--display-name={'n' * 256}", status=None)
+    assert outcome.status in (1, 2) and "255" in outcome.stderr
+    assert len(api.tunnels()) == 2
+
+
+def test_json_is_one_document_on_standard_output(setup: Setup, output: Output) -> None:
+    setup("init", f"--output={output}", FAST)
+    for command in (["renew-cert"], ["verify"], ["certs", "list"], ["tunnels", "get"], ["rotate-ca"], ["init"]):
+        json.loads(setup(*command, f"--output={output}", "--json").stdout)
