@@ -74,6 +74,41 @@ import TunnelsAPIFake
         #expect(active(bench).count == 2 && bench.defects == [])
     }
 
+    @Test func lostAnswerIsSettledInTheSameRun() async throws {
+        let bench = try await provisioned()
+        bench.api.fail(FakeFault(.dropAfter, "POST", "/v1/tunnels/*/certificates", times: 1))
+        #expect(try await bench.rotation.start().stage == .waitingToFinish)
+        #expect(active(bench).count == 2 && bench.defects == [])
+    }
+
+    @Test func namesWhoHasTakenTheSlotMeanwhile() async throws {
+        let bench = try await provisioned()
+        bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
+        _ = try? await bench.rotation.start()
+        bench.store.restart()
+        let id = try await register(bench)
+        let error = await #expect(throws: SetupError.self) { try await bench.rotation.start() }
+        #expect(error?.reason.contains(id) == true)
+        _ = try await bench.client.archiveCertificate(id, of: bench.api.tunnels[0].id)
+        _ = try await bench.rotation.start()
+        #expect(active(bench).count == 2 && bench.defects == [])
+    }
+
+    /// Whatever stands in the state, what is revoked belongs to the stored tunnel.
+    @Test func changeOfAnotherTunnelIsNoneOfThisOne() async throws {
+        let bench = try await provisioned()
+        let old = active(bench)[0]
+        var state = SetupState()
+        state.previousAuthority = SetupState.PreviousAuthority(
+            tunnelID: "tnl_other", certificateID: old.id, fingerprint: old.fingerprint)
+        var changes = StoreChanges()
+        try state.record(in: &changes)
+        bench.store.put(.setupState, changes.values[.setupState] ?? nil)
+        #expect(try await bench.rotation.finish().stage == .nothingToFinish)
+        #expect(try await bench.rotation.start().stage == .waitingToFinish)
+        #expect(active(bench).count == 2 && bench.defects == [])
+    }
+
     private func register(_ bench: Bench) async throws -> String {
         let made = try CertificateAuthority.generate(now: bench.api.now.seconds)
         return try await bench.client.addCertificate(made.certificate.pem, to: bench.api.tunnels[0].id).id

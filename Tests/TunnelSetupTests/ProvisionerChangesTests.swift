@@ -69,15 +69,15 @@ import TunnelsAPIFake
     }
 
     /// Without the old token nothing tells whether the announced rotation took place.
-    @Test func rotatesAgainWhereNothingTellsWhetherItWasDone() async throws {
+    @Test(arguments: [nil, "2"]) func rotatesAgainWhereNothingTellsWhetherItWasDone(_ wanted: String?) async throws {
         let bench = Bench()
         try await bench.provision(Bench.options(version: "1"))
         bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
         _ = try? await bench.provision(Bench.options(version: "2"))
         bench.store.restart()
         bench.store.put(.tunnelToken, nil)
-        try await bench.provision(Bench.options(version: "2"))
-        #expect(rotations(bench) == 1 && bench.defects == [])
+        try await bench.provision(Bench.options(version: wanted))
+        #expect(rotations(bench) == 1 && bench.defects == [] && bench.store.text(.tokenVersion) == "2")
     }
 
     /// Another run rotated before this one did, and stored its token, which is void, before this one could.
@@ -120,6 +120,29 @@ import TunnelsAPIFake
         try await bench.provision(Bench.options(version: "1"))
         #expect(bench.defects == [] && bench.store.text(.tokenVersion) == "1" && rotations(bench) <= 1)
         #expect(bench.store.contents[.setupState] == nil)
+    }
+
+    /// The first version is the name of the stored token only where that one is in force.
+    @Test func firstVersionIsNoNameForATokenThatMayBeVoid() async throws {
+        let bench = Bench()
+        try await bench.provision()
+        var stored = try await storedTunnel(bench)
+        bench.store.restart(crash: MemoryStore.Crash(write: 1, moment: .beforeWrite))
+        _ = try? await stored.rotateToken(bench.client, context: bench.context)
+        bench.store.restart()
+        try await bench.provision(Bench.options(version: "1"))
+        #expect(bench.defects == [] && bench.store.text(.tokenVersion) == "1")
+    }
+
+    @Test func rotationOfAnotherTunnelIsNoneOfThisOne() async throws {
+        let bench = Bench()
+        try await bench.provision(Bench.options(version: "1"))
+        var state = SetupState()
+        state.tokenRotation = SetupState.TokenRotation(tunnelID: "tnl_other", version: "2")
+        var changes = StoreChanges()
+        try state.record(in: &changes)
+        bench.store.put(.setupState, changes.values[.setupState] ?? nil)
+        #expect(try await bench.provision().tokenAction == .kept && rotations(bench) == 0)
     }
 
     @Test func tokenIsRotatedAndStored() async throws {
@@ -175,7 +198,7 @@ import TunnelsAPIFake
         let notes = try await bench.plan(Bench.options(tunnelID: tunnel.id)).notes
         #expect(notes.count == 1 && notes[0].contains("\"lost\"") && notes[0].contains("tunnels list"))
         try await bench.provision(Bench.options(tunnelID: tunnel.id))
-        #expect(bench.told.contains { $0.contains("\"lost\"") } && bench.store.contents[.setupState] == nil)
+        #expect(bench.told.contains { $0.contains("that is not used") } && bench.store.contents[.setupState] == nil)
     }
 
     @Test func findsTheTunnelOfCertificatesMadeByHand() async throws {
@@ -183,10 +206,11 @@ import TunnelsAPIFake
             let bench = Bench(generation)
             bench.api.makeTunnel(displayName: "other")
             let tunnel = bench.api.makeTunnel(displayName: "manual")
+            bench.api.makeTunnel(displayName: "newest")
             try await manual(bench, tunnel.domain)
             let result = try await bench.provision()
             #expect(result.tunnelAction == .attached && result.authorityAction == .registered)
-            #expect(bench.store.text(.tunnelID) == tunnel.id && bench.api.tunnels.count == 2 && bench.defects == [])
+            #expect(bench.store.text(.tunnelID) == tunnel.id && bench.api.tunnels.count == 3 && bench.defects == [])
         }
     }
 
@@ -211,6 +235,8 @@ import TunnelsAPIFake
         _ = try? await bench.provision()
         bench.store.restart()
         #expect(bench.store.text(.tunnelID) == nil || bench.defects == [])
+        let isCreated = try SetupState.read(bench.store.contents).createdTunnelID != nil
+        if isCreated { #expect(try await bench.plan().notes.isEmpty) }
         try await bench.provision()
         #expect(bench.defects == [] && bench.store.contents[.setupState] == nil && bench.api.tunnels.count == 1)
         #expect(bench.api.certificates.map(\.fingerprint) == [made.certificate.fingerprint])
@@ -318,6 +344,47 @@ import TunnelsAPIFake
         // A complete set is kept, in whatever case the domain is typed.
         try await manual(bench, domain.uppercased())
         #expect(bench.defects == [])
+    }
+
+    @Test func changeOfTheTunnelEndsThatOfTheAuthority() async throws {
+        let bench = Bench()
+        try await bench.provision()
+        _ = try await bench.rotation.start()
+        try await bench.provision(Bench.options(tunnelID: bench.api.makeTunnel(displayName: "other").id))
+        #expect(bench.store.contents[.setupState] == nil && bench.defects == [])
+    }
+
+    /// What the answer to the registration says: another certificate, or one that is revoked.
+    @Test(arguments: [true, false]) func takesNoOtherCertificateForTheRegisteredOne(_ isOther: Bool) async throws {
+        let bench = Bench()
+        bench.forge { path, body in
+            guard path.hasPrefix("POST"), path.hasSuffix("/certificates") else { return body }
+            let members =
+                isOther
+                ? "\"fingerprint\":\"\(String(repeating: "a", count: 64))\",\"archived_at\":null"
+                : "\"fingerprint\":\"\(bench.api.certificates[0].fingerprint)\",\"archived_at\":\"2026-01-01T00:00:00Z\""
+            return "{\"id\":\"tcrt_1\",\"tunnel_id\":\"tnl_1\",\"created_at\":\"2026-01-01T00:00:00Z\",\(members)}"
+        }
+        let error = await #expect(throws: SetupError.self) { try await bench.provision() }
+        #expect(error?.reason.contains("another certificate: tcrt_1") == true)
+        #expect(bench.store.contents[.authorityCertificate] == nil)
+        bench.forge { $1 }
+        try await bench.provision()
+        #expect(bench.defects == [] && bench.api.certificates.count == 1)
+    }
+
+    @Test func saysWhyAnAuthorityCannotBeRegistered() async throws {
+        let bench = Bench()
+        let made = try CertificateAuthority.generate(
+            now: bench.api.now.seconds - 86_400, validity: .seconds(86_399))
+        bench.store.put(.authorityCertificate, made.certificate.pem)
+        bench.store.put(.authorityKey, try made.key.pem)
+        let tunnel = bench.api.makeTunnel(displayName: "named")
+        let error = await #expect(throws: SetupError.self) {
+            try await bench.provision(Bench.options(tunnelID: tunnel.id))
+        }
+        #expect(error?.findings.isEmpty == false && error?.remedy.contains("another CA") == true)
+        #expect(bench.store.contents[.setupState] == nil && bench.api.certificates.isEmpty)
     }
 
     /// A change of the CA that was cut off stays as it is while init works on the old one.

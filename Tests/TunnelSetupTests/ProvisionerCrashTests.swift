@@ -117,6 +117,13 @@ import TunnelsAPIFake
         }
     }
 
+    @Test func lostCreationIsSettledInTheSameRun() async throws {
+        let bench = Bench()
+        bench.api.fail(FakeFault(.dropAfter, "POST", "/v1/tunnels", times: 1))
+        #expect(try await bench.provision().tunnelAction == .recovered)
+        #expect(bench.api.tunnels.count == 1 && bench.defects == [])
+    }
+
     // MARK: Two runs
 
     /// Where nothing locks the other run out, it may be about to create the tunnel.
@@ -149,6 +156,31 @@ import TunnelsAPIFake
         #expect(result.tunnelAction == .recovered && bench.api.tunnels.count == 1 && bench.defects == [])
     }
 
+    @Test func takesATunnelThatIsThereAtOnce() async throws {
+        let bench = Bench()
+        bench.store.restart(crash: MemoryStore.Crash(write: 1, moment: .beforeWrite))
+        _ = try? await bench.provision()
+        bench.store.restart()
+        #expect(try await bench.provision().tunnelAction == .recovered && bench.pauses.isEmpty)
+    }
+
+    /// The other run comes to its end in the time.
+    @Test func outwaitedRunHasDoneItAll() async throws {
+        let bench = Bench(store: MemoryStore(isExclusive: false))
+        bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
+        _ = try? await bench.provision()
+        bench.store.restart()
+        var context = bench.context
+        context.pause = { duration in
+            await bench.context.pause(duration)
+            _ = try? await bench.provision()
+        }
+        let result = try await Provisioner(
+            client: try bench.client, store: bench.store, options: Bench.options(), context: context
+        ).run()
+        #expect(!result.isChanged && bench.api.tunnels.count == 1 && bench.defects == [])
+    }
+
     @Test func doesNotWaitForWhatIsLongOver() async throws {
         let bench = Bench()
         bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
@@ -179,7 +211,6 @@ import TunnelsAPIFake
         let options = try await prepare(scenario, bench)
         let tunnels = max(1, bench.api.tunnels.count)
         bench.store.interrupt(before: write) { _ = try? await bench.provision(options) }
-        _ = try? await bench.provision(options)
         try await bench.provision(options)
         #expect(bench.defects == [] && bench.store.contents[.setupState] == nil)
         #expect(bench.api.tunnels.count == tunnels, "no second tunnel")

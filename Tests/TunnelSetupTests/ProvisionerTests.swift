@@ -45,6 +45,7 @@ import TunnelsAPIFake
 
     @Test func firstGenerationCannotCreate() async throws {
         let bench = Bench(.first)
+        await #expect(throws: SetupError.self) { try await bench.plan() }
         let error = await #expect(throws: SetupError.self) { try await bench.provision() }
         #expect(error?.remedy.contains("--tunnel-id") == true && bench.store.contents.isEmpty)
     }
@@ -115,6 +116,24 @@ import TunnelsAPIFake
         bench.api.advance(bySeconds: 91 * 86_400)
         #expect(try await bench.provision().serverCertificateAction == .issued)
         #expect(bench.api.certificates.count == 1)
+    }
+
+    /// It works, though not for every route that there might be.
+    @Test func keepsAServerCertificateThatIsOnlyWarnedOf() async throws {
+        let bench = Bench()
+        try await bench.provision()
+        let contents = bench.store.contents
+        let authority = try CertificateAuthority(
+            certificate: try Certificate(pem: try #require(contents[.authorityCertificate])),
+            key: try PrivateKey(pem: try #require(contents[.authorityKey])))
+        let domain = try #require(contents.text(.tunnelDomain))
+        let identity = try authority.issueServerIdentity(
+            domain: domain, keyType: .ecdsaP256, now: bench.api.now.seconds, includesWildcard: false,
+            additionalNames: ["echo.\(domain)"])
+        bench.store.put(.serverCertificate, identity.certificate.pem)
+        bench.store.put(.serverKey, try identity.key.pem)
+        #expect(bench.defects.count == 1, "the warning")
+        #expect(try await bench.provision().serverCertificateAction == .kept)
     }
 
     @Test func keepsTheKindOfKey() async throws {

@@ -30,7 +30,8 @@ public struct ManualCertificates: Sendable {
     public func run() async throws(SetupError) -> Result {
         guard let name = DNSName(domain), !name.isWildcard else {
             throw SetupError(
-                .state, "\(Diagnostic.excerpt(domain)) is not a domain", remedy: "give it as the Console shows it")
+                .state, "\(Diagnostic.excerpt(domain)) is not a DNS name",
+                remedy: "give the tunnel's domain as the Console shows it")
         }
         var bench = try await Workbench(store)
         if let stored = bench.contents.text(.tunnelDomain), stored.lowercased() != domain {

@@ -39,7 +39,7 @@ struct StoredAuthority {
         }
         guard key.map(certificate.matches) ?? true else {
             throw SetupError(
-                .certificate, "\(StoreKey.authorityKey) does not belong to \(StoreKey.authorityCertificate)",
+                .certificate, "\(StoreKey.authorityKey) and \(StoreKey.authorityCertificate) do not belong together",
                 remedy: remedy)
         }
     }

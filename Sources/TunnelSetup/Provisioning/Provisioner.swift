@@ -214,7 +214,7 @@ public struct Provisioner: Sendable {
         case .issue(let type, let reason):
             let issuer = ServerCertificateIssue(authority: authority, domain: tunnel.domain, context: context)
             let identity = try await issuer.run(
-                key: early?.type == type ? early : nil, type: type, validity: options.serverCertificate.validity,
+                key: early, type: type, validity: options.serverCertificate.validity,
                 reason: reason)
             return ServerFiles(certificate: identity.certificate.pem, issued: identity)
         }
@@ -242,7 +242,7 @@ public struct Provisioner: Sendable {
         try await bench.save(changes) { state in
             (state.creation, state.createdTunnelID, state.tokenRotation) = (nil, nil, nil)
             if isOther { state.previousAuthority = nil }
-            if authority.action != .reused || isOther { state.authority = nil }
+            if authority.action != .reused { state.authority = nil }
         }
         let certificates: [Certificate]
         do throws(PKIError) { certificates = try Certificate.all(pem: server.certificate) } catch {

@@ -60,7 +60,6 @@ struct TokenRotation {
         _ note: SetupState.TokenRotation, _ bench: inout Workbench
     ) async throws(SetupError) {
         bench = try await Workbench(bench.store)
-        guard bench.contents.text(.tunnelID) == tunnelID else { return }
         try await bench.save { $0.tokenRotation = note }
     }
 }

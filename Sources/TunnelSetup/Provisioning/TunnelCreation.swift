@@ -116,8 +116,6 @@ struct TunnelCreation {
                     .output, "\(bench.store.location): another run of setup is at work",
                     remedy: "run again when it is done", isTemporary: true, isOvertaken: true)
             }
-        } else if isExclusive {
-            return nil
         }
         return try await find(note)
     }
