@@ -30,10 +30,10 @@ public struct ManualCertificates: Sendable {
     public func run() async throws(SetupError) -> Result {
         var bench = try await Workbench(store)
         if let stored = bench.contents.text(.tunnelDomain), stored != domain {
-            let name = bench.contents.name(.tunnelDomain)
+            let name = bench.contents.name(.tunnelDomain) ?? "what \(StoreKey.tunnelDomain) says"
             throw SetupError(
-                .state, "\(store.location) belongs to \(name ?? "another tunnel"), not to \(domain)",
-                remedy: "use another output, or give --tunnel-domain=\(name ?? "the content of \(StoreKey.tunnelDomain)")")
+                .state, "\(store.location) belongs to \(name), not to \(domain)",
+                remedy: "use another output, or give that as --tunnel-domain")
         }
         let now = context.now().seconds
         var changes = StoreChanges()

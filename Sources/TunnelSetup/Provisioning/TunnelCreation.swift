@@ -12,6 +12,8 @@ struct TunnelCreation {
     /// How long a run that is not locked out may still be on its way from note to tunnel: the client's time-out for
     /// the request, and some for a busy machine.
     static let claimLifetime: Int64 = 75
+    /// How many seconds to wait before looking again how far the other run has come.
+    static let lookAgain: Int64 = 2
 
     func run(
         _ displayName: String, _ bench: inout Workbench
@@ -86,17 +88,20 @@ struct TunnelCreation {
     /// Where two runs can be at work at once, the other one may be about to create the tunnel right now.
     private func outwait(_ note: SetupState.Creation, _ bench: Workbench) async throws(SetupError) {
         guard !bench.store.isExclusive else { return }
-        let rest = note.startedAt + Self.claimLifetime - context.now().seconds
+        var rest = min(note.startedAt + Self.claimLifetime - context.now().seconds, Self.claimLifetime)
         guard rest > 0 else { return }
-        let seconds = min(rest, Self.claimLifetime)
-        context.tell("another run may be creating the tunnel; waiting \(seconds) s for it")
-        await context.pause(.seconds(seconds))
-        let now: Workbench = try await Workbench(bench.store)
-        guard now.state.creation == note else {
-            throw SetupError(
-                .output, "\(bench.store.location): another run of setup is at work",
-                remedy: "run again when it is done",
-                isTemporary: true, isOvertaken: true)
+        context.tell("another run may be creating the tunnel; waiting at most \(rest) s for it")
+        while rest > 0 {
+            let pause = min(rest, Self.lookAgain)
+            await context.pause(.seconds(pause))
+            rest -= pause
+            let now: Workbench = try await Workbench(bench.store)
+            guard now.state.creation == note else {
+                throw SetupError(
+                    .output, "\(bench.store.location): another run of setup is at work",
+                    remedy: "run again when it is done",
+                    isTemporary: true, isOvertaken: true)
+            }
         }
     }
 }
