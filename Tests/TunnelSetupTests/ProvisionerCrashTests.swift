@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import TunnelAPI
 import TunnelCore
@@ -133,7 +134,7 @@ import TunnelsAPIFake
         _ = try? await bench.provision()
         bench.store.restart()
         try await bench.provision()
-        #expect(bench.pauses == [.seconds(TunnelCreation.claimLifetime)] && bench.defects == [])
+        #expect(bench.pauses.reduce(.zero, +) == .seconds(TunnelCreation.claimLifetime) && bench.defects == [])
         #expect(bench.api.tunnels.count == 1)
     }
 
@@ -147,7 +148,7 @@ import TunnelsAPIFake
         let context = SetupContext(
             now: { bench.api.now },
             pause: { duration in
-                #expect(duration == .seconds(TunnelCreation.settlingTime))
+                #expect(duration == .seconds(TunnelCreation.lookAgain))
                 bench.api.makeTunnel(displayName: "slow")
             })
         let result = try await Provisioner(
@@ -216,6 +217,29 @@ import TunnelsAPIFake
         #expect(bench.api.tunnels.count == tunnels, "no second tunnel")
         let id = bench.store.text(.tunnelID)
         #expect(bench.api.certificates.filter { $0.tunnelID == id }.count == 1, "no second CA")
+    }
+
+    /// The wait is over when the other run has come on, and what it has made is used.
+    @Test func goesOnWhenTheOtherRunHasCreated() async throws {
+        let bench = Bench(store: MemoryStore(isExclusive: false))
+        bench.store.restart(crash: MemoryStore.Crash(write: 1, moment: .beforeWrite))
+        _ = try? await bench.provision()
+        bench.store.restart()
+        let pauses = Mutex(0)
+        var context = bench.context
+        context.pause = { _ in
+            pauses.withLock { $0 += 1 }
+            // It has created the tunnel by now, and writes that down.
+            let tunnel = bench.api.tunnels[0]
+            bench.store.put(.tunnelID, tunnel.id)
+            bench.store.put(.tunnelDomain, tunnel.domain)
+            bench.store.put(.setupState, nil)
+        }
+        let provisioner = Provisioner(
+            client: try bench.client, store: bench.store, options: Bench.options(), context: context)
+        let result = try await provisioner.run()
+        #expect(result.tunnelAction == .reused && pauses.withLock { $0 } == 1)
+        #expect(bench.api.tunnels.count == 1 && bench.defects == [])
     }
 
     @Test func asksWhichOfSeveral() async throws {

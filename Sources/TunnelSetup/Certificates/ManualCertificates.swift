@@ -35,11 +35,10 @@ public struct ManualCertificates: Sendable {
         }
         var bench = try await Workbench(store)
         if let stored = bench.contents.text(.tunnelDomain), stored.lowercased() != domain {
-            let name = bench.contents.name(.tunnelDomain)
-            let right = name ?? "the content of \(StoreKey.tunnelDomain)"
+            let name = bench.contents.name(.tunnelDomain) ?? "what \(StoreKey.tunnelDomain) says"
             throw SetupError(
-                .state, "\(store.location) belongs to \(name ?? "another tunnel"), not to \(domain)",
-                remedy: "use another output, or give --tunnel-domain=\(right)")
+                .state, "\(store.location) belongs to \(name), not to \(domain)",
+                remedy: "use another output, or give that as --tunnel-domain")
         }
         let found = try StoredAuthority.read(bench.contents)
         guard found != nil || bench.state.isEmpty else {

@@ -14,6 +14,8 @@ struct TunnelCreation {
     static let claimLifetime: Int64 = 75
     /// How long to wait for the tunnel of a run that has ended: the API may still be making it.
     static let settlingTime: Int64 = 10
+    /// How many seconds to wait before looking again.
+    static let lookAgain: Int64 = 2
 
     func run(
         _ displayName: String, _ bench: inout Workbench
@@ -105,18 +107,28 @@ struct TunnelCreation {
     ) async throws(SetupError) -> Tunnel? {
         let isExclusive = bench.store.isExclusive
         if isExclusive, let tunnel = try await find(note) { return tunnel }
-        let rest = note.startedAt + Self.claimLifetime - context.now().seconds
-        let seconds = min(rest, isExclusive ? Self.settlingTime : Self.claimLifetime)
-        if seconds > 0 {
-            context.tell("an earlier run may be creating the tunnel; waiting \(seconds) s for it")
-            await context.pause(.seconds(seconds))
-            let now = try await Workbench(bench.store)
-            guard now.state.creation == note else {
-                throw SetupError(
-                    .output, "\(bench.store.location): another run of setup is at work",
-                    remedy: "run again when it is done", isTemporary: true, isOvertaken: true)
+        let longest = isExclusive ? Self.settlingTime : Self.claimLifetime
+        var rest = min(note.startedAt + Self.claimLifetime - context.now().seconds, longest)
+        if rest > 0 { context.tell("an earlier run may be creating the tunnel; waiting at most \(rest) s for it") }
+        while rest > 0 {
+            let pause = min(rest, Self.lookAgain)
+            await context.pause(.seconds(pause))
+            rest -= pause
+            if isExclusive {
+                if let tunnel = try await find(note) { return tunnel }
+            } else {
+                try await checkIsOurs(note, bench)
             }
         }
-        return try await find(note)
+        return isExclusive ? nil : try await find(note)
+    }
+
+    /// Nobody else has gone on with the work meanwhile.
+    private func checkIsOurs(_ note: SetupState.Creation, _ bench: Workbench) async throws(SetupError) {
+        let now = try await Workbench(bench.store)
+        guard now.state.creation != note else { return }
+        throw SetupError(
+            .output, "\(bench.store.location): another run of setup is at work", remedy: "run again when it is done",
+            isTemporary: true, isOvertaken: true)
     }
 }
