@@ -1,3 +1,4 @@
 import Glibc
 
-exit(SetupProgram.run(Array(CommandLine.arguments.dropFirst())).rawValue)
+// Not exit(): it would take OpenSSL down while a thread may still be making a key that nobody waits for any more.
+_exit(SetupProgram.run(Array(CommandLine.arguments.dropFirst())).rawValue)

@@ -220,6 +220,14 @@ def test_second_run_waits_for_the_first(setup: Setup, api: TunnelsAPI, output: O
     finish(setup, api, output, tunnels=2)
 
 
+def test_failure_while_a_key_is_made(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    """The process ends in the middle of that, and in order; often enough to meet the moment."""
+    environment = {"ANTHROPIC_IDENTITY_TOKEN": None, "ANTHROPIC_IDENTITY_TOKEN_FILE": "/dev/null"}
+    for key_type in ("rsa-4096", "ecdsa-p384"):
+        for _ in range(30):
+            setup("init", f"--output={output}", f"--key-type={key_type}", environment=environment, status=1)
+
+
 # The network.
 
 

@@ -4,8 +4,8 @@ import Testing
 
 @Suite struct ArgumentsTests {
     private static let flags: [Flag] = [
-        Flag("output", takes: "PLACE", "where"), Flag("token-version", takes: "VERSION", "which"), Flag("json", "as JSON"),
-        .help,
+        Flag("output", takes: "PLACE", "where"), Flag("token-version", takes: "VERSION", "which"),
+        Flag("json", "as JSON"), .help,
     ]
 
     private struct Parsed: Equatable, CustomStringConvertible {

@@ -36,7 +36,8 @@ import TunnelSetup
     }
 
     @Test func failureWithoutARequestHasNoID() {
-        let text = JSONText.of(FailureReport(SetupError(.output, "dir:/data: open /data: permission denied", remedy: "")))
+        let error = SetupError(.output, "dir:/data: open /data: permission denied", remedy: "")
+        let text = JSONText.of(FailureReport(error))
         #expect(!text.contains("request_id") && text.contains(#""is_temporary" : false"#))
     }
 }
