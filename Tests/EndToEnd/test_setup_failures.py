@@ -220,6 +220,14 @@ def test_second_run_waits_for_the_first(setup: Setup, api: TunnelsAPI, output: O
     finish(setup, api, output, tunnels=2)
 
 
+def test_failure_while_a_key_is_made(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    """The process ends in the middle of that, and in order; often enough to meet the moment."""
+    environment = {"ANTHROPIC_IDENTITY_TOKEN": None, "ANTHROPIC_IDENTITY_TOKEN_FILE": "/dev/null"}
+    for key_type in ("rsa-4096", "ecdsa-p384"):
+        for _ in range(30):
+            setup("init", f"--output={output}", f"--key-type={key_type}", environment=environment, status=1)
+
+
 # The network.
 
 
@@ -333,11 +341,13 @@ def test_retry_after_beyond_our_patience(setup: Setup, api: TunnelsAPI, output: 
 @pytest.mark.parametrize("kind", ["oversized_body", "html", "malformed_json"])
 def test_answers_that_are_none(setup: Setup, api: TunnelsAPI, output: Output, kind: str, step: str) -> None:
     path, method = (POSTS[step], "POST") if step != "look" else ("/v1/tunnels/*/certificates", "GET")
-    api.fail(kind, path, method, times=20)
+    # A gateway's page of an error, which is tried again; a portal's page of a log-in, which is not.
+    members = {"status": 502 if step == "exchange" else 200} if kind == "html" else {}
+    api.fail(kind, path, method, times=20, **members)
     if step in QUESTIONS:
-        api.fail(kind, QUESTIONS[step], "GET", skip=1, times=20)
+        api.fail(kind, QUESTIONS[step], "GET", skip=1, times=20, **members)
     outcome = init(setup, output, status=1)
-    words = {"oversized_body": "1048576 bytes", "html": "HTTP 502", "malformed_json": ""}
+    words = {"oversized_body": "1048576 bytes", "html": f"HTTP {members.get('status')}", "malformed_json": ""}
     one_error(outcome, "token exchange" if step == "exchange" else "Tunnels API", words[kind])
     assert "<html" not in outcome.stderr.lower()
     api.heal()

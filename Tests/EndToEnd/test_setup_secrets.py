@@ -233,7 +233,7 @@ def test_secrets_in_the_output_are_not_repeated_in_errors(
     for name in ("tunnel-id", "tunnel-domain", "token-version", "ca.crt", "tls.crt"):
         for other in ("ca.key", "tunnel-token"):
             output.path(name).write_bytes(before[other])
-            for command in (["verify"], ["verify", "--json"], ["renew-cert"], ["init"], ["tunnels", "get"]):
+            for command in (["verify"], ["verify", "--json"], ["renew-cert", FAST], ["init", FAST], ["tunnels", "get"]):
                 outcome = setup(*command, f"--output={output}", status=None)
                 watch.check(f"what {command} says", outcome.all)
             for each, content in before.items():
