@@ -86,10 +86,13 @@ import TunnelsAPIFake
     ) async throws {
         let bench = Bench()
         try await bench.provision(Bench.options(version: stored))
-        let token = bench.store.text(.tunnelToken)
+        let (token, writes) = (bench.store.text(.tunnelToken), bench.store.history.count)
         let result = try await bench.provision(Bench.options(version: wanted))
         #expect(result.tokenAction == action && bench.store.text(.tokenVersion) == after)
         #expect((bench.store.text(.tunnelToken) == token) == (action == .kept))
+        // The announcement, and the token with its version.
+        let expected = action == .rotated ? 2 : stored == after ? 0 : 1
+        #expect(bench.store.history.count - writes == expected && result.isChanged == (expected > 0))
         #expect(bench.defects == [])
     }
 

@@ -163,6 +163,7 @@ import TunnelsAPIFake
         var stored = try await storedTunnel(bench)
         _ = try await stored.fetchToken(bench.client)
         #expect(bench.defects == [] && bench.store.text(.tokenVersion) == version)
+        #expect((bench.store.contents[.setupState] == nil) == (version == "2"), "what is left is to be done")
         try await bench.provision(Bench.options(version: "2"))
         #expect(rotations(bench) == 1 && bench.store.text(.tokenVersion) == "2")
     }
