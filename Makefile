@@ -6,8 +6,8 @@ TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl nginx-light openssl pyth
 YAML_VENV := Tests/Support/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release test unit-test yaml-test embedding-test end-to-end-test fuzz bench bench-quick lint clean \
-	swift build-packages test-packages
+.PHONY: help demo build release image deb test unit-test yaml-test embedding-test end-to-end-test chart-test deb-test test-deploy \
+	fuzz bench bench-quick lint clean swift build-packages test-packages
 # Two builds would wait for each other.
 .NOTPARALLEL:
 
@@ -30,6 +30,14 @@ release: swift build-packages ## .build/release/mcp-proxy and setup, which need 
 	swift build -c release --static-swift-stdlib --product mcp-proxy
 	swift build -c release --static-swift-stdlib --product setup
 
+image: swift build-packages ## OCI image and SBOM in out/, without a Docker daemon, as root
+	@Tests/Support/need binutils buildah ca-certificates git python3
+	deploy/image/build
+
+deb: swift build-packages ## Debian package in out/
+	@Tests/Support/need binutils dpkg-dev git gzip
+	deploy/debian/build out
+
 test: unit-test yaml-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5)
 
@@ -43,6 +51,19 @@ end-to-end-test: swift test-packages ## real peers against the debug build: the 
 	swift build --product tunnels-api-fake
 	Tests/EndToEnd/run
 
+chart-test: swift test-packages ## the Helm chart: rendered, against its properties and Helm itself
+	@Tests/Support/need golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev
+	swift build --product mcp-proxy
+	swift build --product setup
+	swift build --product yaml-dump
+	Tests/Deploy/chart/run
+
+deb-test: swift build-packages ## the Debian package and its units, in systems of their own; as root
+	Tests/Deploy/debian/run
+
+test-deploy: swift build-packages chart-test deb-test ## chart, package, units, image and Compose, under what they promise
+	Tests/Deploy/run image compose
+
 yaml-test: swift test-packages $(YAML_VENV)/stamp ## our YAML reader against ruamel.yaml
 	swift build --product yaml-dump
 	$(YAML_VENV)/bin/python Tests/Support/yaml_differential.py .build/debug/yaml-dump
@@ -52,7 +73,7 @@ $(YAML_VENV)/stamp: Tests/Support/requirements.txt | test-packages
 	$(YAML_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
-embedding-test: swift build-packages ## the README's snippets, as a package that depends on this one
+embedding-test: swift build-packages ## the snippets of README.md and docs/embedding.md, as a package that depends on this one
 	Tests/Support/embedding/run
 
 fuzz: swift build-packages ## each fuzzer for 60 s (FUZZ_SECONDS=...), as many at a time as there are cores
@@ -75,6 +96,7 @@ bench-quick: release test-packages ## the benchmarks in under two minutes
 lint: swift build-packages ## formatting, the rules of Tests/Support/check-source, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
 	Tests/Support/check-source
+	Tests/Support/check-docs
 	Tests/Support/api-digest
 
 clean: ## remove what was built, downloaded and found

@@ -96,6 +96,8 @@ let package = Package(
             dependencies: ["TunnelSetup", "TunnelCore", "TunnelPKI", "TunnelAPI", "TunnelsAPIFake"],
             swiftSettings: swift),
         .testTarget(name: "SetupTests", dependencies: ["setup", "TunnelSetup", "TunnelCore"], swiftSettings: swift),
-        .testTarget(name: "McpProxyTests", dependencies: ["mcp-proxy", "TunnelCore"], swiftSettings: swift),
+        .testTarget(
+            name: "McpProxyTests", dependencies: ["mcp-proxy", "TunnelCore", "TunnelIO", "TunnelProxy"],
+            swiftSettings: swift),
     ]
 )

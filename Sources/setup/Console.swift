@@ -1,21 +1,39 @@
 import Glibc
+import Synchronization
+import TunnelIO
 
-/// Standard output for results, standard error for everything else.
+/// Standard output for results, standard error for everything else. What could steer a terminal is escaped: names, messages
+/// and stored values may be chosen by others.
 struct Console: Sendable {
-    /// One line of what is going on.
-    func tell(_ line: String) { write(line + "\n", to: 2) }
+    private final class Loss: Sendable {
+        let cause = Mutex<String?>(nil)
+    }
+    private let loss = Loss()
 
-    /// A result.
-    func show(_ text: String) { write(text + "\n", to: 1) }
+    /// Why a result did not get to standard output, for example `no space left on device`; `nil` if all did.
+    var lost: String? { loss.cause.withLock { $0 } }
+
+    /// What is going on, on one line or more.
+    func tell(_ text: String) { write(Self.visible(text) + "\n", to: 2) }
+
+    /// A result in words.
+    func show(_ text: String) { write(Self.visible(text) + "\n", to: 1) }
+
+    /// A result, or a failure, for programs.
+    func show(json value: some Encodable) { write(JSONText.of(value) + "\n", to: 1) }
+
+    static func visible(_ text: String) -> String {
+        text.withoutControls { "\\u{\(String($0.value, radix: 16))}" }
+    }
 
     /// Asks at the terminal for `name` to be typed.
     ///
     /// - Throws: when there is no terminal to ask at.
     func confirm(_ what: String, byTyping name: String) throws(UsageError) -> Bool {
         guard isatty(0) == 1, isatty(2) == 1 else {
-            throw UsageError("there is no terminal to ask at: \(what) is done only with --yes")
+            throw UsageError("\(what), and there is no terminal to ask at: confirm it with --yes")
         }
-        write("\(what). Type \(name) to go on: ", to: 2)
+        write("\(Self.visible(what)). Type \(name) to go on: ", to: 2)
         return readLine() == name
     }
 
@@ -26,8 +44,25 @@ struct Console: Sendable {
             while !rest.isEmpty {
                 let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
                 if count < 0 && errno == EINTR { continue }
-                guard count > 0 else { return }
+                guard count > 0 else {
+                    let cause = IOError.text(of: errno)
+                    if descriptor == 1 { loss.cause.withLock { $0 = cause } }
+                    return
+                }
                 rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
+            }
+        }
+    }
+}
+
+extension String {
+    /// With `escape` in the place of each control and format character but the line feed.
+    func withoutControls(_ escape: (Unicode.Scalar) -> String) -> String {
+        unicodeScalars.reduce(into: "") { text, scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator:
+                text += scalar == "\n" ? "\n" : escape(scalar)
+            default: text.unicodeScalars.append(scalar)
             }
         }
     }

@@ -46,8 +46,8 @@ enum SetupProgram {
                     extra.map { "unexpected argument \(Diagnostic.excerpt($0))" } ?? "\(command.operands) is needed")
             }
         } catch {
-            console.tell("setup \(command.name): \(error.reason) (setup \(command.name) --help tells the flags)")
-            return .usage
+            // The flags could not be read, and with them not whether JSON is wanted.
+            return refuse(error, command, isJSON: rest.contains("--json") || rest.contains("-json"), console)
         }
         let loop = try Loop()
         let invocation = Invocation(arguments: arguments, environment: environment, console: console, loop: loop)
@@ -58,6 +58,10 @@ enum SetupProgram {
             loop.stop()
         }
         loop.run()
+        if let cause = console.lost {
+            console.tell("setup \(command.name): the result could not be written to standard output: \(cause)")
+            return .failed
+        }
         return outcome.status.withLock { $0 }
     }
 
@@ -67,16 +71,24 @@ enum SetupProgram {
 
     /// Runs the command and tells a failure, on standard output too where JSON was asked for.
     private static func run(_ command: Command, _ invocation: Invocation) async -> ExitStatus {
-        let console = invocation.console
+        let (console, isJSON) = (invocation.console, invocation.arguments.has(.json))
         do { return try await command.run(invocation) } catch let error as UsageError {
-            console.tell("setup \(command.name): \(error.reason) (setup \(command.name) --help tells the flags)")
-            return .usage
+            return refuse(error, command, isJSON: isJSON, console)
         } catch {
             let failure = FailureReport(error)
             console.tell("setup \(command.name): \(failure.text)")
-            if invocation.arguments.has(.json) { console.show(JSONText.of(failure)) }
+            if isJSON { console.show(json: failure) }
             return .failed
         }
+    }
+
+    private static func refuse(
+        _ error: UsageError, _ command: Command, isJSON: Bool, _ console: Console
+    ) -> ExitStatus {
+        let remedy = "setup \(command.name) --help tells the flags"
+        console.tell("setup \(command.name): \(error.reason) (\(remedy))")
+        if isJSON { console.show(json: FailureReport(error, remedy: remedy)) }
+        return .usage
     }
 }
 

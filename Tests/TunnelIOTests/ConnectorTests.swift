@@ -17,6 +17,16 @@ import TunnelIO
         #expect(address == listener.address)
     }
 
+    /// RFC 8305 §4: a family that does not work here costs one attempt, not one for each of its addresses.
+    @Test func theFamiliesTakeTurns() {
+        let (a, b, c) = (IPAddress(v4: 1), IPAddress(v4: 2), IPAddress(v4: 3))
+        let (x, y) = (IPAddress(v6High: 1, low: 1), IPAddress(v6High: 1, low: 2))
+        #expect(Connector.alternating([a, b, c, x, y]) == [a, x, b, y, c])
+        #expect(Connector.alternating([x, a, b, y]) == [x, a, y, b])
+        #expect(Connector.alternating([a, b]) == [a, b])
+        #expect(Connector.alternating([]).isEmpty)
+    }
+
     @Test func aRefusedAddressLeadsToTheNext() throws {
         let listener = try Listener(.loopback(0), isShared: false)
         let refused = try closedPort()

@@ -74,6 +74,41 @@ import TunnelsAPIFake
         #expect(active(bench).count == 2 && bench.defects == [])
     }
 
+    @Test func lostAnswerIsSettledInTheSameRun() async throws {
+        let bench = try await provisioned()
+        bench.api.fail(FakeFault(.dropAfter, "POST", "/v1/tunnels/*/certificates", times: 1))
+        #expect(try await bench.rotation.start().stage == .waitingToFinish)
+        #expect(active(bench).count == 2 && bench.defects == [])
+    }
+
+    @Test func namesWhoHasTakenTheSlotMeanwhile() async throws {
+        let bench = try await provisioned()
+        bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
+        _ = try? await bench.rotation.start()
+        bench.store.restart()
+        let id = try await register(bench)
+        let error = await #expect(throws: SetupError.self) { try await bench.rotation.start() }
+        #expect(error?.reason.contains(id) == true)
+        _ = try await bench.client.archiveCertificate(id, of: bench.api.tunnels[0].id)
+        _ = try await bench.rotation.start()
+        #expect(active(bench).count == 2 && bench.defects == [])
+    }
+
+    /// Whatever stands in the state, what is revoked belongs to the stored tunnel.
+    @Test func changeOfAnotherTunnelIsNoneOfThisOne() async throws {
+        let bench = try await provisioned()
+        let old = active(bench)[0]
+        var state = SetupState()
+        state.previousAuthority = SetupState.PreviousAuthority(
+            tunnelID: "tnl_other", certificateID: old.id, fingerprint: old.fingerprint)
+        var changes = StoreChanges()
+        try state.record(in: &changes)
+        bench.store.put(.setupState, changes.values[.setupState] ?? nil)
+        #expect(try await bench.rotation.finish().stage == .nothingToFinish)
+        #expect(try await bench.rotation.start().stage == .waitingToFinish)
+        #expect(active(bench).count == 2 && bench.defects == [])
+    }
+
     private func register(_ bench: Bench) async throws -> String {
         let made = try CertificateAuthority.generate(now: bench.api.now.seconds)
         return try await bench.client.addCertificate(made.certificate.pem, to: bench.api.tunnels[0].id).id
@@ -95,6 +130,7 @@ import TunnelsAPIFake
         let id = try await register(bench)
         let error = await #expect(throws: SetupError.self) { try await bench.rotation.start() }
         #expect(error?.reason.contains(id) == true && error?.remedy.contains("certs revoke") == true)
+        #expect(error?.reason.contains("both CA slots") == false, "one of them is ours")
     }
 
     /// The way out when somebody has revoked the CA in use.
@@ -112,6 +148,61 @@ import TunnelsAPIFake
         _ = try await bench.client.archiveCertificate(try #require(new.authorityID), of: bench.api.tunnels[0].id)
         let error = await #expect(throws: SetupError.self) { try await bench.rotation.finish() }
         #expect(error?.reason.contains("not registered") == true && active(bench).map(\.id) == [old.id])
+    }
+
+    /// The way out of that: another new one, and the old one is still the one to be revoked.
+    @Test func replacesANewAuthorityThatWasRevoked() async throws {
+        let bench = try await provisioned()
+        let old = active(bench)[0]
+        let new = try await bench.rotation.start()
+        _ = try await bench.client.archiveCertificate(try #require(new.authorityID), of: bench.api.tunnels[0].id)
+        let again = try await bench.rotation.start()
+        #expect(again.stage == .waitingToFinish && again.previousID == old.id && bench.defects == [])
+        _ = try await bench.rotation.finish()
+        #expect(active(bench).map(\.id) == [again.authorityID] && bench.defects == [])
+    }
+
+    @Test func oldAuthorityMayBeRevokedByHand() async throws {
+        for isFinish in [true, false] {
+            let bench = try await provisioned()
+            let (old, new) = (active(bench)[0], try await bench.rotation.start())
+            _ = try await bench.client.archiveCertificate(old.id, of: bench.api.tunnels[0].id)
+            let result = isFinish ? try await bench.rotation.finish() : try await bench.rotation.start()
+            #expect(result.stage == .finished && result.previousID == old.id)
+            #expect(active(bench).map(\.id) == [new.authorityID] && bench.store.contents[.setupState] == nil)
+        }
+    }
+
+    /// Somebody has put the old files back from a copy.
+    @Test func neverRevokesTheAuthorityInUse() async throws {
+        let bench = try await provisioned()
+        let before = bench.store.contents.everything
+        _ = try await bench.rotation.start()
+        for (key, value) in before { bench.store.put(key, value) }
+        let error = await #expect(throws: SetupError.self) { try await bench.rotation.finish() }
+        #expect(error?.remedy.contains("without --finish") == true && active(bench).count == 2 && bench.defects == [])
+        // Nor is the change taken for done: the CA that is not there any more has the other slot.
+        let used = try fingerprint(bench)
+        let lost = try #require(active(bench).first { $0.fingerprint != used })
+        let full = await #expect(throws: SetupError.self) { try await bench.rotation.start() }
+        #expect(full?.reason.contains(lost.id) == true)
+        _ = try await bench.client.archiveCertificate(lost.id, of: bench.api.tunnels[0].id)
+        #expect(try await bench.rotation.start().stage == .waitingToFinish)
+    }
+
+    private func fingerprint(_ bench: Bench) throws -> String {
+        try Certificate(pem: try #require(bench.store.contents[.authorityCertificate])).fingerprint
+    }
+
+    @Test func nothingIsLeftToRevokeWhenBothWereRevoked() async throws {
+        let bench = try await provisioned()
+        _ = try await bench.rotation.start()
+        for certificate in active(bench) {
+            _ = try await bench.client.archiveCertificate(certificate.id, of: bench.api.tunnels[0].id)
+        }
+        let result = try await bench.rotation.start()
+        #expect(result.stage == .finished && result.previousID == nil && active(bench).count == 1)
+        #expect(bench.defects == [] && bench.store.contents[.setupState] == nil)
     }
 
     @Test func neverFinishesWithABadServerCertificate() async throws {

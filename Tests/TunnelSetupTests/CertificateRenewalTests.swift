@@ -66,6 +66,13 @@ import TunnelsAPIFake
         #expect(result.certificate.notAfter == bench.api.now.seconds + Self.day)
     }
 
+    @Test(arguments: KeyType.allCases) func knowsEachKindOfKey(_ type: KeyType) throws {
+        let identity = try CertificateAuthority.generate(now: 0).issueServerIdentity(
+            domain: "t.example", keyType: type, now: 0)
+        let contents = StoreContents([.serverCertificate: identity.certificate.pem])
+        #expect(ServerCertificateOptions().keyType(replacing: contents) == type)
+    }
+
     @Test func tellsThatTheAuthorityEndsFirst() async throws {
         let bench = try await bench()
         bench.api.advance(bySeconds: 1_800 * 86_400)

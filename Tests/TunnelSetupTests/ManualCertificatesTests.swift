@@ -38,6 +38,24 @@ import TunnelsAPIFake
         #expect(!later.isNewAuthority && later.isNewServerCertificate && later.authority == again.authority)
     }
 
+    @Test func issuesAnewWhereTheKeyIsGone() async throws {
+        let bench = Bench()
+        _ = try await run(bench, domain)
+        bench.store.put(.serverKey, nil)
+        let again = try await run(bench, domain)
+        #expect(!again.isNewAuthority && again.isNewServerCertificate)
+        #expect(CredentialCheck(now: bench.api.now.seconds).check(.init(bench.store.contents)).isGood)
+    }
+
+    @Test func keepsACompleteSetWhoseOldAuthorityWaits() async throws {
+        let bench = Bench()
+        try await bench.provision()
+        _ = try await bench.rotation.start()
+        let before = bench.store.contents.everything
+        _ = try await run(bench, try #require(bench.store.text(.tunnelDomain)))
+        #expect(bench.store.contents.everything == before)
+    }
+
     @Test func belongsToOneDomain() async throws {
         let bench = Bench()
         _ = try await run(bench, domain)

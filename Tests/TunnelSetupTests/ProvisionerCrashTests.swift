@@ -1,6 +1,8 @@
 import Synchronization
 import Testing
 import TunnelAPI
+import TunnelCore
+import TunnelPKI
 import TunnelsAPIFake
 
 @testable import TunnelSetup
@@ -116,6 +118,13 @@ import TunnelsAPIFake
         }
     }
 
+    @Test func lostCreationIsSettledInTheSameRun() async throws {
+        let bench = Bench()
+        bench.api.fail(FakeFault(.dropAfter, "POST", "/v1/tunnels", times: 1))
+        #expect(try await bench.provision().tunnelAction == .recovered)
+        #expect(bench.api.tunnels.count == 1 && bench.defects == [])
+    }
+
     // MARK: Two runs
 
     /// Where nothing locks the other run out, it may be about to create the tunnel.
@@ -127,6 +136,87 @@ import TunnelsAPIFake
         try await bench.provision()
         #expect(bench.pauses.reduce(.zero, +) == .seconds(TunnelCreation.claimLifetime) && bench.defects == [])
         #expect(bench.api.tunnels.count == 1)
+    }
+
+    /// The run is over, but the API may still be making the tunnel.
+    @Test func waitsForATunnelInTheMaking() async throws {
+        let bench = Bench()
+        bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
+        _ = try? await bench.provision(Bench.options(displayName: "slow"))
+        bench.store.restart()
+        // It comes while the next run waits.
+        let context = SetupContext(
+            now: { bench.api.now },
+            pause: { duration in
+                #expect(duration == .seconds(TunnelCreation.lookAgain))
+                bench.api.makeTunnel(displayName: "slow")
+            })
+        let result = try await Provisioner(
+            client: try bench.client, store: bench.store, options: Bench.options(), context: context
+        ).run()
+        #expect(result.tunnelAction == .recovered && bench.api.tunnels.count == 1 && bench.defects == [])
+    }
+
+    @Test func takesATunnelThatIsThereAtOnce() async throws {
+        let bench = Bench()
+        bench.store.restart(crash: MemoryStore.Crash(write: 1, moment: .beforeWrite))
+        _ = try? await bench.provision()
+        bench.store.restart()
+        #expect(try await bench.provision().tunnelAction == .recovered && bench.pauses.isEmpty)
+    }
+
+    /// The other run comes to its end in the time.
+    @Test func outwaitedRunHasDoneItAll() async throws {
+        let bench = Bench(store: MemoryStore(isExclusive: false))
+        bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
+        _ = try? await bench.provision()
+        bench.store.restart()
+        var context = bench.context
+        context.pause = { duration in
+            await bench.context.pause(duration)
+            _ = try? await bench.provision()
+        }
+        let result = try await Provisioner(
+            client: try bench.client, store: bench.store, options: Bench.options(), context: context
+        ).run()
+        #expect(!result.isChanged && bench.api.tunnels.count == 1 && bench.defects == [])
+    }
+
+    @Test func doesNotWaitForWhatIsLongOver() async throws {
+        let bench = Bench()
+        bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
+        _ = try? await bench.provision()
+        bench.store.restart()
+        bench.api.advance(bySeconds: Int(TunnelCreation.claimLifetime))
+        #expect(try await bench.provision().tunnelAction == .created && bench.pauses.isEmpty)
+    }
+
+    /// What the lost tunnel cannot have tells another one of the same name from it.
+    @Test func takesNoTunnelThatHasAnAuthority() async throws {
+        let bench = Bench()
+        bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))
+        _ = try? await bench.provision(Bench.options(displayName: "same"))
+        bench.store.restart()
+        let foreign = bench.api.makeTunnel(displayName: "same")
+        let made = try CertificateAuthority.generate(now: bench.api.now.seconds)
+        _ = try await bench.client.addCertificate(made.certificate.pem, to: foreign.id)
+        let error = await #expect(throws: SetupError.self) { try await bench.provision() }
+        #expect(error?.reason.contains(foreign.id) == true && error?.remedy.contains("--tunnel-id") == true)
+        #expect(bench.api.tunnels.count == 1 && bench.store.text(.tunnelID) == nil)
+    }
+
+    /// Somebody else runs the same right before any of the writes, where nothing locks them out.
+    @Test(arguments: Scenario.allCases, 0..<maxWrites)
+    func twoRunsComeToOneEnd(_ scenario: Scenario, _ write: Int) async throws {
+        let bench = Bench(store: MemoryStore(isExclusive: false))
+        let options = try await prepare(scenario, bench)
+        let tunnels = max(1, bench.api.tunnels.count)
+        bench.store.interrupt(before: write) { _ = try? await bench.provision(options) }
+        try await bench.provision(options)
+        #expect(bench.defects == [] && bench.store.contents[.setupState] == nil)
+        #expect(bench.api.tunnels.count == tunnels, "no second tunnel")
+        let id = bench.store.text(.tunnelID)
+        #expect(bench.api.certificates.filter { $0.tunnelID == id }.count == 1, "no second CA")
     }
 
     /// The wait is over when the other run has come on, and what it has made is used.

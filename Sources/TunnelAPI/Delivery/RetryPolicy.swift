@@ -69,7 +69,8 @@ package enum RetryPolicy {
     }
 
     private static func isTemporary(_ response: HTTPResponse) -> Bool {
-        guard response.status >= 300 else { return false }
+        // A token that was refused needs another one, not more patience.
+        guard response.status >= 300, response.status != 401 else { return false }
         switch response.first("x-should-retry") {
         case "true": return true
         case "false": return false

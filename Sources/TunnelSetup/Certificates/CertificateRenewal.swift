@@ -40,8 +40,8 @@ public struct CertificateRenewal: Sendable {
         switch judge(bench.contents, authority, domain) {
         case .keep(let certificate):
             context.tell(
-                "server certificate is valid until \(certificate.end), longer than \(renewBefore.components.seconds / 3_600) "
-                    + "hours: not renewed")
+                "server certificate is valid until \(certificate.end), for more than \(GoDuration(clamping: renewBefore)): "
+                    + "not renewed")
             return Result(isRenewed: false, certificate: certificate)
         case .renew(let why): reason = why
         }

@@ -14,7 +14,7 @@ public struct ManualCertificates: Sendable {
         store: any CredentialStore, domain: String, options: ServerCertificateOptions = ServerCertificateOptions(),
         context: SetupContext
     ) {
-        (self.store, self.domain, self.options, self.context) = (store, domain, options, context)
+        (self.store, self.domain, self.options, self.context) = (store, domain.lowercased(), options, context)
     }
 
     /// What was done. Holds no secret.
@@ -28,17 +28,27 @@ public struct ManualCertificates: Sendable {
 
     /// Keeps a CA that is there, because it may be registered, and a server certificate that is in order.
     public func run() async throws(SetupError) -> Result {
+        guard let name = DNSName(domain), !name.isWildcard else {
+            throw SetupError(
+                .state, "\(Diagnostic.excerpt(domain)) is not a DNS name",
+                remedy: "give the tunnel's domain as the Console shows it")
+        }
         var bench = try await Workbench(store)
-        if let stored = bench.contents.text(.tunnelDomain), stored != domain {
+        if let stored = bench.contents.text(.tunnelDomain), stored.lowercased() != domain {
             let name = bench.contents.name(.tunnelDomain) ?? "what \(StoreKey.tunnelDomain) says"
             throw SetupError(
                 .state, "\(store.location) belongs to \(name), not to \(domain)",
                 remedy: "use another output, or give that as --tunnel-domain")
         }
+        let found = try StoredAuthority.read(bench.contents)
+        guard found != nil || bench.state.isEmpty else {
+            throw SetupError(
+                .state, "\(store.location) holds the work of a setup init that did not come to its end",
+                remedy: "run setup init, which makes the certificates too, or use another output")
+        }
         let now = context.now().seconds
         var changes = StoreChanges()
-        changes.set(.tunnelDomain, domain, over: bench.contents)
-        let found = try StoredAuthority.read(bench.contents)
+        if bench.contents.text(.tunnelDomain)?.lowercased() != domain { changes.set(.tunnelDomain, domain) }
         let authority: StoredAuthority
         if let found {
             authority = found

@@ -10,11 +10,9 @@ final class PendingKey: Sendable {
         var waiter: UnsafeContinuation<Result<PrivateKey, PKIError>, Never>?
     }
     private let state = Mutex(State())
-    let type: KeyType
 
     /// Begins at once; a key that nobody waits for is dropped.
     init(_ type: KeyType) {
-        self.type = type
         let isAccepted = BlockingPool.shared.submit { [self] in
             finish(Result { () throws(PKIError) in try .generate(type) })
         }

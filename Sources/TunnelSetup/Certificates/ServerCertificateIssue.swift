@@ -11,14 +11,16 @@ struct ServerCertificateIssue {
     func run(
         key pending: PendingKey?, type: KeyType, validity: Duration, reason: String
     ) async throws(SetupError) -> ServerIdentity {
-        let issuer = try authority.authority()
+        let issuer = try authority.signer(now: context.now().seconds)
         let certificate: Certificate, key: PrivateKey
         do throws(PKIError) {
             key = try await (pending ?? PendingKey(type)).value()
             certificate = try issuer.issueServerCertificate(
                 domain: domain, key: key, now: context.now().seconds, validity: validity)
         } catch {
-            throw SetupError(error, "a server certificate", remedy: "see the reason")
+            throw SetupError(
+                error, "a server certificate",
+                remedy: "see whether \(StoreKey.tunnelDomain) and the certificate's duration are right")
         }
         context.tell(
             "server certificate issued for \(domain) and *.\(domain), \(key.algorithm), valid until \(certificate.end)"

@@ -1,3 +1,4 @@
+internal import TunnelAPI
 internal import TunnelPKI
 
 /// The CA that a store or the state of the work holds. The key may be absent: an operator may keep it elsewhere.
@@ -10,7 +11,15 @@ struct StoredAuthority {
     /// - Returns: `nil` if there is no CA certificate.
     /// - Throws: when a file is there and cannot be used.
     static func read(_ contents: StoreContents) throws(SetupError) -> StoredAuthority? {
-        guard let file = contents[.authorityCertificate] else { return nil }
+        guard let file = contents[.authorityCertificate] else {
+            // Another CA would take its place, and with the key all renewals of what it has signed would be lost.
+            guard contents[.authorityKey] == nil else {
+                throw SetupError(
+                    .state, "\(StoreKey.authorityKey) is there without \(StoreKey.authorityCertificate)",
+                    remedy: "put the certificate back, or move the key away to begin with a new CA")
+            }
+            return nil
+        }
         return try StoredAuthority(certificate: file, key: contents[.authorityKey])
     }
 
@@ -24,14 +33,14 @@ struct StoredAuthority {
             key = nil
             return
         }
-        do throws(PKIError) {
-            let key = try PrivateKey(pem: keyFile)
-            // The initialiser is the check that the two belong together and may sign.
-            _ = try CertificateAuthority(certificate: certificate, key: key)
-            self.key = key
-        } catch {
+        let remedy = "put the key that belongs to the CA's certificate back"
+        do throws(PKIError) { key = try PrivateKey(pem: keyFile) } catch {
+            throw SetupError(error, "\(StoreKey.authorityKey)", remedy: remedy)
+        }
+        guard key.map(certificate.matches) ?? true else {
             throw SetupError(
-                error, "\(StoreKey.authorityKey)", remedy: "put the key that belongs to the CA's certificate back")
+                .certificate, "\(StoreKey.authorityKey) and \(StoreKey.authorityCertificate) do not belong together",
+                remedy: remedy)
         }
     }
 
@@ -58,18 +67,40 @@ struct StoredAuthority {
         try self.init(certificate: Array(pending.certificate.utf8), key: Array(pending.key.utf8))
     }
 
+    /// The CA that an earlier run announced, with its entry on the tunnel if it is registered there.
+    ///
+    /// - Returns: `nil` if another one has to be made: it was revoked meanwhile, or was made by a wrong clock, or has
+    ///   expired.
+    static func resumable(
+        _ pending: SetupState.PendingAuthority, _ certificates: [TunnelCertificate], now: Int64
+    ) throws(SetupError) -> (StoredAuthority, TunnelCertificate?)? {
+        let found = try StoredAuthority(pending)
+        let findings = CertificateRequirements(now: now).checkAuthority(file: found.certificate.pem)
+        guard !findings.hasErrors else { return nil }
+        let entries = certificates.filter { $0.fingerprint == found.certificate.fingerprint }
+        let active = entries.first { !$0.isArchived }
+        return entries.isEmpty || active != nil ? (found, active) : nil
+    }
+
     /// What can sign.
     ///
-    /// - Throws: when the key is not here.
-    func authority() throws(SetupError) -> CertificateAuthority {
+    /// - Parameter now: seconds since 1970-01-01 00:00 UTC.
+    /// - Throws: when the key is not here, or the CA is none or has expired.
+    func signer(now: Int64) throws(SetupError) -> CertificateAuthority {
         guard let key else {
             throw SetupError(
                 .certificate,
                 "\(StoreKey.authorityKey) is not there, and a new server certificate must be signed with it",
                 remedy: "put the CA's key back for this run")
         }
+        let remedy =
+            "make a new one with setup rotate-ca; without access to the API, move \(StoreKey.authorityCertificate) and "
+            + "\(StoreKey.authorityKey) away and run setup generate-certs"
+        guard now <= certificate.notAfter else {
+            throw SetupError(.certificate, "the CA expired at \(certificate.end)", remedy: remedy)
+        }
         do throws(PKIError) { return try CertificateAuthority(certificate: certificate, key: key) } catch {
-            throw SetupError(error, "the CA", remedy: "put the CA's certificate and its key back")
+            throw SetupError(error, "the CA", remedy: remedy)
         }
     }
 }

@@ -14,10 +14,19 @@ struct AuthorityRegistration {
         do throws(PKIError) {
             authority = try StoredAuthority(try CertificateAuthority.generate(now: context.now().seconds))
         } catch { throw SetupError(error, "a new CA", remedy: "see the reason") }
+        if let dropped = bench.state.authority, dropped.tunnelID != tunnelID {
+            context.tell("note: \(Self.droppedNote(dropped))")
+        }
         try await bench.save { $0.authority = authority.pending(tunnelID: tunnelID) }
         context.tell(
             "CA made, fingerprint \(authority.certificate.fingerprint), valid until \(authority.certificate.end)")
         return authority
+    }
+
+    /// What the operator should know when the announced CA of another tunnel is given up.
+    static func droppedNote(_ dropped: SetupState.PendingAuthority) -> String {
+        "a CA that was made for tunnel \(dropped.tunnelID) by an earlier run is dropped; if it was registered there, "
+            + "revoke it with setup certs revoke"
     }
 
     /// - Returns: what the API registered, which is this certificate and no other.

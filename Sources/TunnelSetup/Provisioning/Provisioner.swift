@@ -22,13 +22,21 @@ public struct Provisioner: Sendable {
 
     // MARK: Dry run
 
-    /// What ``run()`` would do, a line for each part, and after them what the operator should know. Asks the API for
-    /// what can be read without a trace, and changes nothing.
-    public func plan() async throws(SetupError) -> [String] {
+    /// What ``Provisioner/run()`` would do, in words.
+    public struct Plan: Sendable {
+        /// One for each part.
+        public let steps: [String]
+        /// What the operator should know.
+        public let notes: [String]
+    }
+
+    /// Asks the API for what can be read without a trace, and changes nothing.
+    public func plan() async throws(SetupError) -> Plan {
+        try options.check()
         let bench = try await Workbench(store)
         _ = try await api { () throws(APIError) in try await client.authenticate() }
         let plan = try await makePlan(bench, try await observe(bench))
-        return plan.lines + plan.warnings.map { "note: \($0)" }
+        return Plan(steps: plan.lines, notes: plan.warnings)
     }
 
     // MARK: Run
@@ -37,6 +45,7 @@ public struct Provisioner: Sendable {
     private static let maxRestarts = 3
 
     public func run() async throws(SetupError) -> ProvisioningResult {
+        try options.check()
         var restarts = 0
         while true {
             do throws(SetupError) { return try await runOnce() } catch {
@@ -51,7 +60,8 @@ public struct Provisioner: Sendable {
         var bench = try await Workbench(store)
         // The longest step by far, where a key is needed; it takes its time while the network is waited for.
         let early =
-            bench.contents[.serverKey] == nil ? key(options.serverCertificate.keyType(replacing: bench.contents)) : nil
+            bench.contents[.serverKey] == nil
+            ? PendingKey(options.serverCertificate.keyType(replacing: bench.contents)) : nil
         let generation = try await api { () throws(APIError) in try await client.authenticate() }
         context.tell("authenticated, API generation \(generation.rawValue)")
 
@@ -82,9 +92,21 @@ public struct Provisioner: Sendable {
     // MARK: Looking
 
     private func observe(_ bench: Workbench) async throws(SetupError) -> ProvisioningPlan.Observation? {
-        let id = options.tunnelID ?? bench.contents.text(.tunnelID) ?? bench.state.createdTunnelID
-        guard let id else { return nil }
-        return try await observe(try await api { () throws(APIError) in try await client.tunnel(id) })
+        // A CA that an earlier run announced tells which tunnel that run was given.
+        let id =
+            options.tunnelID ?? bench.contents.text(.tunnelID) ?? bench.state.createdTunnelID
+            ?? bench.state.authority?.tunnelID
+        if let id { return try await observe(try await api { () throws(APIError) in try await client.tunnel(id) }) }
+        // Certificates that were made by hand belong to a tunnel, although nobody wrote its id down.
+        guard let domain = bench.contents.text(.tunnelDomain) else { return nil }
+        let tunnels = try await api { () throws(APIError) in try await client.tunnels() }
+        guard let tunnel = tunnels.first(where: { $0.domain == domain.lowercased() }) else {
+            let name = bench.contents.name(.tunnelDomain) ?? "another tunnel"
+            throw SetupError(
+                .state, "\(store.location) holds certificates for \(name), and there is no tunnel of that domain",
+                remedy: "name the tunnel with --tunnel-id, or use another output for a new one")
+        }
+        return try await observe(tunnel)
     }
 
     private func observe(_ tunnel: Tunnel) async throws(SetupError) -> ProvisioningPlan.Observation {
@@ -168,14 +190,12 @@ public struct Provisioner: Sendable {
             return TakenToken(value: token.value, action: .revealed, version: options.tokenVersion)
         case .rotate(let version, let isResumed):
             let token = try await TokenRotation(client: client, context: context, tunnelID: tunnel.id)
-                .run(version: version, isResumed: isResumed, &bench)
+                .run(version: version, reason: "setup: token version \(version)", isResumed: isResumed, &bench)
             return TakenToken(value: token.value, action: .rotated, version: version)
         }
     }
 
     // MARK: Server certificate
-
-    private func key(_ type: KeyType) -> PendingKey { PendingKey(type) }
 
     private struct ServerFiles {
         let certificate: [UInt8]
@@ -194,7 +214,7 @@ public struct Provisioner: Sendable {
         case .issue(let type, let reason):
             let issuer = ServerCertificateIssue(authority: authority, domain: tunnel.domain, context: context)
             let identity = try await issuer.run(
-                key: early?.type == type ? early : nil, type: type, validity: options.serverCertificate.validity,
+                key: early, type: type, validity: options.serverCertificate.validity,
                 reason: reason)
             return ServerFiles(certificate: identity.certificate.pem, issued: identity)
         }
@@ -222,7 +242,7 @@ public struct Provisioner: Sendable {
         try await bench.save(changes) { state in
             (state.creation, state.createdTunnelID, state.tokenRotation) = (nil, nil, nil)
             if isOther { state.previousAuthority = nil }
-            if authority.action != .reused || isOther { state.authority = nil }
+            if authority.action != .reused { state.authority = nil }
         }
         let certificates: [Certificate]
         do throws(PKIError) { certificates = try Certificate.all(pem: server.certificate) } catch {

@@ -15,4 +15,22 @@ public struct ProvisioningOptions: Sendable {
         (self.tunnelID, self.displayName, self.tokenVersion) = (tunnelID, displayName, tokenVersion)
         self.serverCertificate = serverCertificate
     }
+
+    /// Longer than any version and any name that the API takes.
+    static let maxTextCharacters = 255
+
+    /// - Throws: for a text that would not come back from the store or the API as it is here. A version would differ
+    ///   each time then, and each run rotate the token; a tunnel would not be found again by its name.
+    func check() throws(SetupError) {
+        for (text, what) in [(tokenVersion, "token version"), (displayName, "display name")] {
+            guard let text else { continue }
+            let isPlain = text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+            let hasEdges = text.first?.isWhitespace ?? true || text.last?.isWhitespace ?? true
+            guard isPlain, !hasEdges, text.unicodeScalars.count <= Self.maxTextCharacters else {
+                throw SetupError(
+                    .state, "the \(what) is empty, too long, or has white space around it or control characters",
+                    remedy: "give one of 1 to \(Self.maxTextCharacters) characters")
+            }
+        }
+    }
 }

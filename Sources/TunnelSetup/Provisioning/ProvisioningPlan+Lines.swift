@@ -11,7 +11,7 @@ extension ProvisioningPlan {
         case .attach(let tunnel): "attach to tunnel \(tunnel.id) (\(tunnel.domain))"
         case .create(let name, isResumed: false): "create a tunnel named \"\(name)\""
         case .create(let name, isResumed: true):
-            "look for the tunnel \"\(name)\" that an earlier run meant to create, and create it if it is not there"
+            "look for the tunnel that an earlier run meant to create, and create one named \"\(name)\" if it is not there"
         }
     }
 

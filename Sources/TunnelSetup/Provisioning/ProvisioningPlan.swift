@@ -51,11 +51,11 @@ struct ProvisioningPlan {
         newName: String, now: Int64
     ) throws(SetupError) -> ProvisioningPlan {
         guard let observation else {
+            let name = options.displayName ?? state.creation?.displayName ?? newName
+            let found = try StoredAuthority.read(contents)
             return ProvisioningPlan(
-                tunnel: .create(
-                    displayName: state.creation?.displayName ?? options.displayName ?? newName,
-                    isResumed: state.creation != nil),
-                authority: .generate, stored: nil, token: .reveal,
+                tunnel: .create(displayName: name, isResumed: state.creation != nil),
+                authority: found == nil ? .generate : .register, stored: found, token: .reveal,
                 serverCertificate: .issue(
                     options.serverCertificate.keyType(replacing: contents), reason: "a new tunnel"))
         }
@@ -73,12 +73,18 @@ struct ProvisioningPlan {
             tunnel: isSame ? .reuse(tunnel) : .attach(tunnel), authority: .generate, stored: nil, token: .reveal,
             serverCertificate: .keep)
         try plan.chooseAuthority(contents, state, observation, mayReuse: mayReuse, now: now)
-        plan.chooseToken(contents, state, options, tunnel, mayReuse: isSame)
+        if isSame { plan.chooseToken(contents, state, options, tunnel) }
         plan.chooseServerCertificate(contents, options, tunnel, now: now)
+        // Nothing is begun that cannot be brought to its end.
+        if case .issue = plan.serverCertificate { _ = try plan.stored?.signer(now: now) }
         if let creation = state.creation {
             plan.warnings.append(
                 "an earlier run may have created a tunnel named \"\(creation.displayName)\" that is not used: look for it "
                     + "with setup tunnels list, and archive it")
+        }
+        if let created = state.createdTunnelID, created != tunnel.id {
+            plan.warnings.append(
+                "tunnel \(created), which an earlier run created, is not used: archive it with setup tunnels archive")
         }
         return plan
     }
@@ -91,6 +97,7 @@ struct ProvisioningPlan {
         let active = observation.certificates.filter { !$0.isArchived }
         if mayReuse, let found = try StoredAuthority.read(contents) {
             stored = found
+            let findings = CertificateRequirements(now: now).checkAuthority(file: found.certificate.pem)
             let match = observation.certificates.filter { $0.fingerprint == found.certificate.fingerprint }
             if let registered = match.first(where: { !$0.isArchived }) {
                 authority = .reuse(certificateID: registered.id)
@@ -102,29 +109,23 @@ struct ProvisioningPlan {
                     "the CA in the output was revoked on this tunnel (\(revoked.id), fingerprint \(revoked.fingerprint))",
                     remedy: "make a new one with setup rotate-ca")
             }
-            authority = .register
-        } else if let pending = state.authority, pending.tunnelID == observation.tunnel.id {
-            let found = try StoredAuthority(pending)
-            let match = observation.certificates.first { $0.fingerprint == found.certificate.fingerprint }
-            if match?.isArchived == true { return try requireSlot(active) }
-            stored = found
-            if let match {
-                authority = .adopt(certificateID: match.id)
-                return
-            }
-            authority = .register
-        } else if let pending = state.authority {
-            warnings.append(
-                "a CA that was made for tunnel \(pending.tunnelID) by an earlier run is dropped; if it was registered "
-                    + "there, revoke it with setup certs revoke")
-        }
-        if let stored {
-            let findings = CertificateRequirements(now: now).checkAuthority(file: stored.certificate.pem)
-            if findings.hasErrors {
+            guard !findings.hasErrors else {
                 throw SetupError(
                     .certificate, "the CA in the output cannot be registered",
                     remedy: "make a new one with setup rotate-ca, or put another CA in its place", findings: findings)
             }
+            authority = .register
+        } else if let pending = state.authority, pending.tunnelID == observation.tunnel.id {
+            if let (found, entry) = try StoredAuthority.resumable(pending, observation.certificates, now: now) {
+                stored = found
+                if let entry {
+                    authority = .adopt(certificateID: entry.id)
+                    return
+                }
+                authority = .register
+            }
+        } else if let pending = state.authority {
+            warnings.append(AuthorityRegistration.droppedNote(pending))
         }
         try requireSlot(active)
     }
@@ -137,17 +138,26 @@ struct ProvisioningPlan {
 
     // MARK: Token
 
+    /// For the tunnel that is stored; of another one the token is fetched.
     private mutating func chooseToken(
-        _ contents: StoreContents, _ state: SetupState, _ options: ProvisioningOptions, _ tunnel: Tunnel, mayReuse: Bool
+        _ contents: StoreContents, _ state: SetupState, _ options: ProvisioningOptions, _ tunnel: Tunnel
     ) {
-        guard mayReuse, contents.text(.tunnelToken) != nil else { return }
-        if let wanted = options.tokenVersion, wanted != contents.text(.tokenVersion) {
-            let begun = state.tokenRotation.map { $0.tunnelID == tunnel.id && $0.version == wanted } ?? false
-            // The first version that is ever stored is the name of the token that is there.
-            token =
-                contents.text(.tokenVersion) == nil && !begun
-                ? .record(version: wanted) : .rotate(version: wanted, isResumed: begun)
-        } else {
+        let (stored, wanted) = (contents.text(.tokenVersion), options.tokenVersion)
+        let hasToken = contents.text(.tunnelToken) != nil
+        let begun = state.tokenRotation.flatMap { $0.tunnelID == tunnel.id ? $0 : nil }
+        if let wanted, wanted != stored {
+            if begun?.version == wanted {
+                token = .rotate(version: wanted, isResumed: hasToken)
+            } else if stored != nil || begun != nil {
+                token = .rotate(version: wanted, isResumed: false)
+            } else if hasToken {
+                // The first version that is ever stored is the name of the token that is there.
+                token = .record(version: wanted)
+            }
+        } else if let begun {
+            // The stored token may be void. What nobody has called off is finished; else the one in force is fetched.
+            if wanted == nil, let version = begun.version { token = .rotate(version: version, isResumed: hasToken) }
+        } else if hasToken {
             token = .keep
         }
     }

@@ -9,18 +9,21 @@ struct TunnelCreation {
     let client: TunnelsClient
     let context: SetupContext
 
-    /// How long a run that is not locked out may still be on its way from note to tunnel: the client's time-out for
-    /// the request, and some for a busy machine.
+    /// How long after the note a tunnel may still come into being: the client's time-out for the request, and some for a
+    /// busy machine.
     static let claimLifetime: Int64 = 75
-    /// How many seconds to wait before looking again how far the other run has come.
+    /// How long to wait for the tunnel of a run that has ended: the API may still be making it.
+    static let settlingTime: Int64 = 10
+    /// How many seconds to wait before looking again.
     static let lookAgain: Int64 = 2
 
     func run(
         _ displayName: String, _ bench: inout Workbench
     ) async throws(SetupError) -> (Tunnel, ProvisioningResult.TunnelAction) {
         if let note = bench.state.creation {
-            try await outwait(note, bench)
-            if let tunnel = try await find(note) { return (try await take(tunnel, &bench), .recovered) }
+            if let tunnel = try await find(afterWaiting: note, bench) {
+                return (try await take(tunnel, &bench), .recovered)
+            }
             context.tell("an earlier run meant to create tunnel \"\(note.displayName)\" and did not")
         }
         let note = SetupState.Creation(
@@ -60,7 +63,8 @@ struct TunnelCreation {
             throw SetupError(
                 error.hop,
                 "tunnel \(tunnel.id) (\(tunnel.domain)) was created, and could not be written down: \(error.reason)",
-                remedy: "mend that and run again, if need be with --tunnel-id=\(tunnel.id). \(error.remedy)")
+                remedy: "mend that and run again, if need be with --tunnel-id=\(tunnel.id). \(error.remedy)",
+                isTemporary: error.isTemporary, isOvertaken: error.isOvertaken)
         }
         return tunnel
     }
@@ -73,10 +77,21 @@ struct TunnelCreation {
                 "several tunnels are named \"\(note.displayName)\": \(candidates.map(\.id).joined(separator: ", "))",
                 remedy: "choose one with --tunnel-id, and archive those that nobody uses")
         }
-        if let found = candidates.first {
-            context.tell("tunnel \(found.id) (\(found.domain)) had been created by an earlier run")
+        guard let found = candidates.first else { return nil }
+        let certificates: [TunnelCertificate]
+        do throws(APIError) {
+            certificates = try await client.certificates(of: found.id, includeArchived: true)
+        } catch { throw SetupError(error) }
+        guard certificates.isEmpty else {
+            throw SetupError(
+                .state,
+                "tunnel \(found.id), named \"\(note.displayName)\", has a CA certificate already, which the one that an "
+                    + "earlier run meant to create cannot have",
+                remedy: "if it is yours, name it with --tunnel-id; or else remove \(StoreKey.setupState) from the "
+                    + "output, and run again with another --display-name")
         }
-        return candidates.first
+        context.tell("tunnel \(found.id) (\(found.domain)) had been created by an earlier run")
+        return found
     }
 
     private func tunnels(named name: String) async throws(SetupError) -> [Tunnel] {
@@ -85,23 +100,35 @@ struct TunnelCreation {
         }
     }
 
-    /// Where two runs can be at work at once, the other one may be about to create the tunnel right now.
-    private func outwait(_ note: SetupState.Creation, _ bench: Workbench) async throws(SetupError) {
-        guard !bench.store.isExclusive else { return }
-        var rest = min(note.startedAt + Self.claimLifetime - context.now().seconds, Self.claimLifetime)
-        guard rest > 0 else { return }
-        context.tell("another run may be creating the tunnel; waiting at most \(rest) s for it")
+    /// The tunnel of the note, which may be in the making right now: by another run, where none is locked out, or by the
+    /// API for a run that was cut off.
+    private func find(
+        afterWaiting note: SetupState.Creation, _ bench: Workbench
+    ) async throws(SetupError) -> Tunnel? {
+        let isExclusive = bench.store.isExclusive
+        if isExclusive, let tunnel = try await find(note) { return tunnel }
+        let longest = isExclusive ? Self.settlingTime : Self.claimLifetime
+        var rest = min(note.startedAt + Self.claimLifetime - context.now().seconds, longest)
+        if rest > 0 { context.tell("an earlier run may be creating the tunnel; waiting at most \(rest) s for it") }
         while rest > 0 {
             let pause = min(rest, Self.lookAgain)
             await context.pause(.seconds(pause))
             rest -= pause
-            let now: Workbench = try await Workbench(bench.store)
-            guard now.state.creation == note else {
-                throw SetupError(
-                    .output, "\(bench.store.location): another run of setup is at work",
-                    remedy: "run again when it is done",
-                    isTemporary: true, isOvertaken: true)
+            if isExclusive {
+                if let tunnel = try await find(note) { return tunnel }
+            } else {
+                try await checkIsOurs(note, bench)
             }
         }
+        return isExclusive ? nil : try await find(note)
+    }
+
+    /// Nobody else has gone on with the work meanwhile.
+    private func checkIsOurs(_ note: SetupState.Creation, _ bench: Workbench) async throws(SetupError) {
+        let now = try await Workbench(bench.store)
+        guard now.state.creation != note else { return }
+        throw SetupError(
+            .output, "\(bench.store.location): another run of setup is at work", remedy: "run again when it is done",
+            isTemporary: true, isOvertaken: true)
     }
 }

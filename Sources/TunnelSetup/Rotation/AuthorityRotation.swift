@@ -46,13 +46,16 @@ public struct AuthorityRotation: Sendable {
         var bench = try await Workbench(store)
         let (tunnelID, domain) = try identity(bench)
         let current = try StoredAuthority.read(bench.contents)
-        if let previous = bench.state.previousAuthority, previous.tunnelID == tunnelID, let current {
-            context.tell("the CA was changed already; the old one, \(previous.certificateID), is still registered")
-            return waiting(current.certificate, nil, previous)
-        }
         let certificates = try await list(tunnelID)
         let active = certificates.filter { !$0.isArchived }
         let old = active.first { $0.fingerprint == current?.certificate.fingerprint }
+        let waitingFor = bench.state.previousAuthority.flatMap { $0.tunnelID == tunnelID ? $0 : nil }
+        let isStillActive = active.contains { $0.id == waitingFor?.certificateID }
+        if let waitingFor, let current, let old, old.id != waitingFor.certificateID {
+            guard isStillActive else { return try await finished(current, old.id, waitingFor, &bench) }
+            context.tell("the CA was changed already; the old one, \(waitingFor.certificateID), is still registered")
+            return waiting(current.certificate, old.id, waitingFor)
+        }
 
         let registration = AuthorityRegistration(client: client, context: context, tunnelID: tunnelID)
         let (authority, id) = try await takeNew(registration, certificates, active, old, &bench)
@@ -63,9 +66,10 @@ public struct AuthorityRotation: Sendable {
         var changes = StoreChanges()
         authority.record(in: &changes)
         try server.record(in: &changes)
-        let previous = old.map {
-            SetupState.PreviousAuthority(tunnelID: tunnelID, certificateID: $0.id, fingerprint: $0.fingerprint)
-        }
+        let previous =
+            old.map {
+                SetupState.PreviousAuthority(tunnelID: tunnelID, certificateID: $0.id, fingerprint: $0.fingerprint)
+            } ?? (isStillActive ? waitingFor : nil)
         try await bench.save(changes) { state in
             state.authority = nil
             state.previousAuthority = previous
@@ -84,18 +88,15 @@ public struct AuthorityRotation: Sendable {
         _ registration: AuthorityRegistration, _ certificates: [TunnelCertificate], _ active: [TunnelCertificate],
         _ old: TunnelCertificate?, _ bench: inout Workbench
     ) async throws(SetupError) -> (StoredAuthority, String) {
-        if let pending = bench.state.authority, pending.tunnelID == registration.tunnelID {
-            let authority = try StoredAuthority(pending)
-            let entry = certificates.first { $0.fingerprint == authority.certificate.fingerprint }
-            if let entry, !entry.isArchived {
+        if let pending = bench.state.authority, pending.tunnelID == registration.tunnelID,
+            let (authority, entry) = try StoredAuthority.resumable(pending, certificates, now: context.now().seconds)
+        {
+            if let entry {
                 context.tell("new CA \(entry.fingerprint), registered as \(entry.id) by an earlier run")
                 return (authority, entry.id)
             }
-            // One that was revoked meanwhile stays revoked; the next is made below.
-            if entry == nil {
-                try requireSlot(active, old)
-                return (authority, try await registration.register(authority.certificate).id)
-            }
+            try requireSlot(active, old)
+            return (authority, try await registration.register(authority.certificate).id)
         }
         try requireSlot(active, old)
         let authority = try await registration.prepare(&bench)
@@ -147,12 +148,18 @@ public struct AuthorityRotation: Sendable {
         let registered = certificates.first {
             $0.fingerprint == current.certificate.fingerprint && !$0.isArchived
         }
-        guard let registered else {
+        guard let registered, registered.id != previous.certificateID else {
+            guard registered == nil else {
+                throw SetupError(
+                    .state,
+                    "the CA that is to be revoked, \(previous.certificateID), is the one in \(store.location)",
+                    remedy: "run setup rotate-ca without --finish for a new one")
+            }
             throw SetupError(
                 .state,
                 "the CA in \(store.location) is not registered on the tunnel, so revoking \(previous.certificateID) would "
                     + "cut it off",
-                remedy: "run setup init to register it, or setup rotate-ca for another")
+                remedy: "run setup rotate-ca without --finish for another")
         }
         let findings = ServerIdentityCheck.findings(
             bench.contents, authority: current.certificate.pem, domain: domain,
@@ -167,13 +174,23 @@ public struct AuthorityRotation: Sendable {
                 _ = try await client.archiveCertificate(previous.certificateID, of: tunnelID)
             } catch { throw SetupError(error) }
             context.tell("old CA \(previous.certificateID) revoked")
-        } else {
-            context.tell("old CA \(previous.certificateID) was revoked already")
+            try await bench.save { $0.previousAuthority = nil }
+            return Result(
+                stage: .finished, authority: current.certificate, authorityID: registered.id,
+                previousID: previous.certificateID, next: nil)
         }
+        return try await finished(current, registered.id, previous, &bench)
+    }
+
+    /// Somebody has revoked the old CA already.
+    private func finished(
+        _ current: StoredAuthority, _ id: String, _ previous: SetupState.PreviousAuthority, _ bench: inout Workbench
+    ) async throws(SetupError) -> Result {
+        context.tell("old CA \(previous.certificateID) was revoked already; the change of the CA is finished")
         try await bench.save { $0.previousAuthority = nil }
         return Result(
-            stage: .finished, authority: current.certificate, authorityID: registered.id,
-            previousID: previous.certificateID, next: nil)
+            stage: .finished, authority: current.certificate, authorityID: id, previousID: previous.certificateID,
+            next: nil)
     }
 
     // MARK: Common

@@ -35,10 +35,11 @@ struct SetupState: Codable, Equatable {
         var key: String
     }
 
-    /// The tunnel token is about to be rotated.
+    /// The tunnel token is about to be rotated, or was: until this is gone, the stored token may be void.
     struct TokenRotation: Codable, Equatable {
         var tunnelID: String
-        var version: String
+        /// What the new token will be; `nil` if the version stays.
+        var version: String?
     }
 
     /// A CA that another one has taken the place of and that is still registered, until the rotation is finished.

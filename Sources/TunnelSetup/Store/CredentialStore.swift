@@ -38,7 +38,7 @@ public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
         public static let notWritable = Code(rawValue: "not-writable")
         /// A value is not what it should be, or too large.
         public static let malformed = Code(rawValue: "malformed")
-        /// The Kubernetes API cannot be reached, or failed.
+        /// The Kubernetes API cannot be reached, or failed; or the disk did.
         public static let unavailable = Code(rawValue: "unavailable")
     }
 

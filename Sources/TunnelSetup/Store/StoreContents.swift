@@ -5,9 +5,10 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
 
     private var values: [StoreKey: [UInt8]]
     /// What ``CredentialStore/write(_:over:)`` compares with; only the store that made it reads it.
-    let revision: String
+    public let revision: String
 
-    init(_ values: [StoreKey: [UInt8]] = [:], revision: String = "") {
+    /// For a ``CredentialStore`` of one's own.
+    public init(_ values: [StoreKey: [UInt8]] = [:], revision: String = "") {
         (self.values, self.revision) = (values, revision)
     }
 
@@ -35,7 +36,7 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
     public var isEmpty: Bool { values.isEmpty }
 
     /// The contents after `changes`.
-    func applying(_ changes: StoreChanges, revision: String) -> StoreContents {
+    public func applying(_ changes: StoreChanges, revision: String) -> StoreContents {
         var values = values
         for (key, value) in changes.values { values[key] = value }
         return StoreContents(values, revision: revision)
@@ -61,8 +62,8 @@ public struct StoreContents: Sendable, CustomStringConvertible, CustomReflectabl
 
 /// Values to be set or removed together. Its textual forms show the names only.
 public struct StoreChanges: Sendable, CustomStringConvertible, CustomReflectable {
-    /// `nil` removes.
-    private(set) var values: [StoreKey: [UInt8]?] = [:]
+    /// For a ``CredentialStore`` of one's own; `nil` removes.
+    public private(set) var values: [StoreKey: [UInt8]?] = [:]
 
     public init() {}
 

@@ -50,6 +50,14 @@ struct Invocation: Sendable {
         return options
     }
 
+    /// Asks before something that cannot be undone, unless `--yes` was given.
+    ///
+    /// - Throws: ``Declined`` if another answer than `name` is typed.
+    func confirm(_ what: @autoclosure () async throws -> String, byTyping name: String) async throws {
+        guard !arguments.has(.yes) else { return }
+        guard try console.confirm(try await what(), byTyping: name) else { throw Declined() }
+    }
+
     // MARK: The parts
 
     var context: SetupContext {
@@ -89,4 +97,9 @@ struct Invocation: Sendable {
         }
         throw UsageError("--tunnel-id, TUNNEL_ID or an --output that holds a tunnel is needed")
     }
+}
+
+/// The operator has not typed the name that was asked for. Nothing was changed.
+struct Declined: Error, CustomStringConvertible {
+    var description: String { "not confirmed, nothing was changed" }
 }

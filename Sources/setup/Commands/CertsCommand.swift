@@ -18,7 +18,7 @@ enum CertsCommand {
         let certificates = try await invocation.client().certificates(
             of: id, includeArchived: invocation.arguments.has(archived))
         if invocation.arguments.has(.json) {
-            invocation.console.show(JSONText.of(certificates.map { TunnelCertificateReport($0) }))
+            invocation.console.show(json: certificates.map { TunnelCertificateReport($0) })
         } else {
             let rows = certificates.map {
                 [$0.id, $0.fingerprint, $0.createdAt.toTheSecond, $0.expiresAt?.toTheSecond ?? "-", state($0)]
@@ -40,7 +40,9 @@ enum CertsCommand {
         guard !findings.hasErrors else { throw SetupError.unfit(path, findings) }
         for finding in findings { invocation.console.tell("\(path): \(finding)") }
         let id = try await invocation.tunnelID()
-        show(try await invocation.client().addCertificate(file, to: id), invocation)
+        // With the fingerprint the client can tell a lost answer from a lost request.
+        let fingerprint = (try? Certificate(pem: file))?.fingerprint
+        show(try await invocation.client().addCertificate(file, to: id, fingerprint: fingerprint), invocation)
         return .done
     }
 
@@ -54,23 +56,18 @@ enum CertsCommand {
         let tunnelID = try await invocation.tunnelID()
         let client = try invocation.client()
         let certificate = try await client.certificate(invocation.arguments.positionals[0], of: tunnelID)
-        if !invocation.arguments.has(.yes) {
-            let others = try await client.certificates(of: tunnelID).filter { $0.id != certificate.id }
-            let what =
-                "Revoking \(certificate.fingerprint) cannot be undone"
-                + (others.isEmpty ? "; it is the last one, and the tunnel refuses all traffic without" : "")
-            guard try invocation.console.confirm(what, byTyping: certificate.id) else {
-                invocation.console.tell("not revoked")
-                return .failed
-            }
-        }
+        try await invocation.confirm(
+            "Revoking \(certificate.fingerprint) cannot be undone"
+                + (try await client.certificates(of: tunnelID).contains { $0.id != certificate.id }
+                    ? "" : "; it is the last one, and the tunnel refuses all traffic without"),
+            byTyping: certificate.id)
         show(try await client.archiveCertificate(certificate.id, of: tunnelID), invocation)
         return .done
     }
 
     private static func show(_ certificate: TunnelCertificate, _ invocation: Invocation) {
         guard !invocation.arguments.has(.json) else {
-            return invocation.console.show(JSONText.of(TunnelCertificateReport(certificate)))
+            return invocation.console.show(json: TunnelCertificateReport(certificate))
         }
         var rows = [
             ["id", certificate.id], ["tunnel", certificate.tunnelID], ["fingerprint", certificate.fingerprint],

@@ -24,13 +24,12 @@ enum GenerateCertsCommand {
         if result.isNewAuthority { invocation.console.tell("next: \(next)") }
         if invocation.arguments.has(.json) {
             invocation.console.show(
-                JSONText.of(
-                    Report(
-                        output: store.location, caIsNew: result.isNewAuthority,
-                        ca: CertificateReport(result.authority),
-                        serverCertificateIsNew: result.isNewServerCertificate,
-                        serverCertificate: CertificateReport(result.serverCertificate),
-                        next: result.isNewAuthority ? next : nil)))
+                json: Report(
+                    output: store.location, caIsNew: result.isNewAuthority,
+                    ca: CertificateReport(result.authority),
+                    serverCertificateIsNew: result.isNewServerCertificate,
+                    serverCertificate: CertificateReport(result.serverCertificate),
+                    next: result.isNewAuthority ? next : nil))
         }
         return .done
     }

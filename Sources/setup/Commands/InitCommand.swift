@@ -30,11 +30,12 @@ enum InitCommand {
             client: client, store: TimedStore(store: store, stopwatch: invocation.stopwatch), options: options,
             context: invocation.context)
         guard !isDryRun else {
-            let lines = try await provisioner.plan()
+            let plan = try await provisioner.plan()
             if invocation.arguments.has(.json) {
-                invocation.console.show(JSONText.of(PlanReport(output: store.location, plan: lines)))
+                invocation.console.show(json: PlanReport(output: store.location, plan: plan.steps, notes: plan.notes))
             } else {
-                invocation.console.show(lines.map { "would \($0)" }.joined(separator: "\n"))
+                let lines = plan.steps.map { "would \($0)" } + plan.notes.map { "note: \($0)" }
+                invocation.console.show(lines.joined(separator: "\n"))
             }
             return .done
         }
@@ -42,8 +43,7 @@ enum InitCommand {
         invocation.console.tell("\(store.location) is \(result.isChanged ? "written" : "complete, nothing changed")")
         invocation.console.tell(invocation.stopwatch.text)
         if invocation.arguments.has(.json) {
-            invocation.console.show(
-                JSONText.of(InitReport(result, store.location, invocation.stopwatch.report)))
+            invocation.console.show(json: InitReport(result, store.location, invocation.stopwatch.report))
         }
         return .done
     }
@@ -51,6 +51,7 @@ enum InitCommand {
     private struct PlanReport: Encodable {
         let output: String
         let plan: [String]
+        let notes: [String]
     }
 }
 

@@ -21,10 +21,9 @@ enum RenewCertCommand {
         ).run()
         if invocation.arguments.has(.json) {
             invocation.console.show(
-                JSONText.of(
-                    Report(
-                        output: store.location, renewed: result.isRenewed,
-                        certificate: CertificateReport(result.certificate))))
+                json: Report(
+                    output: store.location, renewed: result.isRenewed,
+                    certificate: CertificateReport(result.certificate)))
         }
         return .done
     }

@@ -23,10 +23,9 @@ enum RotateCACommand {
         let result = isFinish ? try await rotation.finish() : try await rotation.start()
         if invocation.arguments.has(.json) {
             invocation.console.show(
-                JSONText.of(
-                    Report(
-                        output: store.location, stage: result.stage.rawValue, ca: CertificateReport(result.authority),
-                        caId: result.authorityID, previousCaId: result.previousID, next: result.next)))
+                json: Report(
+                    output: store.location, stage: result.stage.rawValue, ca: CertificateReport(result.authority),
+                    caId: result.authorityID, previousCaId: result.previousID, next: result.next))
         }
         return .done
     }

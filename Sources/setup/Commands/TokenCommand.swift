@@ -5,61 +5,64 @@ import TunnelSetup
 /// `setup token reveal|rotate`: the token that cloudflared connects with.
 enum TokenCommand {
     private static let reason = Flag("reason", takes: "TEXT", "for the audit trail")
+    private static let output = Flag(
+        "output", takes: "PLACE",
+        "store the token there, dir:/path or k8s-secret:NAME, instead of printing it "
+            + "(default in a Kubernetes pod: k8s-secret:mcp-tunnel)")
+    private static let json = Flag(
+        "json", "print the result as JSON on standard output, with the token unless --output stores it")
     private static let details =
-        "The token is stored where --output says. Without --output it is printed on standard output, and with --json as\n"
-        + "a field of the result: take care where that goes."
+        "The token is stored where --output says. Without --output, outside of a pod, it is printed on standard output,\n"
+        + "with --json as a field of the result: take care where that goes."
 
     static let reveal = Command(
         path: ["token", "reveal"], summary: "fetch the tunnel token; each time is recorded by the provider",
-        details: details, flags: [.apiURL, .tunnelID, .output, .apiGeneration, .json],
+        details: details, flags: [.apiURL, .tunnelID, output, .apiGeneration, json],
         example: "setup token reveal --api-url=https://api.anthropic.com --output=dir:/data"
     ) { invocation in
-        try await run(invocation) { client, id in try await client.revealToken(of: id) }
+        let (id, client) = (try await invocation.tunnelID(), try invocation.client())
+        let stored = try await stored(id, invocation)
+        let token =
+            if var stored { try await stored.fetchToken(client) } else { try await client.revealToken(of: id) }
+        show(token, id, stored, invocation)
+        return .done
     }
 
     static let rotate = Command(
         path: ["token", "rotate"], summary: "replace the tunnel token; the old one is good for no new connection",
-        details: details, flags: [.apiURL, .tunnelID, .output, reason, .yes, .apiGeneration, .json],
+        details: details, flags: [.apiURL, .tunnelID, output, reason, .yes, .apiGeneration, json],
         example: "setup token rotate --api-url=https://api.anthropic.com --output=dir:/data --yes"
     ) { invocation in
-        try await run(invocation) { client, id in
-            if !invocation.arguments.has(.yes) {
-                let what = "Rotating ends the use of the old token for new connections of \(id)"
-                guard try invocation.console.confirm(what, byTyping: id) else { throw Declined() }
+        let (id, client) = (try await invocation.tunnelID(), try invocation.client())
+        // Opened before the token changes, so that a folder which cannot be written is noticed in time.
+        let stored = try await stored(id, invocation)
+        let what = "Rotating ends the use of the old token for new connections of \(id)"
+        try await invocation.confirm(what, byTyping: id)
+        let reason = invocation.value(reason)
+        let token =
+            if var stored {
+                try await stored.rotateToken(client, reason: reason, context: invocation.context)
+            } else {
+                try await client.rotateToken(of: id, reason: reason)
             }
-            return try await client.rotateToken(of: id, reason: invocation.value(reason))
-        }
+        show(token, id, stored, invocation)
+        return .done
     }
 
-    private struct Declined: Error {}
+    private static func stored(_ id: String, _ invocation: Invocation) async throws -> StoredTunnel? {
+        guard let place = try OutputPlace.chosen(invocation.arguments, invocation.environment) else { return nil }
+        return try await StoredTunnel(try await place.open(for: .writing, invocation), expecting: id)
+    }
 
-    private static func run(
-        _ invocation: Invocation, _ fetch: (TunnelsClient, String) async throws -> TunnelToken
-    ) async throws -> ExitStatus {
-        let id = try await invocation.tunnelID()
-        let client = try invocation.client()
-        // Opened before the token changes, so that a folder which cannot be written is noticed in time.
-        let place = invocation.value(.output) == nil ? nil : try OutputPlace.required(invocation)
-        let store = try await place?.open(for: .writing, invocation)
-        let stored: StoredTunnel?
-        if let store { stored = try await StoredTunnel(store, expecting: id) } else { stored = nil }
-        let token: TunnelToken
-        do { token = try await fetch(client, id) } catch is Declined {
-            invocation.console.tell("nothing changed")
-            return .failed
-        }
-        if let stored {
-            try await stored.replaceToken(token)
-            invocation.console.tell("tunnel token \(token.id) is in \(stored.location)")
-        }
-        if invocation.arguments.has(.json) {
+    private static func show(_ token: TunnelToken, _ id: String, _ stored: StoredTunnel?, _ invocation: Invocation) {
+        if let stored { invocation.console.tell("tunnel token \(token.id) is in \(stored.location)") }
+        if invocation.arguments.has(json) {
             let value = stored == nil ? token.value.reveal() : nil
             invocation.console.show(
-                JSONText.of(Report(id: token.id, tunnelId: id, output: stored?.location, tunnelToken: value)))
+                json: Report(id: token.id, tunnelId: id, output: stored?.location, tunnelToken: value))
         } else if stored == nil {
             invocation.console.show(token.value.reveal())
         }
-        return .done
     }
 
     private struct Report: Encodable {

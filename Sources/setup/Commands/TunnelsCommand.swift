@@ -16,7 +16,7 @@ enum TunnelsCommand {
         let tunnels = try await invocation.client().tunnels(
             includeArchived: invocation.arguments.has(archived), workspaceID: invocation.value(workspace))
         if invocation.arguments.has(.json) {
-            invocation.console.show(JSONText.of(tunnels.map { TunnelReport($0) }))
+            invocation.console.show(json: tunnels.map { TunnelReport($0) })
         } else {
             let rows = tunnels.map { [$0.id, $0.domain, $0.createdAt.toTheSecond, state($0), name($0)] }
             invocation.console.show(TextTable.of([["ID", "DOMAIN", "CREATED", "STATE", "NAME"]] + rows))
@@ -43,26 +43,20 @@ enum TunnelsCommand {
     ) { invocation in
         let client = try invocation.client()
         let tunnel = try await client.tunnel(invocation.arguments.positionals[0])
-        if !invocation.arguments.has(.yes) {
-            let named = tunnel.displayName == nil ? "" : " (\(name(tunnel)))"
-            let what = "Archiving \(tunnel.domain)\(named) cannot be undone"
-            guard try invocation.console.confirm(what, byTyping: tunnel.id) else {
-                invocation.console.tell("not archived")
-                return .failed
-            }
-        }
+        let named = tunnel.displayName == nil ? "" : " (\(name(tunnel)))"
+        try await invocation.confirm("Archiving \(tunnel.domain)\(named) cannot be undone", byTyping: tunnel.id)
         show(try await client.archiveTunnel(tunnel.id), invocation)
         return .done
     }
 
     private static func show(_ tunnel: Tunnel, _ invocation: Invocation) {
         guard !invocation.arguments.has(.json) else {
-            return invocation.console.show(JSONText.of(TunnelReport(tunnel)))
+            return invocation.console.show(json: TunnelReport(tunnel))
         }
         var rows = [["id", tunnel.id], ["domain", tunnel.domain], ["name", name(tunnel)]]
         rows.append(["created", tunnel.createdAt.toTheSecond])
         if let time = tunnel.archivedAt { rows.append(["archived", time.toTheSecond]) }
-        if let workspace = tunnel.workspaceID { rows.append(["workspace", workspace]) }
+        if let workspace = tunnel.workspaceID { rows.append(["workspace", Diagnostic.excerpt(workspace)]) }
         invocation.console.show(TextTable.of(rows))
     }
 

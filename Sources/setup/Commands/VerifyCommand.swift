@@ -23,7 +23,7 @@ enum VerifyCommand {
         let check = CredentialCheck(now: SystemClock.now().seconds, expiresWithin: within)
         let report = check.check(files)
         if invocation.arguments.has(.json) {
-            invocation.console.show(JSONText.of(VerifyReport(report, place, note)))
+            invocation.console.show(json: VerifyReport(report, place, note))
         } else {
             for line in lines(report, place, note) { invocation.console.show(line) }
         }
@@ -51,8 +51,16 @@ enum VerifyCommand {
         do throws(StoreError) { contents = try await store.load() } catch {
             throw SetupError(error, at: store.location)
         }
-        let note = contents[.setupState].map { _ in "work is unfinished; run setup init or setup rotate-ca again" }
-        return (CredentialCheck.Files(contents), store.location, note)
+        return (CredentialCheck.Files(contents), store.location, UnfinishedWork(in: contents).map(note))
+    }
+
+    private static func note(_ work: UnfinishedWork) -> String {
+        switch work {
+        case .provisioning: "a run was cut off; run setup init or setup rotate-ca again, whichever it was"
+        case .revocation:
+            "the CA was changed and the old one is still registered; revoke it with setup rotate-ca --finish when "
+                + "traffic was seen with the new certificate"
+        }
     }
 
     private static func lines(_ report: CredentialCheck.Report, _ place: String, _ note: String?) -> [String] {

@@ -31,6 +31,13 @@ struct FailureReport: Encodable {
             isTemporary: failure.isTemporary,
             findings: failure.findings.isEmpty ? nil : failure.findings.map { FindingReport($0) })
     }
+
+    /// The command line or the environment is wrong.
+    init(_ error: UsageError, remedy: String) {
+        text = error.reason
+        self.error = Failure(
+            hop: "usage", reason: error.reason, remedy: remedy, requestID: nil, isTemporary: false, findings: nil)
+    }
 }
 
 /// One thing that is wrong with a certificate or a key.

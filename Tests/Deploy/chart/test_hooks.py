@@ -1,5 +1,8 @@
 """Setup runs when it should, with what it needs there before it."""
 
+import os
+import subprocess
+
 import pytest
 import yaml
 
@@ -99,6 +102,7 @@ def test_setup_is_told_everything(renderings):
         "--display-name=Production",
         "--output=k8s-secret:acme",
         "--cert-duration=720h",
+        "--key-type=ecdsa-p256",
         "--token-version=20261126",
     ]
     assert environment(setup)["ANTHROPIC_WORKSPACE_ID"] == "default"
@@ -228,3 +232,17 @@ def test_helm_test_asks_the_listener_through_the_default_policy(objects, name):
     assert rule["ports"] == [{"port": 8080, "protocol": "TCP"}]
     assert rule["from"][0]["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
     assert weights(objects)["NetworkPolicy", f"{prefix}-test"] < weights(objects)["Pod", f"{prefix}-test"]
+
+
+@pytest.mark.parametrize("name", ["managed", "everything", "api-token", "own-token", "rotate"])
+def test_setup_knows_every_argument_that_the_chart_gives(renderings, name):
+    """Against the real program, which refuses an unknown flag before it looks at anything else."""
+    objects = chart.load(renderings[name])
+    cron = [entry for entry in objects if entry["kind"] == "CronJob"]
+    containers = [setup_of(objects)[1]]
+    containers += [entry["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0] for entry in cron]
+    for container in containers:
+        result = subprocess.run(
+            [os.environ["SETUP"], *container["args"], "--help"], capture_output=True, text=True, check=False, env={}
+        )
+        assert result.returncode == 0 and result.stdout.startswith("Usage: setup"), result.stderr

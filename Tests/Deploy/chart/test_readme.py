@@ -39,10 +39,15 @@ def rows(node, lines, path=()):
             yield ".".join(name), yaml.SafeLoader("").construct_object(value, deep=True), comment
 
 
+def values():
+    """Defaults and comments by path."""
+    text = VALUES.read_text()
+    return {path: (default, comment) for path, default, comment in rows(yaml.compose(text), text.splitlines())}
+
+
 def table():
-    lines = VALUES.read_text().splitlines()
     text = "| value | default | meaning |\n|---|---|---|\n"
-    for path, default, comment in rows(yaml.compose(VALUES.read_text()), lines):
+    for path, (default, comment) in values().items():
         shown = json.dumps(default).replace("|", "\\|")
         text += f"| `{path}` | `{shown}` | {comment.replace('|', chr(92) + '|')} |\n"
     return text
@@ -83,7 +88,7 @@ def render_alone(values, tmp_path):
 
 
 def test_every_value_that_the_text_names_exists():
-    known = {path for path, _, _ in rows(yaml.compose(VALUES.read_text()), VALUES.read_text().splitlines())}
+    known = set(values())
     text, _, _ = README.read_text().partition(START)
     sections = {name.rsplit(".", count)[0] for name in known for count in range(1, name.count(".") + 1)}
     roots = "|".join({name.split(".")[0] for name in known if "." in name})

@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A program outside of the package that embeds its libraries, as the README shows it: what compiles here needs nothing
+// A program outside of the package that embeds its libraries, as README.md and docs/embedding.md show it: what compiles here needs nothing
 // but the public API.
 let package = Package(
     name: "embedding",
@@ -9,7 +9,7 @@ let package = Package(
     targets: [
         .executableTarget(
             name: "Embedding",
-            dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelProxy"].map {
+            dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelProxy", "TunnelAPI", "TunnelSetup"].map {
                 .product(name: $0, package: "mcp-tunnel")
             },
             swiftSettings: [.treatAllWarnings(as: .error)])

@@ -29,10 +29,15 @@ import TunnelCore
         #expect(Self.verdict(status, ["X-Should-Retry": "false"]) == .done)
     }
 
-    @Test(arguments: [301, 400, 401, 402, 403, 404, 410, 413, 422]) func final(_ status: Int) {
+    @Test(arguments: [301, 400, 402, 403, 404, 410, 413, 422]) func final(_ status: Int) {
         #expect(Self.verdict(status) == .done)
         #expect(Self.verdict(status, ["x-should-retry": "true"]) == Self.soon)
         #expect(Self.verdict(status, ["x-should-retry": "maybe"]) == .done)
+    }
+
+    /// The same token would be refused again.
+    @Test func refusedTokenIsNotSentAgain() {
+        #expect(Self.verdict(401) == .done && Self.verdict(401, ["x-should-retry": "true"]) == .done)
     }
 
     @Test func successIsDoneWhateverItAsks() {

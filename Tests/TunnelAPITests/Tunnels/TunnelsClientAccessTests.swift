@@ -83,6 +83,14 @@ import TunnelCore
         #expect(error?.hop == .exchange && error?.code == .invalidRequest && error?.mayHaveBeenActedOn == true)
     }
 
+    @Test func renewalKeepsDoubt() async throws {
+        let (client, _) = try Sample.client([
+            .granted(), .lost, .error(401), .granted(token: Sample.secondToken), .error(404),
+        ])
+        let error = await apiError { () throws(APIError) in try await client.archiveTunnel(Sample.tunnelID) }
+        #expect(error?.hop == .api && error?.code == .notFound && error?.mayHaveBeenActedOn == true)
+    }
+
     @Test func exchangeIsSentAgain() async throws {
         let (client, transport) = try Sample.client([.lost, .error(529), .granted()])
         #expect(try await client.authenticate() == .second)

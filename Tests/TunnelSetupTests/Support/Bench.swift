@@ -13,6 +13,26 @@ final class Bench: Sendable {
     let store: MemoryStore
     private let lines = Mutex<[String]>([])
     private let waits = Mutex<[Duration]>([])
+    private let forgery = Mutex<(@Sendable (_ path: String, _ body: String) -> String)?>(nil)
+
+    /// Answers come changed from now on.
+    func forge(_ change: @escaping @Sendable (_ path: String, _ body: String) -> String) {
+        forgery.withLock { $0 = change }
+    }
+
+    private struct ForgingTransport: HTTPTransport {
+        let transport: FakeTransport
+        let change: @Sendable (_ path: String, _ body: String) -> String
+
+        func send(_ request: HTTPRequest) async throws(TransportError) -> HTTPResponse {
+            var response = try await transport.send(request)
+            let body = String(decoding: response.body, as: UTF8.self)
+            response.body = Array(change("\(request.method) \(request.target)", body).utf8)
+            return response
+        }
+
+        func pause(_ duration: Duration) async { await transport.pause(duration) }
+    }
 
     init(_ generation: FakeGeneration = .second, store: MemoryStore = MemoryStore()) {
         rule = FakeRule(scope: generation.scope)
@@ -29,10 +49,11 @@ final class Bench: Sendable {
             let identity = try WorkloadIdentity(
                 federationRuleID: rule.id, organizationID: api.configuration.organizationID, workspaceID: nil,
                 identityToken: .value(Secret(api.identityToken(for: rule))))
-            let api = api
+            let (api, transport) = (api, FakeTransport(api))
+            let forging = forgery.withLock { $0.map { ForgingTransport(transport: transport, change: $0) } }
             return TunnelsClient(
                 service: try ServiceURL("https://api.test"), credential: .workloadIdentity(identity),
-                transport: FakeTransport(api), now: { api.now })
+                transport: forging ?? transport, now: { api.now })
         }
     }
 
@@ -60,7 +81,7 @@ final class Bench: Sendable {
         try await Provisioner(client: try client, store: store, options: options, context: context).run()
     }
 
-    func plan(_ options: ProvisioningOptions = Bench.options()) async throws -> [String] {
+    func plan(_ options: ProvisioningOptions = Bench.options()) async throws -> Provisioner.Plan {
         try await Provisioner(client: try client, store: store, options: options, context: context).plan()
     }
 

@@ -2,7 +2,8 @@ import Synchronization
 
 @testable import TunnelSetup
 
-/// A store in memory whose writes are atomic, and which "loses power" at a chosen one: before it or right after it.
+/// A store in memory whose writes are atomic, and which "loses power" at a chosen one: before it or right after it. Or
+/// somebody else is at work in it right before a chosen write.
 final class MemoryStore: CredentialStore {
     struct Crash: Sendable {
         enum Moment: Sendable { case beforeWrite, afterWrite }
@@ -15,6 +16,7 @@ final class MemoryStore: CredentialStore {
         var writes = 0
         var crash: Crash?
         var history: [[StoreKey]] = []
+        var others: (write: Int, act: @Sendable () async -> Void)?
     }
     private let state = Mutex(State())
     let location = "memory:"
@@ -24,6 +26,11 @@ final class MemoryStore: CredentialStore {
 
     /// The next run: what was written stays.
     func restart(crash: Crash? = nil) { state.withLock { ($0.writes, $0.crash) = (0, crash) } }
+
+    /// Before the write with this number, once, something else happens.
+    func interrupt(before write: Int, _ act: @escaping @Sendable () async -> Void) {
+        state.withLock { ($0.writes, $0.others) = (0, (write, act)) }
+    }
 
     /// Names of each write's changes, oldest first.
     var history: [[StoreKey]] { state.withLock { $0.history } }
@@ -36,6 +43,13 @@ final class MemoryStore: CredentialStore {
 
     func write(_ changes: StoreChanges, over contents: StoreContents) async throws(StoreError) -> StoreContents {
         let failure = StoreError(.notWritable, "memory: crashed", remedy: "run again")
+        let others = state.withLock { state in
+            guard let others = state.others, others.write == state.writes else { return State().others }
+            state.others = nil
+            return others
+        }
+        await others?.act()
+        try self.contents.checkIsSame(as: contents)
         let outcome: (StoreContents, hasCrashed: Bool)? = state.withLock { state in
             let crash = state.crash.flatMap { $0.write == state.writes ? $0.moment : nil }
             // Whoever has crashed does nothing more.

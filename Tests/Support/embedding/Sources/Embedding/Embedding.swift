@@ -1,8 +1,12 @@
 import Glibc
+import Synchronization
+import TunnelAPI
 import TunnelCore
 import TunnelPKI
+import TunnelSetup
 
-/// Runs the README's snippets and checks that they do what they say. The argument is a folder to put files in.
+/// Runs the snippets of README.md and docs/embedding.md and checks that they do what they say. The argument is a folder
+/// to put files in; the environment leads to a fake of the Tunnels API.
 @main enum Embedding {
     static func main() async throws {
         let now = Int64(time(nil))
@@ -13,7 +17,8 @@ import TunnelPKI
         let request = Array("POST /mcp?x=1 HTTP/1.1\r\nHost: echo.t.example\r\n\r\n".utf8)
         expect(try summary(of: Array(request.dropLast(2))), nil)
         expect(try summary(of: request), "POST echo.t.example /mcp")
-        print("the README's snippets compile and do what they say")
+        try await checkProvisioning(folder: CommandLine.arguments[1], now: now)
+        print("the snippets compile and do what they say")
     }
 
     /// With files as an operator has them.
@@ -54,6 +59,57 @@ import TunnelPKI
         expect(try mayDial("10.1.2.3", port: 80, allowed: ["10.0.0.0/8"]), "allowed_by_rule")
         expect(try mayDial("169.254.169.254", port: 80, allowed: ["0.0.0.0/0"]), "denied_metadata")
         expect(try mayDial("somewhere", port: 80, allowed: []), nil)
+    }
+
+    /// First in memory through a transport of our own, then in a folder.
+    private static func checkProvisioning(folder: String, now: Int64) async throws {
+        var environment: [String: String] = [:]
+        for name in [
+            "API_URL", "ANTHROPIC_FEDERATION_RULE_ID", "ANTHROPIC_ORGANIZATION_ID", "ANTHROPIC_IDENTITY_TOKEN",
+        ] { environment[name] = getenv(name).map { String(cString: $0) } }
+        let service = environment["API_URL"] ?? ""
+        expect(try await domains(at: service, environment: environment), [])
+
+        let lines = Lines()
+        let transport = LoggedTransport(transport: try HTTPSTransport(), log: lines.append)
+        let context = SetupContext(
+            now: { UnixTime(seconds: now) }, pause: { await transport.pause($0) }, tell: lines.append)
+        let client = TunnelsClient(
+            service: try ServiceURL(service), credential: try APICredential(environment: environment),
+            transport: transport)
+        let memory = MemoryStore()
+        let domain = try await provision(client, into: memory, context)
+        expect(try await domains(at: service, environment: environment), [domain])
+        let stored = try await memory.load()
+        expect(stored.text(.tunnelDomain), domain)
+        expect(stored.keys.count, StoreKey.allCases.count - 1)  // all but the state of unfinished work
+        expect(lines.all.contains("POST \(service)/v1/tunnels: HTTP 200"), true)
+        expect(lines.all.contains { $0.contains(stored.text(.tunnelToken) ?? "") }, false)
+        // Again: nothing is missing, so nothing is asked for but how things are.
+        lines.clear()
+        expect(try await provision(client, into: memory, context), domain)
+        expect(lines.all.contains { $0.hasPrefix("POST") }, false)
+        do {
+            _ = try await memory.write(StoreChanges(), over: StoreContents())
+            expect("written over what was not read", "refused")
+        } catch { expect(error.code, .conflict) }
+
+        let data = "\(folder)/data"
+        let other = try await provision(client, into: DirectoryStore.open(path: data, for: .writing), context)
+        expect(other == domain, false)
+        expect(try await problems(in: data, now: now), [])
+        expect(try await renew(data, context), false)
+        let soon = SetupContext(now: { UnixTime(seconds: now + 61 * 86_400) }, pause: context.pause)
+        expect(try await problems(in: data, now: now + 61 * 86_400).isEmpty, false)
+        expect(try await renew(data, soon), true)
+        expect(try await problems(in: data, now: now + 61 * 86_400), [])
+    }
+
+    private final class Lines: Sendable {
+        private let lines = Mutex<[String]>([])
+        var all: [String] { lines.withLock { $0 } }
+        func append(_ line: String) { lines.withLock { $0.append(line) } }
+        func clear() { lines.withLock { $0 = [] } }
     }
 
     private static func expect<T: Equatable>(_ value: T, _ expected: T, line: Int = #line) {

@@ -1,4 +1,4 @@
-// README
+// docs/embedding.md
 import TunnelCore
 
 /// Method, host and path of a request, or `nil` if its head is not whole yet. Ambiguous heads are refused.
@@ -8,4 +8,4 @@ func summary(of received: [UInt8]) throws -> String? {
     let parts = [head.methodRange, head.authority, head.path]  // ranges into the bytes; nothing was copied
     return parts.map { String(decoding: received[$0], as: UTF8.self) }.joined(separator: " ")
 }
-// README
+// docs/embedding.md

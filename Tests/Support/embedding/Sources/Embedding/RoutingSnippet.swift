@@ -1,4 +1,4 @@
-// README
+// docs/embedding.md
 import TunnelCore
 
 /// The upstream for a `Host`, as the proxy finds it: whole name first, then what stands before the tunnel domain.
@@ -14,4 +14,4 @@ func mayDial(_ address: String, port: UInt16, allowed: [String]) throws -> Strin
     let policy = UpstreamPolicy(allowed: try allowed.map { try IPPrefix($0) })
     return IPAddress(address).map { policy.verdict($0, port: port).name }
 }
-// README
+// docs/embedding.md

@@ -1,4 +1,4 @@
-// README
+// docs/embedding.md
 import TunnelPKI
 import TunnelTLS
 
@@ -21,4 +21,4 @@ func shakeHands(host: String, now: Int64) throws -> String? {
     try server.feed(client.takeOutput())
     return String(validating: try server.read(), as: UTF8.self)
 }
-// README
+// docs/embedding.md
