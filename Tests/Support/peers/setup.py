@@ -37,8 +37,8 @@ def plain_environment() -> dict[str, str]:
 class TunnelsAPI:
     """One running `tunnels-api-fake`, steered over its control interface."""
 
-    #: A Tunnels API key that it takes.
-    KEY = "sk-ant-tunnels-key-0123456789abcdefghijklmnopqrstuvwxyz"
+    #: A Tunnels API key that it takes. Nothing in it tells that it is one: who hides it knows it.
+    KEY = "tunnels-key-0123456789abcdefghijklmnopqrstuvwxyz"
 
     def __init__(self, binary: Path, *arguments: str, state: Path | None = None, listen: str = "127.0.0.1:0") -> None:
         command = [str(binary), "--listen", listen, "--json", "--quiet", *arguments]
