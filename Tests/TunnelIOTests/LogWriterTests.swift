@@ -85,13 +85,16 @@ private final class Pipe: Sendable {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Reads up to the end of the line that begins with `prefix`.
+    /// Reads until the line that comes last begins with `prefix`.
     func readToEnd(of prefix: String) -> String {
-        var text = ""
-        while !text.hasSuffix("\n") || !text.split(separator: "\n").suffix(1).contains(where: { $0.hasPrefix(prefix) })
-        {
-            text += read(1)
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while case let got = Glibc.read(reading, &chunk, chunk.count), got > 0 {
+            bytes += chunk[..<got]
+            guard bytes.last == 0x0A else { continue }
+            let start = bytes.dropLast().lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
+            if bytes[start...].starts(with: prefix.utf8) { break }
         }
-        return text
+        return String(decoding: bytes, as: UTF8.self)
     }
 }
