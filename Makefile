@@ -64,14 +64,10 @@ deb-test: swift build-packages ## the Debian package and its units, in systems o
 test-deploy: swift build-packages chart-test deb-test ## chart, package, units, image and Compose, under what they promise
 	Tests/Deploy/run image compose
 
-yaml-test: swift test-packages $(YAML_VENV)/stamp ## our YAML reader against ruamel.yaml
+yaml-test: swift test-packages ## our YAML reader against ruamel.yaml
 	swift build --product yaml-dump
+	Tests/Support/venv $(YAML_VENV) Tests/Support/requirements.txt
 	$(YAML_VENV)/bin/python Tests/Support/yaml_differential.py .build/debug/yaml-dump
-
-$(YAML_VENV)/stamp: Tests/Support/requirements.txt | test-packages
-	python3 -m venv --clear $(YAML_VENV)
-	$(YAML_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	touch $@
 
 embedding-test: swift build-packages ## the snippets of README.md and docs/embedding.md, as a package that depends on this one
 	Tests/Support/embedding/run
