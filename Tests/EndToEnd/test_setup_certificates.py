@@ -188,7 +188,8 @@ UNFIT_KEYS: list[tuple[str, Callable[[Any], bytes], str]] = [
     ("empty", lambda key: b"", "no private key in the file"),
     ("no PEM", lambda key: b"not a key\n", "no private key in the file"),
     ("cut", lambda key: pkcs8(key)[:120], "cut off"),
-    ("DER", lambda key: key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), "no private key in the file"),
+    ("DER", lambda key: key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+     "no private key in the file"),
     ("another one", lambda key: pkcs8(make_key("p256")), "belong together"),
     ("public key", lambda key: key.public_key().public_bytes(
         Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), "PUBLIC KEY"),

@@ -1,8 +1,8 @@
 """Setup is killed at every system call that writes, and run again: nothing is lost, nothing is done twice.
 
-Each scenario runs once whole under strace, which gives the calls; then once for each of them, killed right before it, from
-the same beginning. `CRASH_SECONDS` (default 60) bounds the time for all scenarios: where there are more points than fit,
-they are taken evenly, and how many were taken is printed. `CRASH_SECONDS=0` takes all.
+Each scenario runs once whole under strace, which gives the calls; then once for each of them, killed right before it,
+from the same beginning. `CRASH_SECONDS` (default 60) bounds the time for all scenarios: where there are more points
+than fit, they are taken evenly, and how many were taken is printed. `CRASH_SECONDS=0` takes all.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def created_unseen(setup: Setup, output: Output) -> None:
     setup(*INIT, f"--output={output}", status=1)
     assert len(setup.api.tunnels()) == 3 and output.names() == {"setup-state.json"}
     setup.api.heal()
+    output.age()
 
 
 def rotated_unseen(setup: Setup, output: Output) -> None:
@@ -140,6 +141,7 @@ class Stage:
         try:
             assert crashed.returncode in (-9, 137, 0), f"it ended with {crashed.returncode}"
             self._check_moment(setup, output, log)
+            output.age()
             again = setup(*command[1:], environment=scenario.changes)
             log += ["run again", again.stderr]
             self._check_end(setup, output, api)

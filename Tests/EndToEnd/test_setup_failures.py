@@ -33,6 +33,7 @@ def init(setup: Setup, output: Output, *arguments: str, **options: object) -> Ou
 
 def finish(setup: Setup, api: TunnelsAPI, output: Output, tunnels: int) -> None:
     """The next run finishes, and there are no more tunnels than there should be."""
+    output.age()
     init(setup, output)
     output.check(api)
     setup("verify", f"--output={output}")
@@ -273,6 +274,7 @@ def test_lost_answers_all_along(setup: Setup, api: TunnelsAPI, output: Output, s
     one_error(outcome, f"setup init: {hop}: ", "connection")
     assert not output.path("tls.key").exists()
     if step == "create":
+        output.age()
         # Once more with everything as it was: it looks, and does not create on a mere suspicion.
         one_error(init(setup, output, status=1), f"setup init: {hop}: ")
         assert len(api.tunnels()) == (2 if kind == "drop_after" else 1)

@@ -19,7 +19,8 @@ GENERATIONS = {
 def compose(setup: Setup, output: Output, *arguments: str, version: str = "1", **options: object):
     """The `setup` service of docker-compose.yaml: flags with `=`, the address as a flag, ids and token as variables."""
     assert setup.api
-    environment = {"API_URL": None, "TUNNEL_ID": TUNNEL_ID, "ANTHROPIC_WORKSPACE_ID": "", **options.pop("environment", {})}
+    environment = {
+        "API_URL": None, "TUNNEL_ID": TUNNEL_ID, "ANTHROPIC_WORKSPACE_ID": "", **options.pop("environment", {})}
     return setup(
         "init", f"--api-url={setup.api.url}", f"--output={output}", f"--token-version={version}", *arguments,
         environment=environment, **options)

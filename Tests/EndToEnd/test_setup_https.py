@@ -101,7 +101,7 @@ def test_plain_server_behind_https(setup: Setup, api: TunnelsAPI, output: Output
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
-@pytest.mark.parametrize("credentials", ["", "user:p%40ss:w%C3%B6rd@"], ids=["without a name", "with name and password"])
+@pytest.mark.parametrize("credentials", ["", "user:p%40ss:w%C3%B6rd@"], ids=["no name", "name and password"])
 def test_through_a_proxy(
     setup: Setup, api: TunnelsAPI, output: Output, gateway: Gateway, credentials: str, variable: str
 ) -> None:

@@ -37,8 +37,8 @@ class Pod:
         self.prefix = cluster.pod_command([], account)
 
     def __call__(self, *arguments: str, environment: dict[str, str | None] | None = None, **options) -> Outcome:
-        return self.setup(
-            *arguments, prefix=self.prefix, environment={**self.cluster.environment(), **(environment or {})}, **options)
+        variables = {**self.cluster.environment(), **(environment or {})}
+        return self.setup(*arguments, prefix=self.prefix, environment=variables, **options)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return self.setup.start(*arguments, prefix=self.prefix, environment=self.cluster.environment())
@@ -232,7 +232,7 @@ def test_service_over_ipv6(setup: Setup, api: TunnelsAPI, tmp_path: Path) -> Non
 
 
 def test_two_runs_at_once_give_one_tunnel(pod: Pod, api: TunnelsAPI, tmp_path: Path) -> None:
-    """A Job that is started anew while its first pod still runs. There is no lock: each sees what the other has done."""
+    """A Job that is started anew while its first pod runs. There is no lock: each sees what the other has done."""
     runs = [pod.start("init", FAST, "--token-version=1") for _ in range(2)]
     outcomes = [finished(run, timeout=120) for run in runs]
     assert [outcome.status for outcome in outcomes] == [0, 0], "\n\n".join(outcome.all for outcome in outcomes)

@@ -117,6 +117,7 @@ def test_server_that_repeats_what_it_was_sent(
         for extra in ([], ["--json"]):
             outcome = setup(
                 "init", f"--output={output}", FAST, "--token-version=2", *extra, status=1, environment=environment)
+            output.age()
             assert f"HTTP {status}" in outcome.stderr
             watch.check_outcome(outcome)
         api.heal()

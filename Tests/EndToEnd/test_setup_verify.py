@@ -227,7 +227,8 @@ def test_unbroken_certificates_pass(manual: Setup, tmp_path: Path, kind: str) ->
 
 
 @pytest.mark.parametrize(
-    ("document", "act", "rule"), [(row[0], row[2], row[3]) for row in BROKEN], ids=[f"{row[0]}: {row[1]}" for row in BROKEN])
+    ("document", "act", "rule"), [(row[0], row[2], row[3]) for row in BROKEN],
+    ids=[f"{row[0]}: {row[1]}" for row in BROKEN])
 def test_broken_rule_is_found(manual: Setup, tmp_path: Path, document: str, act: Break, rule: str) -> None:
     case = Case()
     act(case)
