@@ -95,12 +95,12 @@ import TunnelsAPIFake
     }
 
     /// Whatever stands in the state, what is revoked belongs to the stored tunnel.
-    @Test func changeOfAnotherTunnelIsNoneOfThisOne() async throws {
+    @Test(arguments: [nil, "tcrt_other"]) func changeOfAnotherTunnelIsNoneOfThisOne(_ id: String?) async throws {
         let bench = try await provisioned()
         let old = active(bench)[0]
         var state = SetupState()
         state.previousAuthority = SetupState.PreviousAuthority(
-            tunnelID: "tnl_other", certificateID: old.id, fingerprint: old.fingerprint)
+            tunnelID: "tnl_other", certificateID: id ?? old.id, fingerprint: old.fingerprint)
         var changes = StoreChanges()
         try state.record(in: &changes)
         bench.store.put(.setupState, changes.values[.setupState] ?? nil)
