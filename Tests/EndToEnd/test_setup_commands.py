@@ -381,6 +381,19 @@ def test_result_of_init_is_readable_by_machines(setup: Setup, api: TunnelsAPI, o
     assert actions == ["reused", "reused", "kept", "kept"]
 
 
+@pytest.mark.parametrize("command", [
+    ["renew-cert"], ["rotate-ca"], ["rotate-ca", "--finish"], ["token", "reveal", f"--tunnel-id={TUNNEL_ID}"],
+    ["token", "rotate", "--yes", f"--tunnel-id={TUNNEL_ID}"],
+], ids=" ".join)
+def test_what_only_changes_makes_no_folder(
+    setup: Setup, api: TunnelsAPI, output: Output, command: list[str]
+) -> None:
+    """Where nothing is, the name of the folder is most likely misspelt."""
+    outcome = setup(*command, f"--output={output}", status=1)
+    assert f"{output}: no such folder" in outcome.stderr and "remedy: name the one" in outcome.stderr
+    assert not output.folder.exists()
+
+
 def test_verify_of_an_output(setup: Setup, api: TunnelsAPI, output: Output) -> None:
     empty = setup("verify", f"--output={output}", "--json", status=1).json
     assert empty["good"] is False and len(empty["missing"]) == 3 and not output.folder.exists()

@@ -14,7 +14,7 @@ enum GenerateCertsCommand {
     ) { invocation in
         let options = try invocation.serverCertificate()
         let name = try invocation.required(domain)
-        let store = try await OutputPlace.required(invocation).open(for: .writing, invocation)
+        let store = try await OutputPlace.required(invocation).open(for: .making, invocation)
         let result = try await ManualCertificates(
             store: store, domain: name, options: options, context: invocation.context
         ).run()

@@ -15,7 +15,7 @@ enum RenewCertCommand {
     ) { invocation in
         let options = try invocation.serverCertificate()
         let before = try invocation.duration(renewBefore) ?? .zero
-        let store = try await OutputPlace.required(invocation).open(for: .writing, invocation)
+        let store = try await OutputPlace.required(invocation).open(for: .changing, invocation)
         let result = try await CertificateRenewal(
             store: store, options: options, renewBefore: before, context: invocation.context
         ).run()

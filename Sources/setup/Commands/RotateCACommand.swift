@@ -16,7 +16,7 @@ enum RotateCACommand {
         let options = try invocation.serverCertificate()
         let place = try OutputPlace.required(invocation)
         let client = try invocation.client()
-        let store = try await place.open(for: .writing, invocation)
+        let store = try await place.open(for: .changing, invocation)
         let rotation = AuthorityRotation(
             client: client, store: store, options: options, context: invocation.context)
         let isFinish = invocation.arguments.has(finish)

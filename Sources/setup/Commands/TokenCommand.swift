@@ -51,7 +51,7 @@ enum TokenCommand {
 
     private static func stored(_ id: String, _ invocation: Invocation) async throws -> StoredTunnel? {
         guard let place = try OutputPlace.chosen(invocation.arguments, invocation.environment) else { return nil }
-        return try await StoredTunnel(try await place.open(for: .writing, invocation), expecting: id)
+        return try await StoredTunnel(try await place.open(for: .changing, invocation), expecting: id)
     }
 
     private static func show(_ token: TunnelToken, _ id: String, _ stored: StoredTunnel?, _ invocation: Invocation) {

@@ -1,3 +1,4 @@
+import Glibc
 import TunnelAPI
 import TunnelCore
 import TunnelIO
@@ -37,22 +38,37 @@ enum OutputPlace: Equatable {
 
     // MARK: Opening
 
+    /// What is to be done there.
+    enum Access {
+        case reading
+        /// What is there is changed: a folder that is not there is an error, most likely of the spelling.
+        case changing
+        /// It is made if it is not there.
+        case making
+    }
+
     /// How long to wait for another run that holds the folder.
     private static let patience = Duration.seconds(60)
     private static let lookAgain = Duration.milliseconds(200)
 
-    func open(for purpose: DirectoryStore.Purpose, _ invocation: Invocation) async throws(SetupError)
+    func open(for access: Access, _ invocation: Invocation) async throws(SetupError)
         -> any CredentialStore
     {
         switch self {
-        case .directory(let path): try await openDirectory(path, purpose, invocation)
+        case .directory(let path): try await openDirectory(path, access, invocation)
         case .kubernetesSecret(let name): try openSecret(name, invocation)
         }
     }
 
     private func openDirectory(
-        _ path: String, _ purpose: DirectoryStore.Purpose, _ invocation: Invocation
+        _ path: String, _ access: Access, _ invocation: Invocation
     ) async throws(SetupError) -> any CredentialStore {
+        if access == .changing, Glibc.access(path, F_OK) != 0, errno == ENOENT {
+            throw SetupError(
+                .output, "dir:\(path): no such folder",
+                remedy: "name the one that setup init or generate-certs has written")
+        }
+        let purpose = access == .reading ? DirectoryStore.Purpose.reading : .writing
         var waited = Duration.zero
         while true {
             do throws(StoreError) { return try DirectoryStore.open(path: path, for: purpose) } catch {
