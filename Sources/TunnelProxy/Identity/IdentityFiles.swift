@@ -1,5 +1,5 @@
-internal import TunnelIO
 internal import TunnelCore
+internal import TunnelIO
 internal import TunnelTLS
 
 /// The certificate and the key on disk, read as a pair.

@@ -1,5 +1,5 @@
-internal import TunnelCore
 internal import TunnelAPI
+internal import TunnelCore
 internal import TunnelPKI
 
 /// Registers a CA on a tunnel, so that a lost answer neither fills the second slot nor leaves a CA unregistered.

@@ -1,10 +1,11 @@
 /// What the caller of ``Provisioner`` wants.
 public struct ProvisioningOptions: Sendable {
-    /// The tunnel to attach to; `nil` takes the one in the store, and creates one where there is none.
+    /// The tunnel to attach to; `nil` takes the one in the store, or that of the domain which the certificates there are
+    /// for, and creates one where there is neither.
     public var tunnelID: String?
     /// The name of a tunnel that is created, 1 to 255 characters; `nil` makes one up.
     public var displayName: String?
-    /// Another value than the stored one rotates the tunnel token; `nil` leaves it alone.
+    /// Another value than the stored one, of 1 to 255 characters, rotates the tunnel token; `nil` leaves it alone.
     public var tokenVersion: String?
     public var serverCertificate: ServerCertificateOptions
 

@@ -1,5 +1,5 @@
-internal import TunnelCore
 public import TunnelAPI
+internal import TunnelCore
 public import TunnelPKI
 
 /// `setup rotate-ca`: puts a new CA in the place of the registered one without a moment in which no certificate is good.

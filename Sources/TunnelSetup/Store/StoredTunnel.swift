@@ -1,5 +1,5 @@
-internal import TunnelCore
 public import TunnelAPI
+internal import TunnelCore
 
 /// The tunnel that a store belongs to, for those who only look at it or replace its token.
 public struct StoredTunnel: Sendable {

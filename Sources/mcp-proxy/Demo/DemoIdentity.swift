@@ -1,6 +1,6 @@
 import Glibc
-import TunnelPKI
 import TunnelIO
+import TunnelPKI
 
 /// Who the proxy of the demo is: the files that it reads its certificate from, and the CA that the far side trusts.
 struct DemoIdentity {

@@ -1,5 +1,5 @@
-import TunnelCore
 import TunnelAPI
+import TunnelCore
 import TunnelIO
 import TunnelSetup
 

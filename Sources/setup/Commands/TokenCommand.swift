@@ -1,5 +1,5 @@
-import TunnelCore
 import TunnelAPI
+import TunnelCore
 import TunnelSetup
 
 /// `setup token reveal|rotate`: the token that cloudflared connects with.
