@@ -78,6 +78,7 @@ final class TLSContext: Sendable {
         // The chain goes out as it stands in the file; it is never completed from a store.
         COpenSSL_CTX_set_mode(pointer, Int(SSL_MODE_NO_AUTO_CHAIN))
         if !alpn.isEmpty { SSL_CTX_set_alpn_select_cb(pointer, chooseProtocol, nil) }
+        SSL_CTX_set_cert_cb(pointer, pauseBeforeSigning, nil)
         if tickets == nil {
             SSL_CTX_set_options(pointer, COpenSSL_OP_NO_TICKET())
             SSL_CTX_set_num_tickets(pointer, 0)
@@ -157,6 +158,15 @@ private func chooseProtocol(
     out?.pointee = chosen.baseAddress
     outCount?.pointee = UInt8(truncatingIfNeeded: chosen.count)
     return SSL_TLSEXT_ERR_OK
+}
+
+/// OpenSSL asks here which certificate to show, once a ClientHello turns out to be no resumption; -1 stops the handshake
+/// there, and the next call comes here again. Nothing but choosing parameters lies between here and the signature.
+private func pauseBeforeSigning(_ ssl: OpaquePointer?, _ argument: UnsafeMutableRawPointer?) -> CInt {
+    guard let transport = RecordTransport.of(SSL_get_rbio(ssl)) else { return 0 }
+    guard transport.pointee.pausesBeforeSigning, !transport.pointee.maySign else { return 1 }
+    // Without a key share that we take, a HelloRetryRequest follows, which is not signed (RFC 8446 §4.1.4).
+    return SSL_version(ssl) == TLS1_3_VERSION && !COpenSSL_has_peer_key(ssl) ? 1 : -1
 }
 
 private func sealOrOpenTicket(
