@@ -42,6 +42,9 @@ int CLinux_IPV6_V6ONLY(void);
 /// The pending error of a socket, as an errno value; 0 for none.
 int CLinux_socket_error(int fd);
 
+/// Bytes of a stream socket that the peer's machine has not acknowledged; 0 if the kernel does not say.
+int CLinux_unacknowledged(int fd);
+
 /// PR_SET_DUMPABLE 0: no core file, and no other process of this user may read our memory. 0 or -1 with errno.
 int CLinux_forbid_dump(void);
 
