@@ -55,8 +55,8 @@ final class IdentityWatcher: Sendable {
     }
 
     private func arm(_ reactor: Reactor) {
-        // Weakly: the loop, which we hold, holds the deadline, and after the end nothing takes it out.
-        reactor.set(Deadline { [weak self] in self?.lookSoon() }, after: interval)
+        // Weakly: we hold the loop, which holds this.
+        reactor.runLater(after: interval) { [weak self] in self?.lookSoon() }
     }
 
     private func lookSoon() {
