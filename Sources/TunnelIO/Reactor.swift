@@ -43,7 +43,7 @@ package final class Reactor {
     /// What the program that runs on this loop hangs on it, to be found from a task.
     package var context: AnyObject?
     /// Name resolution for this loop.
-    package private(set) lazy var resolver = Resolver(self)
+    package private(set) lazy var resolver = Resolver(self, loop.names)
     /// Requests to HTTP services from this loop.
     package private(set) lazy var httpClient = HTTPClient(on: self)
 

@@ -62,7 +62,7 @@ final class IdentityWatcher: Sendable {
     private func lookSoon() {
         guard !isStopped.isSet else { return }
         // A full queue means that the machine has worse problems; the next interval tries again.
-        if !BlockingPool.shared.submit({ self.look() }) { scheduleNext() }
+        if !BlockingPool.files.submit({ self.look() }) { scheduleNext() }
     }
 
     private func look() {

@@ -10,8 +10,10 @@ enum TestLoopError: Error { case hung }
 ///
 /// - Throws: ``TestLoopError/hung`` when it took 20 seconds: whoever waits on a loop and is not resumed fails its test
 ///   instead of stopping all of them.
-func onLoop<R: Sendable>(_ body: @escaping @Sendable (isolated Loop) async throws -> R) throws -> R {
-    let loop = try Loop()
+func onLoop<R: Sendable>(
+    names: NameService = .shared, _ body: @escaping @Sendable (isolated Loop) async throws -> R
+) throws -> R {
+    let loop = try Loop(names: names)
     let result = Mutex<Result<R, any Error>?>(nil)
     loop.spawn { loop in
         let watchdog = Deadline(on: loop.reactor) { [unowned loop] in loop.stop() }
