@@ -36,9 +36,9 @@ package final class ClientConnection: SocketReader, ByteStream {
     package func startTLS(
         _ context: TLSClientContext, serverName: String, timeout: UInt64, cancellation: Cancellation? = nil
     ) async throws(IOError) {
-        let deadline = Deadline { [unowned self] in socket.close(IOError(.timedOut, "tls handshake")) }
-        reactor.set(deadline, after: timeout)
-        defer { reactor.remove(deadline) }
+        let deadline = Deadline(on: reactor) { [unowned self] in socket.close(IOError(.timedOut, "tls handshake")) }
+        deadline.set(after: timeout)
+        defer { deadline.cancel() }
         cancellation?.arm { [unowned self] in socket.close(IOError(.closed, "tls handshake")) }
         defer { cancellation?.disarm() }
         do {

@@ -52,18 +52,16 @@ final class IdentityWatcher: Sendable {
 
     private func scheduleNext() {
         guard interval > 0 else { return }
-        let pause = Duration.nanoseconds(Int64(clamping: interval))
-        // Weakly: the wait outlives a proxy that was stopped.
-        loop.spawn { [weak self] loop in
-            await loop.pause(pause)
-            self?.lookSoon()
+        loop.spawn { loop in
+            // Weakly: we hold the loop, which holds this.
+            loop.reactor.runLater(after: self.interval) { [weak self] in self?.lookSoon() }
         }
     }
 
     private func lookSoon() {
         guard !isStopped.isSet else { return }
         // A full queue means that the machine has worse problems; the next interval tries again.
-        if !BlockingPool.shared.submit({ self.look() }) { scheduleNext() }
+        if !BlockingPool.files.submit({ self.look() }) { scheduleNext() }
     }
 
     private func look() {

@@ -57,7 +57,7 @@ public final class ProxyServer: Sendable {
         guard case .running(let running) = parts.withLock({ $0.life }) else { return }
         let shared = shared
         shared.idle.interrupt()
-        _ = ProxyServer.stopping.submit { _ = running.drain(shared) }
+        _ = BlockingPool.shutdown.submit { _ = running.drain(shared) }
     }
 
     // MARK: Start
@@ -233,10 +233,10 @@ public final class ProxyServer: Sendable {
     }
 
     /// For draining, which takes long and must not wait behind lookups that take longer.
-    private static let stopping = BlockingPool(threads: 16, queued: 1024)
+    private static let stopping = BlockingPool.shutdown
 
     private func drain(_ running: RunningProxy) {
-        let isQueued = ProxyServer.stopping.submit { [self] in finishStop(wasClean: running.drain(shared)) }
+        let isQueued = BlockingPool.shutdown.submit { [self] in finishStop(wasClean: running.drain(shared)) }
         // Without a thread to be had, better the caller waits than that nothing stops.
         if !isQueued { finishStop(wasClean: running.drain(shared)) }
     }

@@ -338,7 +338,7 @@ final class TunnelStream: SocketReader, ByteStream {
     private func sign() {
         guard let engine = transport.takeSigner() else { return }
         let job = SigningJob(engine)
-        let isQueued = reactor.offload(to: .signatures, for: self, job.run) { stream, _ in stream.signed(job) }
+        let isQueued = reactor.offload(to: .signatures, for: self, { job.run() }) { stream in stream.signed(job) }
         // With more handshakes waiting than that, one more is the least of it.
         if !isQueued {
             job.run()
