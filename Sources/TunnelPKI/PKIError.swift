@@ -1,5 +1,3 @@
-internal import COpenSSL
-
 /// Why a key or a certificate could not be read, made or used. `code` is for programs, `reason` for people; it never
 /// holds key material.
 public struct PKIError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -45,14 +43,9 @@ public struct PKIError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension PKIError {
-    /// Drains this thread's OpenSSL error queue: an entry left behind is blamed on the next, innocent call.
+    /// Drains this thread's OpenSSL error queue for the reasons.
     static func fromQueue(_ operation: String, code: Code = .library) -> PKIError {
-        var reasons: [String] = []
-        while case let entry = ERR_get_error(), entry != 0 {
-            guard let text = ERR_reason_error_string(entry) else { continue }
-            reasons.append(String(cString: text))
-        }
-        guard !reasons.isEmpty else { return PKIError(code, operation) }
-        return PKIError(code, "\(operation) (\(reasons.joined(separator: "; ")))")
+        let reasons = drainOpenSSLErrors().map(\.text)
+        return PKIError(code, reasons.isEmpty ? operation : "\(operation) (\(reasons.joined(separator: "; ")))")
     }
 }

@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import TunnelPKI
 
 /// Owns one `SSL_CTX *` and what its callbacks look at. Immutable once built; each connection takes its own `SSL`.
 ///

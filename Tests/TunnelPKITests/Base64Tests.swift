@@ -9,10 +9,8 @@ import Testing
         ("foobar", "Zm9vYmFy"),
     ]
 
-    @Test(arguments: vectors) func decodesVectors(_ vector: (plain: String, text: String)) throws {
-        var output: [UInt8] = []
-        try Base64.decode(bytes(vector.text).span, into: &output)
-        #expect(output == bytes(vector.plain))
+    @Test(arguments: vectors) func decodesVectors(_ vector: (plain: String, text: String)) {
+        #expect(Base64.decode(bytes(vector.text)) == bytes(vector.plain))
     }
 
     @Test(arguments: vectors) func encodesVectors(_ vector: (plain: String, text: String)) {
@@ -21,27 +19,22 @@ import Testing
         #expect(output == bytes(vector.text.isEmpty ? "" : vector.text + "\n"))
     }
 
+    /// The last ones OpenSSL by itself would take: white space at the ends, an end of text, padding in the midst.
     @Test(arguments: [
-        ("Zg", Base64.Failure.badPadding), ("Zg=", .badPadding), ("Z===", .badPadding), ("====", .badPadding),
-        ("Zg==Zg==", .badPadding), ("Zg=v", .badPadding), ("Zm9v=", .badPadding), ("Zm-v", .badCharacter),
-        ("Zm_v", .badCharacter), ("Zm\u{7f}v", .badCharacter), ("Zm9 ", .badCharacter), ("Zm9\0", .badCharacter),
+        "Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Zg=v", "Zm9v=", "Zm-v", "Zm_v", "Zm\u{7f}v", "Zm9 ", "Zm9\0",
+        "Zm9v    ", "    Zm9v", "Zm9v\n\n\n\n", "Zm9v----", "====Zm9v", "Zm==Zm9v",
     ])
-    func refuses(_ row: (text: String, failure: Base64.Failure)) {
-        var output: [UInt8] = []
-        #expect(throws: row.failure) { try Base64.decode(bytes(row.text).span, into: &output) }
-    }
+    func refuses(_ text: String) { #expect(Base64.decode(bytes(text)) == nil) }
 
     /// Every length to beyond three lines comes back, in lines of 64.
-    @Test func roundTrips() throws {
+    @Test func roundTrips() {
         for count in 0...150 {
             let plain = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 151 &+ count) }
             var text: [UInt8] = []
             Base64.encodeLines(plain, into: &text)
             let lines = text.split(separator: UInt8(ascii: "\n"))
             #expect(lines.dropLast().allSatisfy { $0.count == 64 } && (lines.last?.count ?? 0) <= 64)
-            var decoded: [UInt8] = []
-            try Base64.decode(Array(lines.joined()).span, into: &decoded)
-            #expect(decoded == plain)
+            #expect(Base64.decode(Array(lines.joined())) == plain)
         }
     }
 }

@@ -79,9 +79,12 @@ import Testing
     /// A file cut off anywhere inside a block is an error, never a shorter document that looks whole.
     @Test func refusesEveryCut() throws {
         let whole = bytes(Self.block)
-        for count in 11..<whole.count - 1 {
+        for count in 1..<whole.count - 1 {
             #expect(throws: PKIError(.malformed, "")) { try PEMDocument(Array(whole[..<count])) }
+            #expect(throws: PKIError(.malformed, "")) { try PEMDocument(whole + whole[..<count]) }
         }
+        // A rule of dashes that a line end closes is text.
+        #expect(try PEMDocument(whole + bytes("-----\n")).blocks.count == 1)
     }
 
     /// Line numbers and the empty line after headers mean the same with every kind of line end.

@@ -3,16 +3,16 @@ import Testing
 @testable import TunnelPKI
 
 @Suite struct ServerUsagePoliciesTests {
-    static let server: [UInt64] = [1, 3, 6, 1, 5, 5, 7, 3, 1]
-    static let client: [UInt64] = [1, 3, 6, 1, 5, 5, 7, 3, 2]
-    static let any: [UInt64] = [2, 5, 29, 37, 0]
+    static let server = "1.3.6.1.5.5.7.3.1"
+    static let client = "1.3.6.1.5.5.7.3.2"
+    static let any = "2.5.29.37.0"
 
     @Test(
         arguments: [
             (nil, []), ([server], []), ([client, server], []), ([client], ["error server-extended-key-usage"]),
             ([any], ["warning server-extended-key-usage"]),
-        ] as [([[UInt64]]?, [String])])
-    func judgesExtendedKeyUsage(_ row: (purposes: [[UInt64]]?, expected: [String])) throws {
+        ] as [([String]?, [String])])
+    func judgesExtendedKeyUsage(_ row: (purposes: [String]?, expected: [String])) throws {
         let mint = try Mint()
         let server = try mint.server {
             $0.replace(OID.extendedKeyUsage, with: row.purposes.map { .extendedKeyUsage($0) })

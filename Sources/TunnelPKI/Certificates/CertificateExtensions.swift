@@ -22,6 +22,11 @@ public struct CertificateExtensions: Sendable {
         public static let crlSign = KeyUsage(rawValue: 0x02)
         public static let encipherOnly = KeyUsage(rawValue: 0x01)
         public static let decipherOnly = KeyUsage(rawValue: 0x8000)
+        /// By the number of their bits in the extension.
+        static let inOrder: [KeyUsage] = [
+            .digitalSignature, .nonRepudiation, .keyEncipherment, .dataEncipherment, .keyAgreement, .keyCertSign,
+            .crlSign, .encipherOnly, .decipherOnly,
+        ]
     }
 
     public var basicConstraints: BasicConstraints?

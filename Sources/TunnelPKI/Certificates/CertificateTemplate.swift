@@ -5,18 +5,6 @@ internal import COpenSSL
 package struct CertificateTemplate: Sendable {
     package enum SignatureDigest: Sendable { case md5, sha1, sha224, sha256, sha384, sha512 }
 
-    /// An extension with its value in DER.
-    package struct Extension: Sendable {
-        package var identifier: String
-        package var isCritical: Bool
-        package var value: [UInt8]
-
-        /// - Parameter identifier: in dotted form.
-        package init(_ identifier: String, isCritical: Bool, value: [UInt8]) {
-            (self.identifier, self.isCritical, self.value) = (identifier, isCritical, value)
-        }
-    }
-
     /// `nil` leaves the subject empty.
     package var commonName: String?
     /// Seconds since 1970-01-01 00:00 UTC; both ends belong to the validity.
@@ -45,7 +33,7 @@ package struct CertificateTemplate: Sendable {
         try setNames(certificate, issuer: issuer)
         try setValidity(certificate)
         guard X509_set_pubkey(certificate, key.pointer) == 1 else { throw .fromQueue("cannot use the key") }
-        for entry in extensions { try Self.add(entry, to: certificate) }
+        for entry in extensions { try entry.add(to: certificate) }
         guard X509_sign(certificate, issuerKey.pointer, digest.algorithm) > 0 else {
             throw .fromQueue("cannot sign the certificate")
         }
@@ -90,20 +78,6 @@ package struct CertificateTemplate: Sendable {
             defer { ASN1_TIME_free(time) }
             guard set(certificate, time) == 1 else { throw .fromQueue("cannot set the validity") }
         }
-    }
-
-    private static func add(_ entry: Extension, to certificate: OpaquePointer) throws(PKIError) {
-        guard let object = OBJ_txt2obj(entry.identifier, 1) else {
-            throw .fromQueue("\(entry.identifier) is no object identifier", code: .invalidArgument)
-        }
-        defer { ASN1_OBJECT_free(object) }
-        guard let value = ASN1_OCTET_STRING_new() else { throw .fromQueue("cannot add an extension") }
-        defer { ASN1_OCTET_STRING_free(value) }
-        guard let count = Int32(exactly: entry.value.count), ASN1_OCTET_STRING_set(value, entry.value, count) == 1,
-            let made = X509_EXTENSION_create_by_OBJ(nil, object, entry.isCritical ? 1 : 0, value)
-        else { throw .fromQueue("cannot add an extension") }
-        defer { X509_EXTENSION_free(made) }
-        guard X509_add_ext(certificate, made, -1) == 1 else { throw .fromQueue("cannot add an extension") }
     }
 }
 

@@ -5,7 +5,7 @@ internal import COpenSSL
 /// Immutable, so any thread may use it. It never prints itself; its bytes leave through `pem` and `der` only.
 public final class PrivateKey: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     // SAFETY: OpenSSL counts references to EVP_PKEY atomically, and nothing changes this one after init.
-    nonisolated(unsafe) let pointer: OpaquePointer
+    package nonisolated(unsafe) let pointer: OpaquePointer
 
     /// Kind and size.
     public let algorithm: KeyAlgorithm
@@ -50,6 +50,9 @@ public final class PrivateKey: Sendable, CustomStringConvertible, CustomDebugStr
             return try encodeDER("cannot encode the private key") { i2d_PKCS8_PRIV_KEY_INFO(info, $0) }
         }
     }
+
+    /// The size that people quote: modulus or field, in bits.
+    package var bits: Int { Int(EVP_PKEY_get_bits(pointer)) }
 
     public var description: String { "<private key, \(algorithm)>" }
     public var debugDescription: String { description }

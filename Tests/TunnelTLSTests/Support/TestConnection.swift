@@ -107,6 +107,12 @@ struct TestContexts: Sendable {
     let server: TLSServerContext
     let client: TLSClientContext
 
+    /// A server made elsewhere, and a client that trusts the authority.
+    init(server: TLSServerContext) throws {
+        self.server = server
+        client = try TLSClientContext(trust: TrustStore(pem: TestPKI.authority.certificate))
+    }
+
     init(
         _ pair: TestPair = TestPKI.leaf, version: TLSVersion? = nil, serverALPN: [String] = [],
         clientALPN: [String] = [], tickets: TicketKeys? = nil, trust: TestPair = TestPKI.authority

@@ -1,5 +1,32 @@
 internal import COpenSSL
 
+/// One entry of OpenSSL's error queue.
+package struct OpenSSLReason: Sendable {
+    /// The part of the library, such as `ERR_LIB_SSL`.
+    package let library: Int32
+    package let number: Int32
+    package let text: String
+    /// What the library adds in this case, such as the name of a file.
+    package let data: String?
+}
+
+/// Takes all entries off this thread's error queue, the oldest first: one left behind is blamed on the next, innocent
+/// call.
+package func drainOpenSSLErrors() -> [OpenSSLReason] {
+    var reasons: [OpenSSLReason] = []
+    var data: UnsafePointer<CChar>?
+    var flags: Int32 = 0
+    while case let code = ERR_get_error_all(nil, nil, nil, &data, &flags), code != 0 {
+        let hasText = flags & ERR_TXT_STRING != 0 && data?.pointee != 0
+        reasons.append(
+            OpenSSLReason(
+                library: ERR_GET_LIB(code), number: ERR_GET_REASON(code),
+                text: ERR_reason_error_string(code).map { String(cString: $0) } ?? "code \(code)",
+                data: hasText ? data.map { String(cString: $0) } : nil))
+    }
+    return reasons
+}
+
 /// Runs one of OpenSSL's `i2d_` functions: first for the length, then into an array of that length.
 func encodeDER(
     _ operation: String, _ encode: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?) -> Int32
@@ -28,16 +55,16 @@ func digest(_ bytes: UnsafeBufferPointer<UInt8>, _ algorithm: OpaquePointer?) th
     return result
 }
 
-/// Lowercase hexadecimal, two digits a byte.
-func hexadecimal(_ bytes: some Sequence<UInt8>, separator: String = "") -> String {
-    bytes.map { byte in
-        let digits = String(byte, radix: 16)
-        return digits.utf8.count == 1 ? "0" + digits : digits
-    }.joined(separator: separator)
-}
-
 extension [UInt8] {
     func withDigest(_ algorithm: OpaquePointer?) throws(PKIError) -> [UInt8] {
         try withUnsafeBufferPointer { bytes throws(PKIError) in try digest(bytes, algorithm) }
+    }
+
+    /// Overwrites the bytes with zeros in a way the optimiser keeps, and empties the array.
+    ///
+    /// Reaches this array's storage only. Call it on the sole owner; a copy shared with someone else stays theirs.
+    package mutating func wipe() {
+        withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
+        removeAll()
     }
 }

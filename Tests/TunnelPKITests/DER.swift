@@ -1,20 +1,11 @@
-/// The little DER (X.690) that extension values need: built from the inside out, nothing is ever patched.
+/// The little DER (X.690) for what the product never writes: built from the inside out, nothing is ever patched.
 enum DER {
     static func sequence(_ parts: [UInt8]...) -> [UInt8] { element(0x30, Array(parts.joined())) }
-    static func boolean(_ value: Bool) -> [UInt8] { element(0x01, [value ? 0xFF : 0x00]) }
-    static func octetString(_ bytes: [UInt8]) -> [UInt8] { element(0x04, bytes) }
     /// A context-specific, primitive tag.
     static func contextual(_ tag: UInt8, _ bytes: [UInt8]) -> [UInt8] { element(0x80 | tag, bytes) }
 
     /// A small number, 0...127.
     static func integer(_ value: UInt8) -> [UInt8] { element(0x02, [value & 0x7F]) }
-
-    /// A BIT STRING of named bits: trailing zero bits are left out (X.690 §11.2.2).
-    static func namedBits(_ bytes: [UInt8]) -> [UInt8] {
-        var bytes = bytes
-        while bytes.last == 0 { bytes.removeLast() }
-        return element(0x03, [UInt8(bytes.last?.trailingZeroBitCount ?? 0)] + bytes)
-    }
 
     /// An object identifier from its numbers; the first two share a byte (X.690 §8.19.4).
     static func objectIdentifier(_ numbers: [UInt64]) -> [UInt8] {
