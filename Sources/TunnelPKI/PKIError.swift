@@ -1,3 +1,5 @@
+internal import COpenSSL
+
 /// Why a key or a certificate could not be read, made or used. `code` is for programs, `reason` for people; it never
 /// holds key material.
 public struct PKIError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -48,4 +50,31 @@ extension PKIError {
         let reasons = drainOpenSSLErrors().map(\.text)
         return PKIError(code, reasons.isEmpty ? operation : "\(operation) (\(reasons.joined(separator: "; ")))")
     }
+}
+
+/// One entry of OpenSSL's error queue.
+package struct OpenSSLReason: Sendable {
+    /// The part of the library, such as `ERR_LIB_SSL`.
+    package let library: Int32
+    package let number: Int32
+    package let text: String
+    /// What the library adds in this case, such as the name of a file.
+    package let data: String?
+}
+
+/// Takes all entries off this thread's error queue, the oldest first: one left behind is blamed on the next, innocent
+/// call.
+package func drainOpenSSLErrors() -> [OpenSSLReason] {
+    var reasons: [OpenSSLReason] = []
+    var data: UnsafePointer<CChar>?
+    var flags: Int32 = 0
+    while case let code = ERR_get_error_all(nil, nil, nil, &data, &flags), code != 0 {
+        let hasText = flags & ERR_TXT_STRING != 0 && data?.pointee != 0
+        reasons.append(
+            OpenSSLReason(
+                library: ERR_GET_LIB(code), number: ERR_GET_REASON(code),
+                text: ERR_reason_error_string(code).map { String(cString: $0) } ?? "code \(code)",
+                data: hasText ? data.map { String(cString: $0) } : nil))
+    }
+    return reasons
 }

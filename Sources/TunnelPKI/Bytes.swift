@@ -1,31 +1,5 @@
 internal import COpenSSL
-
-/// One entry of OpenSSL's error queue.
-package struct OpenSSLReason: Sendable {
-    /// The part of the library, such as `ERR_LIB_SSL`.
-    package let library: Int32
-    package let number: Int32
-    package let text: String
-    /// What the library adds in this case, such as the name of a file.
-    package let data: String?
-}
-
-/// Takes all entries off this thread's error queue, the oldest first: one left behind is blamed on the next, innocent
-/// call.
-package func drainOpenSSLErrors() -> [OpenSSLReason] {
-    var reasons: [OpenSSLReason] = []
-    var data: UnsafePointer<CChar>?
-    var flags: Int32 = 0
-    while case let code = ERR_get_error_all(nil, nil, nil, &data, &flags), code != 0 {
-        let hasText = flags & ERR_TXT_STRING != 0 && data?.pointee != 0
-        reasons.append(
-            OpenSSLReason(
-                library: ERR_GET_LIB(code), number: ERR_GET_REASON(code),
-                text: ERR_reason_error_string(code).map { String(cString: $0) } ?? "code \(code)",
-                data: hasText ? data.map { String(cString: $0) } : nil))
-    }
-    return reasons
-}
+internal import Glibc
 
 /// Runs one of OpenSSL's `i2d_` functions: first for the length, then into an array of that length.
 func encodeDER(
@@ -67,4 +41,42 @@ extension [UInt8] {
         withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) }
         removeAll()
     }
+}
+
+/// A moment as text, for example `2026-08-01 12:00:00 UTC`.
+struct UTCTime: CustomStringConvertible {
+    let seconds: Int64
+
+    /// - Parameter seconds: since 1970-01-01 00:00 UTC.
+    init(_ seconds: Int64) { self.seconds = seconds }
+
+    var description: String {
+        var moment = time_t(seconds), parts = tm()
+        // Only a year that no C integer holds fails; a caller's clock may say anything.
+        guard gmtime_r(&moment, &parts) != nil else { return "\(seconds) s after 1970-01-01 00:00:00 UTC" }
+        return String(unsafeUninitializedCapacity: 64) { room in
+            room.withMemoryRebound(to: CChar.self) { strftime($0.baseAddress, $0.count, "%F %T UTC", &parts) }
+        }
+    }
+}
+
+/// Text from a certificate, fit for a terminal or a log: bytes that are not UTF-8, control characters and those that
+/// steer the direction of writing are replaced.
+func printable(_ bytes: UnsafeRawBufferPointer) -> String {
+    var text = ""
+    for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator: text.unicodeScalars.append("\u{FFFD}")
+        default: text.unicodeScalars.append(scalar)
+        }
+    }
+    return text
+}
+
+/// Lowercase hexadecimal, two digits a byte.
+func hexadecimal(_ bytes: some Sequence<UInt8>, separator: String = "") -> String {
+    bytes.map { byte in
+        let digits = String(byte, radix: 16)
+        return digits.utf8.count == 1 ? "0" + digits : digits
+    }.joined(separator: separator)
 }
