@@ -92,13 +92,11 @@ extension TLSEngine {
     mutating func process(
         _ input: [UInt8], plaintext: inout ByteBuffer, limit: Int = 1 << 30, output: inout ByteBuffer
     ) throws(TLSError) -> Progress {
-        try input.span.withUnsafeBytes { bytes throws(TLSError) in
-            try process(bytes, plaintext: &plaintext, plaintextLimit: limit, output: &output)
-        }
+        try process(input.span, plaintext: &plaintext, plaintextLimit: limit, output: &output)
     }
 
     mutating func write(_ plaintext: [UInt8], output: inout ByteBuffer) throws(TLSError) {
-        try plaintext.span.withUnsafeBytes { bytes throws(TLSError) in try write(bytes, output: &output) }
+        try write(plaintext.span, output: &output)
     }
 }
 
