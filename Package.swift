@@ -34,8 +34,10 @@ let package = Package(
         .target(name: "CLinux"),
 
         .target(name: "TunnelCore", dependencies: ["COpenSSL", "CZlib"], exclude: papers, swiftSettings: swift),
-        .target(name: "TunnelTLS", dependencies: ["TunnelCore", "COpenSSL"], exclude: papers, swiftSettings: swift),
         .target(name: "TunnelPKI", dependencies: ["COpenSSL"], exclude: papers, swiftSettings: swift),
+        .target(
+            name: "TunnelTLS", dependencies: ["TunnelCore", "TunnelPKI", "COpenSSL"], exclude: papers,
+            swiftSettings: swift),
         .target(name: "TunnelIO", dependencies: ["TunnelCore", "TunnelTLS", "CLinux"], swiftSettings: swift),
         .target(
             name: "TunnelProxy", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"], exclude: papers,
@@ -75,7 +77,8 @@ let package = Package(
 
         .testTarget(name: "TunnelCoreTests", dependencies: ["TunnelCore"], swiftSettings: swift),
         .testTarget(
-            name: "TunnelTLSTests", dependencies: ["TunnelTLS", "TunnelCore", "COpenSSL"], swiftSettings: swift),
+            name: "TunnelTLSTests", dependencies: ["TunnelTLS", "TunnelPKI", "TunnelCore", "COpenSSL"],
+            swiftSettings: swift),
         .testTarget(name: "TunnelPKITests", dependencies: ["TunnelPKI"], swiftSettings: swift),
         .testTarget(name: "LoadBenchTests", dependencies: ["tunnel-bench"], swiftSettings: swift),
         .testTarget(

@@ -1,3 +1,5 @@
+internal import COpenSSL
+
 /// A file in PEM (RFC 7468): blocks between `-----BEGIN LABEL-----` and `-----END LABEL-----`, and perhaps other text
 /// around them.
 ///
@@ -6,6 +8,8 @@
 package struct PEMDocument: Sendable {
     /// Larger than any real key, certificate or chain; a wrong file is refused before anything is allocated for it.
     package static let maxBytes = 64 * 1024
+    /// The same for a bundle of anchors: all public CAs together have 220 KiB.
+    package static let maxBundleBytes = 4 << 20
 
     /// One block. `contents` is the decoded base64, usually DER.
     package struct Block: Sendable, Equatable {
@@ -29,9 +33,9 @@ package struct PEMDocument: Sendable {
     ///
     /// - Throws: `.tooLarge` above `maxBytes`; `.malformed` with the line number for a block without end, an END that
     ///   does not match its BEGIN, a BEGIN or END that does not stand alone on its line, or bytes that are no base64.
-    package init(_ file: [UInt8]) throws(PKIError) {
-        guard file.count <= Self.maxBytes else {
-            throw PKIError(.tooLarge, "\(file.count) bytes; keys and certificates have at most \(Self.maxBytes)")
+    package init(_ file: [UInt8], maxBytes: Int = Self.maxBytes) throws(PKIError) {
+        guard file.count <= maxBytes else {
+            throw PKIError(.tooLarge, "\(file.count) bytes; keys and certificates have at most \(maxBytes)")
         }
         guard !file.starts(with: Self.byteOrderMark) else {
             throw PKIError(.malformed, "the file begins with a byte order mark, which hides its first line")
@@ -42,6 +46,9 @@ package struct PEMDocument: Sendable {
                 blocks.append(try Self.block(label: label, from: &lines, in: file))
             } else if Self.mentionsBoundary(line, in: file) {
                 throw PKIError(.malformed, "line \(lines.number): BEGIN or END out of place or not alone on its line")
+            } else if !line.isEmpty, line.upperBound == file.count, Self.begin.starts(with: file[line]) {
+                // Of a file that is just being written, or the tail of a chain would be lost without a word.
+                throw PKIError(.malformed, "line \(lines.number): a BEGIN line is cut off")
             } else if !Self.isBlank(line, in: file) {
                 hasTextAround = true
             }
@@ -86,12 +93,9 @@ extension PEMDocument {
                     throw PKIError(
                         .malformed, "line \(lines.number): END \(endLabel) closes BEGIN \(label) of line \(firstLine)")
                 }
-                var contents: [UInt8] = []
-                contents.reserveCapacity(text.count / 4 * 3)
-                do { try Base64.decode(text.span, into: &contents) } catch {
-                    contents.wipe()
-                    let what = error == .badPadding ? "is cut off or badly padded" : "is not base64"
-                    throw PKIError(.malformed, "the block \(label) of line \(firstLine) \(what)")
+                guard let contents = Base64.decode(text) else {
+                    throw PKIError(
+                        .malformed, "the block \(label) of line \(firstLine) is cut off or badly padded")
                 }
                 guard !contents.isEmpty else {
                     throw PKIError(.malformed, "the block \(label) of line \(firstLine) is empty")
@@ -111,7 +115,7 @@ extension PEMDocument {
                 inHeaders = false
             } else {
                 for index in line where !isWhitespace(file[index]) {
-                    guard Base64.value(of: file[index]) != nil || file[index] == UInt8(ascii: "=") else {
+                    guard Base64.isCharacter(file[index]) else {
                         throw PKIError(.malformed, "line \(lines.number): not base64")
                     }
                     text.append(file[index])
@@ -168,5 +172,53 @@ private struct PEMLines {
         }
         number += 1
         return line
+    }
+}
+
+/// Whether a file is one DER value instead of text: it begins with the tag of a SEQUENCE.
+func isDER(_ file: [UInt8]) -> Bool { file.first == 0x30 }
+
+/// Base64 with the standard alphabet and padding (RFC 4648 §4), by OpenSSL's functions for whole blocks: they keep no
+/// copy of a key in a context that nobody wipes.
+enum Base64 {
+    /// A letter of the alphabet, or padding.
+    static func isCharacter(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "/"), UInt8(ascii: "="):
+            true
+        default: false
+        }
+    }
+
+    /// The bytes of `text`, or nil if it is not whole groups of the alphabet with padding only at the end.
+    ///
+    /// That is looked at here, because OpenSSL skips white space at both ends, stops at a hyphen and takes padding
+    /// anywhere for zeros.
+    static func decode(_ text: [UInt8]) -> [UInt8]? {
+        let padding = text.reversed().prefix(3).prefix { $0 == UInt8(ascii: "=") }.count
+        guard text.count % 4 == 0, padding < 3, text.allSatisfy(isCharacter),
+            !text.dropLast(padding).contains(UInt8(ascii: "="))
+        else { return nil }
+        return [UInt8](unsafeUninitializedCapacity: text.count / 4 * 3) { room, count in
+            let written = EVP_DecodeBlock(room.baseAddress, text, Int32(text.count))
+            // It counts padding as bytes. Nothing is written for an empty text.
+            count = max(0, Int(written) - padding)
+        }
+    }
+
+    /// `bytes` in lines of 64 characters, each ended by a line feed, as PEM wants them (RFC 7468 §2).
+    static func encodeLines(_ bytes: [UInt8], into output: inout [UInt8]) {
+        for start in stride(from: 0, to: bytes.count, by: 48) {
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 65) { line in
+                let count = bytes.withUnsafeBufferPointer { bytes in
+                    let piece = UnsafeBufferPointer(rebasing: bytes[start..<min(start + 48, bytes.count)])
+                    return EVP_EncodeBlock(line.baseAddress, piece.baseAddress, Int32(piece.count))
+                }
+                output.append(contentsOf: line.prefix(Int(count)))
+                output.append(UInt8(ascii: "\n"))
+                OPENSSL_cleanse(line.baseAddress, line.count)
+            }
+        }
     }
 }
