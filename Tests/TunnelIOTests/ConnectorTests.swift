@@ -125,8 +125,52 @@ import TunnelIO
         #expect(isConnected)
     }
 
+    /// Every attempt that did not win is closed: beside a winner, after a refusal, a time-out and when called back. In a
+    /// process of its own, because descriptors are the process's.
+    @Test func lostAttemptsAreClosed() async {
+        await #expect(processExitsWith: .success) {
+            let full = try FullListener()
+            let listener = try Listener(.loopback(0), isShared: false)
+            let refused = try Listener(.loopback(0), isShared: false).address
+            let isEqual = try onLoop { loop in
+                let reactor = loop.reactor
+                func dial(_ addresses: [SocketAddress], _ timeout: UInt64, cancelled: Bool = false) async -> Bool {
+                    let cancellation = Cancellation()
+                    let soon = Deadline(on: reactor) { cancellation.cancel() }
+                    if cancelled { soon.set(after: 1_000_000) }
+                    defer { soon.cancel() }
+                    do throws(DialError) {
+                        let (socket, _) = try await Connector.connect(
+                            to: addresses, timeout: timeout, cancellation: cancellation, on: reactor)
+                        socket.close()
+                        return true
+                    } catch { return false }
+                }
+                let before = openDescriptors()
+                let won = await dial([full.address, full.address, listener.address], 20 * ConnectorTests.second)
+                let lost = [
+                    await dial([refused, refused], 20 * ConnectorTests.second),
+                    await dial([full.address, full.address], 300_000_000),
+                    await dial([full.address], 20 * ConnectorTests.second, cancelled: true),
+                ]
+                return won && lost == [false, false, false] && openDescriptors() == before
+                    && reactor.pendingDeadlines == 1
+            }
+            exit(isEqual ? EXIT_SUCCESS : EXIT_FAILURE)
+        }
+    }
+
     /// An address of this host where nobody listens.
     private func closedPort() throws -> SocketAddress { try Listener(.loopback(0), isShared: false).address }
+}
+
+/// Descriptors that this process has open.
+private func openDescriptors() -> Int {
+    guard let folder = opendir("/proc/self/fd") else { return -1 }
+    defer { closedir(folder) }
+    var count = 0
+    while readdir(folder) != nil { count += 1 }
+    return count
 }
 
 /// A listener whose queue is full: it is never accepted from.

@@ -53,6 +53,23 @@ private let home = [IPAddress(v4: 0x0A00_0001)]
         }
     }
 
+    /// Certificates are read while no name resolves.
+    @Test func namesThatHangHoldUpNoOtherWork() throws {
+        let (gate, done) = (ThreadSignal(), ThreadSignal())
+        let names = NameService { _ in
+            _ = gate.wait(seconds: 20)
+            return .success(home)
+        }
+        try onLoop(names: names) { loop in
+            for index in 0..<40 { request("\(index).test", on: loop.reactor) }
+            while names.load.queued == 0 { await turns(1, on: loop.reactor) }
+            #expect(BlockingPool.files.submit { done.post() })
+            #expect(done.wait(seconds: 20))
+            for _ in 0..<40 { gate.post() }
+            while loop.reactor.resolver.waiting > 0 { await turns(1, on: loop.reactor) }
+        }
+    }
+
     /// Names whose last look-up timed out hold half of the threads, and not one more.
     @Test func knownDeadNamesHoldHalf() throws {
         let time = TestClock()
