@@ -151,9 +151,6 @@ import TunnelIO
     }
 }
 
-/// A path in /tmp that nobody uses.
-func temporaryPath() -> String { "/tmp/tunnel-io-\(getpid())-\(UInt64.random(in: 0 ... .max))" }
-
 @Suite struct AcceptorTests {
     @Test func handsOnEachConnectionAndItsPeer() throws {
         let listener = try Listener(.loopback(0), isShared: false)

@@ -1,3 +1,5 @@
+// Every test of this module uses it.
+@_exported import TunnelTestSupport
 import Synchronization
 import TunnelIO
 
