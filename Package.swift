@@ -71,6 +71,9 @@ let package = Package(
             path: "Tests/Support/tunnels-api-fake", swiftSettings: swift),
 
         .target(
+            name: "TunnelTestSupport", dependencies: ["TunnelCore", "TunnelIO"],
+            path: "Tests/Support/TunnelTestSupport", swiftSettings: swift),
+        .target(
             name: "FuzzTargets", dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelAPI"], path: "Fuzz",
             exclude: ["corpus", "run"], swiftSettings: swift),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzTargets"], swiftSettings: swift),
@@ -82,7 +85,8 @@ let package = Package(
         .testTarget(name: "TunnelPKITests", dependencies: ["TunnelPKI"], swiftSettings: swift),
         .testTarget(name: "LoadBenchTests", dependencies: ["tunnel-bench"], swiftSettings: swift),
         .testTarget(
-            name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore", "TunnelTLS"], swiftSettings: swift),
+            name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore", "TunnelTLS", "TunnelTestSupport"],
+            swiftSettings: swift),
         .testTarget(
             name: "TunnelProxyTests",
             dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"], swiftSettings: swift),
