@@ -4,9 +4,9 @@
 /// name resolution, for each new connection. In this order:
 ///
 /// 1. An address listed by itself (as a single address, `/32` or `/128`) is allowed, whatever else it is.
-/// 2. An IPv4 address inside IPv6 is taken out (`EmbeddedIPv4`). Where the two are the same destination (mapped, NAT64)
-///    the verdict is that of the inner one, and listing the IPv6 range changes nothing. For the other forms the packets
-///    may end at either, so the inner address must be allowed *and* the outer one lie in a listed range of IPv6.
+/// 2. An IPv4 address inside IPv6 is taken out (`EmbeddedIPv4`). A mapped address is dialled as IPv4 by this machine, so
+///    the verdict is that of the inner one. In every other form, NAT64 too, somebody else takes the packets to one or
+///    the other: the inner address must be allowed *and* the outer one lie in a listed range of IPv6.
 /// 3. Metadata services, link-local, multicast, unspecified and broadcast addresses and the proxy's own listeners are
 ///    refused.
 /// 4. The listed ranges decide; without a list, the private blocks of RFC 1918 and no IPv6.
@@ -57,7 +57,7 @@ public struct UpstreamPolicy: Sendable {
         guard let embedded = address.embeddedIPv4 else { return plainVerdict(address, port) }
         if embedded.form == .nat64LocalAmbiguous { return .denied(.embeddedIPv4) }
         let inner = plainVerdict(embedded.address, port)
-        guard inner.isAllowed, !embedded.form.isSameDestination else { return inner }
+        guard inner.isAllowed, embedded.form != .mapped else { return inner }
         let outer = plainVerdict(address, port)
         return outer == .denied(.notAllowed) ? .denied(.embeddedIPv4) : outer
     }

@@ -9,9 +9,11 @@ public struct BodyDecoder: Sendable {
     /// Digits of a chunk size, leading zeros included.
     public static let maxSizeDigits = 16
 
-    private enum State {
+    private enum State: Equatable {
         case length, untilClose
-        case firstDigit, digits, extensions, sizeLineFeed
+        case firstDigit, digits
+        case extensions(ChunkExtension)
+        case sizeLineFeed
         case data, dataCarriageReturn, dataLineFeed
         case trailerStart, trailerLine, trailerLineFeed, endLineFeed
         case complete, failed
@@ -111,7 +113,7 @@ public struct BodyDecoder: Sendable {
             guard HTTPByte.hexadecimal(byte) != nil else { throw .badMessage("chunk without a size (RFC 9112 7.1)") }
             return try takeDigit(byte)
         case .digits: return try takeDigit(byte)
-        case .extensions: return try takeExtension(byte)
+        case .extensions(let part): return try takeExtension(byte, part)
         case .sizeLineFeed:
             try expect(HTTPByte.lineFeed, byte)
             return remaining == 0 ? .trailerStart : .data
@@ -137,7 +139,7 @@ public struct BodyDecoder: Sendable {
         }
     }
 
-    /// `chunk-size [ chunk-ext ] CRLF`, the size without white space around it.
+    /// `chunk-size [ chunk-ext ] CRLF`; white space may follow the size only where an extension follows.
     private mutating func takeDigit(_ byte: UInt8) throws(HTTPError) -> State {
         if let digit = HTTPByte.hexadecimal(byte) {
             digits += 1
@@ -148,12 +150,17 @@ public struct BodyDecoder: Sendable {
             return .digits
         }
         if byte == HTTPByte.carriageReturn { return .sizeLineFeed }
-        guard byte == HTTPByte.semicolon else { throw .badMessage("malformed chunk size (RFC 9112 7.1)") }
-        return try takeExtension(byte)
+        guard byte == HTTPByte.semicolon || byte == HTTPByte.space || byte == HTTPByte.tab else {
+            throw .badMessage("malformed chunk size (RFC 9112 7.1)")
+        }
+        return try takeExtension(byte, .gap)
     }
 
-    private mutating func takeExtension(_ byte: UInt8) throws(HTTPError) -> State {
-        if byte == HTTPByte.carriageReturn { return .sizeLineFeed }
+    private mutating func takeExtension(_ byte: UInt8, _ part: ChunkExtension) throws(HTTPError) -> State {
+        if byte == HTTPByte.carriageReturn {
+            guard part.mayEnd else { throw .badMessage("chunk extension cut short (RFC 9112 7.1.1)") }
+            return .sizeLineFeed
+        }
         guard byte >= 0x20 || byte == HTTPByte.tab, byte != HTTPByte.delete else {
             throw .badMessage("control byte in a chunk extension (RFC 9112 7.1.1)")
         }
@@ -162,10 +169,53 @@ public struct BodyDecoder: Sendable {
         guard chunkExtensionBytes <= Self.maxExtensionBytesPerChunk, extensionBytes <= Self.maxExtensionBytes else {
             throw .badMessage("chunk extensions too large (RFC 9112 7.1.1)")
         }
-        return .extensions
+        guard let next = part.next(byte) else { throw .badMessage("malformed chunk extension (RFC 9112 7.1.1)") }
+        return .extensions(next)
     }
 
     private func expect(_ expected: UInt8, _ byte: UInt8) throws(HTTPError) {
         guard byte == expected else { throw .badMessage("chunk or line without its CRLF (RFC 9112 7.1)") }
+    }
+}
+
+/// Where in the extensions of a chunk the decoder is:
+/// `*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )`, RFC 9112 §7.1.1.
+///
+/// They mean nothing to us and are dropped, but a reader that took `5;a="` for a line that goes on, where another one
+/// ends it, would cut the body elsewhere.
+private enum ChunkExtension {
+    /// White space, then ";".
+    case gap
+    /// Behind ";", perhaps in white space.
+    case beforeName
+    case name
+    /// White space behind a name: "=" or ";" follows.
+    case afterName
+    /// Behind "=", perhaps in white space.
+    case beforeValue
+    case value
+    case quoted, quotedPair
+    /// Behind the closing quote.
+    case afterQuoted
+
+    /// The line may end here.
+    var mayEnd: Bool { self == .name || self == .value || self == .afterQuoted }
+
+    /// The part that `byte`, which is no control byte but perhaps HTAB, leads to; `nil` if it may not stand here.
+    func next(_ byte: UInt8) -> ChunkExtension? {
+        let isSpace = byte == HTTPByte.space || byte == HTTPByte.tab
+        switch self {
+        case .quoted: return byte == HTTPByte.quote ? .afterQuoted : byte == HTTPByte.backslash ? .quotedPair : .quoted
+        case .quotedPair: return .quoted
+        case .beforeName where isSpace, .beforeValue where isSpace: return self
+        case .beforeName: return HTTPByteSet.token.contains(byte) ? .name : nil
+        case .beforeValue where byte == HTTPByte.quote: return .quoted
+        case .beforeValue: return HTTPByteSet.token.contains(byte) ? .value : nil
+        case .name where HTTPByteSet.token.contains(byte), .value where HTTPByteSet.token.contains(byte): return self
+        case .name where byte == HTTPByte.equals, .afterName where byte == HTTPByte.equals: return .beforeValue
+        case .name where isSpace, .afterName where isSpace: return .afterName
+        case .gap, .name, .afterName, .value, .afterQuoted:
+            return byte == HTTPByte.semicolon ? .beforeName : isSpace ? .gap : nil
+        }
     }
 }

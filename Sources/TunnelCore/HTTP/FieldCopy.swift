@@ -17,6 +17,20 @@ struct FieldCopy {
         run = next..<next
     }
 
+    /// The line of `field`, a Content-Length, is to be copied, without leading zeros: a reader that takes them for
+    /// octal would see another length.
+    mutating func keepLength(_ field: Field, _ bytes: Span<UInt8>, into out: inout ByteBuffer) {
+        let value = field.value
+        guard value.count > 1, bytes[value.lowerBound] == 0x30 else { return keep(field) }
+        drop(field, bytes, into: &out)
+        var start = value.lowerBound
+        while start < value.upperBound - 1, bytes[start] == 0x30 { start += 1 }
+        out.append(bytes.extracting(field.name))
+        out.append(": ")
+        out.append(bytes.extracting(start..<value.upperBound))
+        out.append("\r\n")
+    }
+
     /// Writes what was kept and not yet written.
     mutating func flush(_ bytes: Span<UInt8>, into out: inout ByteBuffer) {
         if !run.isEmpty { out.append(bytes.extracting(run)) }

@@ -6,6 +6,9 @@ struct FieldSection: Sendable {
     /// Where the first field line begins, for copying whole runs of lines.
     private(set) var start = 0
 
+    /// Fields that there is memory for.
+    var capacity: Int { fields.capacity }
+
     mutating func reset() {
         lines = HeadLines()
         fields.removeAll(keepingCapacity: true)

@@ -29,12 +29,15 @@ enum HTTPByte {
     static let lineFeed: UInt8 = 0x0A
     static let carriageReturn: UInt8 = 0x0D
     static let space: UInt8 = 0x20
+    static let quote: UInt8 = 0x22
     static let asterisk: UInt8 = 0x2A
     static let comma: UInt8 = 0x2C
     static let slash: UInt8 = 0x2F
     static let colon: UInt8 = 0x3A
     static let semicolon: UInt8 = 0x3B
+    static let equals: UInt8 = 0x3D
     static let question: UInt8 = 0x3F
+    static let backslash: UInt8 = 0x5C
     static let delete: UInt8 = 0x7F
 
     /// The value of a decimal digit, or `nil`.

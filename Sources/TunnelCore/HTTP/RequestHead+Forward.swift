@@ -11,10 +11,10 @@ extension RequestHead {
     /// that are not hop-by-hop byte for byte, in their order and case.
     ///
     /// - Parameter bytes: those that the head was parsed from.
-    /// - Parameter framing: how the body will be sent. As long as that is `self.framing`, Content-Length stays as it
-    ///   came; otherwise it is dropped or written anew. A request cannot end with its connection, so `.untilClose`
-    ///   counts as `.chunked`. Trailer goes with `.chunked` only.
-    /// - Parameter upgrade: pass the client's Upgrade on, if it sent one that counts (`self.upgrade`).
+    /// - Parameter framing: how the body will be sent. As long as that is `self.framing`, Content-Length stays in its
+    ///   place, less leading zeros; otherwise it is dropped or written anew. A request cannot end with its connection,
+    ///   so `.untilClose` counts as `.chunked`. Trailer goes with `.chunked` only.
+    /// - Parameter upgrade: ask the upstream for WebSocket, if the client asks for it (`isWebSocketUpgrade`).
     /// - Parameter forwarded: what to say about the client, or `nil` to leave these fields as they came.
     /// - Parameter extraLines: further field lines, each with its CRLF.
     public func appendForwarded(
@@ -23,7 +23,7 @@ extension RequestHead {
     ) {
         let framing = framing == .untilClose ? .chunked : framing
         let isLengthKept = framing == self.framing
-        let passesUpgrade = upgrade && self.upgrade != nil
+        let passesUpgrade = upgrade && isWebSocketUpgrade
         var wantsTrailers = false
         var hasHost = false
 
@@ -41,8 +41,10 @@ extension RequestHead {
                 out.append(value)
                 out.append("\r\n")
                 continue
-            case .contentLength where isLengthKept: break
-            case .upgrade where passesUpgrade: break
+            case .contentLength where isLengthKept:
+                copy.keepLength(field, bytes, into: &out)
+                continue
+            case .upgrade where passesUpgrade && namesOnlyWebSocket: break
             case .te where minorVersion > 0 && TokenList.contains("trailers", in: field.value, of: bytes):
                 wantsTrailers = true
                 copy.drop(field, bytes, into: &out)
@@ -63,6 +65,7 @@ extension RequestHead {
         if !hasHost { appendHost(host, bytes, into: &out) }
         out.appendFramingField(framing, isLengthKept: isLengthKept)
         if wantsTrailers { out.append("TE: trailers\r\n") }
+        if passesUpgrade, !namesOnlyWebSocket { out.append("Upgrade: websocket\r\n") }
         if wantsTrailers || passesUpgrade {
             // RFC 9110 §7.8, §10.1.4: both fields are to be named in Connection.
             out.append("Connection: ")

@@ -25,13 +25,17 @@ public struct RequestHead: Sendable {
     public private(set) var isPersistent = false
     /// The client waits for a 100 before it sends the body (RFC 9110 §10.1.1).
     public private(set) var expectsContinue = false
-    /// The value of Upgrade, where the client asks for it by `Connection: upgrade` in HTTP/1.1.
-    public private(set) var upgrade: Range<Int>?
-    /// A GET that asks for an upgrade to WebSocket; its other fields have not been looked at (RFC 6455 §4.2.1).
+    /// A GET of HTTP/1.1 whose Connection and Upgrade ask for WebSocket, alone or among others; its other fields have
+    /// not been looked at (RFC 6455 §4.2.1). Every other upgrade, h2c above all, is a field of this hop that is dropped:
+    /// the request is an ordinary one.
     public private(set) var isWebSocketUpgrade = false
+    /// The Upgrade of a WebSocket request names nothing else, so its line can be passed on as it is.
+    private(set) var namesOnlyWebSocket = false
 
     /// All fields in the order they came.
     public var fields: [Field] { section.fields }
+    /// The bytes of the whole head, its final empty line included; `nil` as long as it is not whole.
+    public var size: Int? { phase == .done ? section.lines.position : nil }
 
     private(set) var section = FieldSection()
     /// Path and query for the upstream: the target, less the scheme and authority of an absolute one.
@@ -160,9 +164,9 @@ public struct RequestHead: Sendable {
                 throw .badMessage("invalid Upgrade (RFC 9110 7.8)")
             }
             isWebSocket = isWebSocket || bytes.matches(element, ignoringCase: "websocket")
-            upgrade = value
         }
         isWebSocketUpgrade = isWebSocket && method == .get
+        namesOnlyWebSocket = bytes.matches(value, ignoringCase: "websocket")
     }
 }
 

@@ -21,8 +21,8 @@ extension ResponseHead {
     ///
     /// - Parameter bytes: those that the head was parsed from.
     /// - Parameter framing: how the body will be sent, usually `framing(forMinorVersion:)`. As long as that is
-    ///   `self.framing`, Content-Length stays as it came, also that of a response to HEAD; otherwise it is dropped or
-    ///   written anew. Trailer goes with `.chunked` only.
+    ///   `self.framing`, Content-Length stays in its place, less leading zeros, also that of a response to HEAD;
+    ///   otherwise it is dropped or written anew. Trailer goes with `.chunked` only.
     /// - Parameter connection: what to say about the client's connection. A body that ends with it closes it, whatever
     ///   stands here, and an informational head says nothing.
     /// - Parameter clientMinorVersion: 1 or 0. HTTP/1.0 has no informational heads: do not send it any.
@@ -42,9 +42,13 @@ extension ResponseHead {
         out.append("\r\n")
         var copy = FieldCopy(from: section.start)
         for field in section.fields {
+            if field.id == .contentLength, isLengthKept {
+                copy.keepLength(field, bytes, into: &out)
+                continue
+            }
             let isKept =
                 switch field.id {
-                case .contentLength: isLengthKept
+                case .contentLength: false
                 case .upgrade: connection == .upgrade || status == 426
                 case .trailer: framing == .chunked && !field.isHopByHop
                 default: !field.isHopByHop

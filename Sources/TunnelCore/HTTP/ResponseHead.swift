@@ -17,12 +17,19 @@ public struct ResponseHead: Sendable {
     public private(set) var isPersistent = false
     /// The body is a `text/event-stream`: each piece is to be passed on at once.
     public private(set) var isEventStream = false
+    /// A 101 whose one Upgrade names exactly `websocket` and whose Connection names Upgrade (RFC 6455 §4.1). No other
+    /// 101 answers a request of ours.
+    public private(set) var switchesToWebSocket = false
+    /// The seconds of `Keep-Alive: timeout=N`, after which the server closes an idle connection; `nil` if it says none.
+    public private(set) var keepAliveTimeout: Int?
 
     /// Another head follows for the same request. Not so for 101, the last HTTP on its connection.
     public var isInformational: Bool { status < 200 && status != 101 }
 
     /// All fields in the order they came.
     public var fields: [Field] { section.fields }
+    /// The bytes of the whole head, its final empty line included; `nil` as long as it is not whole.
+    public var size: Int? { phase == .done ? section.lines.position : nil }
 
     private(set) var section = FieldSection()
     private var phase = Phase.start
@@ -112,6 +119,17 @@ public struct ResponseHead: Sendable {
         }
         isPersistent = framing != .untilClose && options.isPersistent(minorVersion: minorVersion)
         isEventStream = section.first(.contentType).map { Self.isEventStream($0.value, bytes) } ?? false
+        switchesToWebSocket = status == 101 && options.upgrades && namesOnlyWebSocket(bytes)
+        keepAliveTimeout = KeepAlive.timeout(section.fields, bytes)
+    }
+
+    private func namesOnlyWebSocket(_ bytes: Span<UInt8>) -> Bool {
+        var isNamed = false
+        for field in section.fields where field.id == .upgrade {
+            guard !isNamed, bytes.matches(field.value, ignoringCase: "websocket") else { return false }
+            isNamed = true
+        }
+        return isNamed
     }
 
     /// The media type without its parameters is `text/event-stream`.
@@ -119,5 +137,37 @@ public struct ResponseHead: Sendable {
         var end = value.lowerBound
         while end < value.upperBound, bytes[end] != HTTPByte.semicolon { end += 1 }
         return bytes.matches(bytes.trimmed(value.lowerBound..<end), ignoringCase: "text/event-stream")
+    }
+}
+
+/// `Keep-Alive: timeout=5, max=100`, an old field that no RFC defines and that most servers send (RFC 9112 §C.2.2).
+private enum KeepAlive {
+    /// The shortest time that a Keep-Alive names in whole seconds; what is not understood is passed over.
+    static func timeout(_ fields: [Field], _ bytes: Span<UInt8>) -> Int? {
+        var shortest: Int?
+        for field in fields where field.id == .keepAlive {
+            var list = TokenList(field.value)
+            while let element = list.next(in: bytes) {
+                guard let seconds = seconds(element, bytes) else { continue }
+                shortest = min(shortest ?? seconds, seconds)
+            }
+        }
+        return shortest
+    }
+
+    private static func seconds(_ element: Range<Int>, _ bytes: Span<UInt8>) -> Int? {
+        let name = element.prefix(7)
+        guard bytes.matches(name, ignoringCase: "timeout") else { return nil }
+        let rest = bytes.trimmed(name.upperBound..<element.upperBound)
+        guard !rest.isEmpty, bytes[rest.lowerBound] == 0x3D else { return nil }
+        let digits = bytes.trimmed(rest.lowerBound + 1..<rest.upperBound)
+        guard !digits.isEmpty else { return nil }
+        var seconds = 0
+        for i in digits {
+            guard let digit = HTTPByte.decimal(bytes[i]) else { return nil }
+            // Ten years and a number that does not fit are the same to a pool.
+            seconds = min(seconds * 10 + Int(digit), 1 << 30)
+        }
+        return seconds
     }
 }

@@ -429,7 +429,7 @@ final class Exchange {
         let head = loop.requestHead
         request = Request(
             method: head.method, minorVersion: head.minorVersion, isPersistent: head.isPersistent,
-            wantsUpgrade: head.upgrade != nil, framing: head.framing)
+            wantsUpgrade: head.isWebSocketUpgrade, framing: head.framing)
         requestBody = BodyDecoder(head.framing, trailerLimits: snapshot.headLimits)
         record = ExchangeRecord()
         record.started = reactor.now

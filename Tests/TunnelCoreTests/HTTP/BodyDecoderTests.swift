@@ -46,6 +46,8 @@ import TunnelCore
         ("a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789", ""),
         ("0000000000000001\r\nx\r\n0\r\n\r\n", "x", ""), ("2\r\n\r\n\r\n0\r\n\r\n", "\r\n", ""),
         ("1;a\r\nx\r\n0;b=\"c;\u{E9}\t d\"\r\n\r\n", "x", ""),
+        ("1 ; a = b\r\nx\r\n0\t;\ta\t=\t\"\"\r\n\r\n", "x", ""),
+        ("1;a;b=c;d=\"e\";f\r\nx\r\n0;a=\"\\\"\\\\;\\\u{E9}\" ;b ;c=d ;e\r\n\r\n", "x", ""),
         ("1\r\nx\r\n0\r\nX-Sum: 1\r\nx-other:\u{E9}\r\n\r\n", "x", "X-Sum: 1\r\nx-other:\u{E9}\r\n"),
         (
             "0\r\nHost: h\r\nX: 1\r\nTransfer-Encoding: x\r\nContent-Length: 1\r\nY: \r\ncookie: 1\r\n\r\n", "",
@@ -75,8 +77,21 @@ import TunnelCore
     static let refused: [(source: String, rule: String)] = [
         ("\r\n", "without a size"), ("x", "without a size"), (" 5", "without a size"), ("+5", "without a size"),
         ("-1", "without a size"), (";a", "without a size"), ("g", "without a size"), ("\n", "without a size"),
-        ("0x5", "malformed chunk size"), ("5 ", "malformed chunk size"), ("5 ;a", "malformed chunk size"),
-        ("5\t", "malformed chunk size"), ("5,5", "malformed chunk size"), ("5\n", "malformed chunk size"),
+        ("0x5", "malformed chunk size"), ("5 \r", "cut short"), ("5 x", "malformed chunk ext"),
+        ("5\t\r", "cut short"), ("5,5", "malformed chunk size"), ("5\n", "malformed chunk size"),
+        ("5 \n", "control byte in a chunk"),
+        // Extensions (RFC 9112 §7.1.1).
+        ("5;\r", "cut short"), ("5; \r", "cut short"), ("5;a;\r", "cut short"), ("5;a \r", "cut short"),
+        ("5;a=\r", "cut short"), ("5;a= \r", "cut short"), ("5;a=b \r", "cut short"), ("5;a=\"\r", "cut short"),
+        ("5;a=\"b\r", "cut short"), ("5;a=\"\\\r", "cut short"), ("5;a=\"\\\"\r", "cut short"),
+        ("5;a=\"b\" \r", "cut short"), ("5;;a", "malformed chunk ext"), ("5; ;", "malformed chunk ext"),
+        ("5;=", "malformed chunk ext"), ("5;\"", "malformed chunk ext"), ("5;a=;", "malformed chunk ext"),
+        ("5;a==", "malformed chunk ext"), ("5;a=b=", "malformed chunk ext"), ("5;a=b\"", "malformed chunk ext"),
+        ("5;a b", "malformed chunk ext"), ("5;a=b c", "malformed chunk ext"), ("5;a=\"b\"c", "malformed chunk ext"),
+        ("5;a=\"b\"\"", "malformed chunk ext"), ("5;a,", "malformed chunk ext"), ("5;a=b/", "malformed chunk ext"),
+        ("5;\u{E9}", "malformed chunk ext"), ("5;a\"", "malformed chunk ext"),
+        ("5;a=\"\n", "control byte in a chunk"), ("5;a=\"\\\n", "control byte in a chunk"),
+        ("5;a=\"\u{0}", "control byte in a chunk"),
         ("5\u{0}", "malformed chunk size"), ("5h", "malformed chunk size"), ("5_0", "malformed chunk size"),
         ("5\rx", "CRLF"), ("5\r\r\n", "CRLF"), ("1\r\nxx", "CRLF"), ("1\r\nx\n", "CRLF"), ("1\r\nx\rx", "CRLF"),
         ("1\r\nx0\r\n", "CRLF"), ("0\r\n\rx", "CRLF"), ("0\r\nA: b\rx", "CRLF"), ("1\r\nx\r\n\r\n", "without a size"),
@@ -116,13 +131,13 @@ import TunnelCore
     }
 
     @Test func extensionsAreLimited() {
-        func chunk(_ count: Int) -> String { "1" + String(repeating: ";", count: count) + "\r\nx\r\n" }
+        func chunk(_ count: Int) -> String { "1;" + String(repeating: "a", count: count - 1) + "\r\nx\r\n" }
         let perChunk = BodyDecoder.maxExtensionBytesPerChunk, whole = BodyDecoder.maxExtensionBytes
         #expect(Self.decode(chunk(perChunk) + chunk(perChunk) + "0\r\n\r\n").isComplete)
         #expect(Self.decode(chunk(perChunk + 1)).error?.contains("extensions too large") == true)
         let full = String(repeating: chunk(perChunk), count: whole / perChunk)
         #expect(Self.decode(full + "0\r\n\r\n").isComplete)
-        #expect(Self.decode(full + "0;\r\n\r\n").error?.contains("extensions too large") == true)
+        #expect(Self.decode(full + "0;a\r\n\r\n").error?.contains("extensions too large") == true)
     }
 
     @Test func trailersAreLimited() {
