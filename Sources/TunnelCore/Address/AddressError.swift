@@ -1,9 +1,13 @@
 /// Why a text is not the address or range it should be. `code` for machines, `reason` and `remedy` for people.
 public struct AddressError: Error, Equatable, Sendable, CustomStringConvertible {
-    public enum Code: String, Sendable {
-        case notAnAddress
-        case badPrefixLength
-        case hostBitsSet
+    /// More codes may come.
+    public struct Code: RawRepresentable, Hashable, Sendable {
+        public let rawValue: String
+        public init(rawValue: String) { self.rawValue = rawValue }
+
+        public static let notAnAddress = Code(rawValue: "notAnAddress")
+        public static let badPrefixLength = Code(rawValue: "badPrefixLength")
+        public static let hostBitsSet = Code(rawValue: "hostBitsSet")
     }
 
     public let code: Code

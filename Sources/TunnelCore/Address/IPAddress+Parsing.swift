@@ -37,7 +37,7 @@ extension IPAddress {
             guard count < 8 else { return nil }
             let start = index
             var value: UInt16 = 0
-            while index < text.count, let digit = hexDigit(text[index]) {
+            while index < text.count, let digit = text[index].hexDigit {
                 guard index - start < 4 else { return nil }
                 value = value << 4 | UInt16(digit)
                 index += 1
@@ -93,13 +93,4 @@ private func parseDottedQuad(_ text: Span<UInt8>, from start: Int) -> UInt32? {
     }
     guard dots == 3, digits > 0 else { return nil }
     return value << 8 | octet
-}
-
-private func hexDigit(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
-    }
 }

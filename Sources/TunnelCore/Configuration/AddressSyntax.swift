@@ -1,35 +1,10 @@
 /// The spelling of IP addresses and host names, as far as a configuration has to judge it.
 package enum AddressSyntax {
-    /// Four decimal numbers of 0 to 255 without leading zeros (RFC 6943 §3.1.1, strict form).
-    package static func isIPv4(_ text: some StringProtocol) -> Bool {
-        let parts = Array(text.utf8).split(separator: 0x2E, omittingEmptySubsequences: false)
-        return parts.count == 4 && parts.allSatisfy { number($0, upTo: 255) != nil }
-    }
+    /// An IPv4 address as `IPAddress` reads it.
+    package static func isIPv4(_ text: some StringProtocol) -> Bool { IPAddress(text)?.isIPv4 == true }
 
-    /// An IPv6 address (RFC 4291 §2.2) in any of its forms, without brackets and without a zone.
-    package static func isIPv6(_ text: some StringProtocol) -> Bool {
-        let bytes = Array(text.utf8)
-        let gap = bytes.indices.dropLast().first { bytes[$0] == 0x3A && bytes[$0 + 1] == 0x3A }
-        guard let gap else { return groups(bytes[...], mayEndInIPv4: true) == 8 }
-        // `::` stands for at least one group of zeros. A second one leaves an empty group behind.
-        guard let before = groups(bytes[..<gap], mayEndInIPv4: false),
-            let behind = groups(bytes[(gap + 2)...], mayEndInIPv4: true)
-        else { return false }
-        return before + behind < 8
-    }
-
-    /// The number of 16-bit groups in one side of an IPv6 address, or `nil` where one is not well formed.
-    private static func groups(_ bytes: ArraySlice<UInt8>, mayEndInIPv4: Bool) -> Int? {
-        if bytes.isEmpty { return 0 }
-        var groups = bytes.split(separator: 0x3A, omittingEmptySubsequences: false)
-        var count = 0
-        if mayEndInIPv4, let last = groups.last, isIPv4(String(decoding: last, as: UTF8.self)) {
-            groups.removeLast()
-            count = 2
-        }
-        guard groups.allSatisfy({ (1...4).contains($0.count) && $0.allSatisfy(isHexDigit) }) else { return nil }
-        return count + groups.count
-    }
+    /// An IPv6 address as `IPAddress` reads it, without brackets and without a zone.
+    package static func isIPv6(_ text: some StringProtocol) -> Bool { IPAddress(text)?.isIPv4 == false }
 
     /// Labels of letters, digits, hyphens and underscores, 63 at most each and 253 in all (RFC 1123 §2.1; underscores
     /// because container names have them). A name that ends in a number is none: resolvers read `127.1` or `0x7f.1`
@@ -60,7 +35,7 @@ package enum AddressSyntax {
         return value <= limit ? value : nil
     }
 
-    private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+    private static func isDigit(_ byte: UInt8) -> Bool { byte.decimalDigit != nil }
     private static func isLetter(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte | 0x20) }
-    private static func isHexDigit(_ byte: UInt8) -> Bool { isDigit(byte) || (0x61...0x66).contains(byte | 0x20) }
+    private static func isHexDigit(_ byte: UInt8) -> Bool { byte.hexDigit != nil }
 }

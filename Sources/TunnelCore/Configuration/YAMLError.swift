@@ -1,18 +1,22 @@
 /// Why a document was refused, where, and what the author can do about it.
 public struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
-    public enum Code: Hashable, Sendable {
+    /// More codes may come.
+    public struct Code: RawRepresentable, Hashable, Sendable {
+        public let rawValue: String
+        public init(rawValue: String) { self.rawValue = rawValue }
+
         /// Not UTF-8, or a character that YAML does not allow unescaped.
-        case encoding
+        public static let encoding = Code(rawValue: "encoding")
         /// Larger, deeper or with more nodes than `YAMLNode.Limit` says.
-        case limit
+        public static let limit = Code(rawValue: "limit")
         /// Valid YAML that this reader leaves out: anchors, aliases, tags, several documents and the like.
-        case unsupported
+        public static let unsupported = Code(rawValue: "unsupported")
         /// Indented so that it belongs nowhere, or with a tab.
-        case indentation
+        public static let indentation = Code(rawValue: "indentation")
         /// Two equal keys in one mapping.
-        case duplicateKey
+        public static let duplicateKey = Code(rawValue: "duplicateKey")
         /// Anything else that is not YAML.
-        case syntax
+        public static let syntax = Code(rawValue: "syntax")
     }
 
     public let code: Code
@@ -20,7 +24,7 @@ public struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
     public let remedy: String
     public let mark: YAMLMark
 
-    public init(_ code: Code, _ problem: String, remedy: String, at mark: YAMLMark) {
+    init(_ code: Code, _ problem: String, remedy: String, at mark: YAMLMark) {
         self.code = code
         self.problem = problem
         self.remedy = remedy

@@ -53,6 +53,13 @@ public struct BodyDecoder: Sendable {
     /// - Returns: the bytes used, which are all of them unless the body is complete, and the bytes of payload.
     /// - Throws: 400 for a malformed chunk or trailer field, 431 for trailers above their limits.
     public mutating func decode(
+        inPlace bytes: inout MutableSpan<UInt8>
+    ) throws(HTTPError) -> (consumed: Int, produced: Int) {
+        try bytes.withUnsafeMutableBytes { bytes throws(HTTPError) in try decode(inPlace: bytes) }
+    }
+
+    /// See the other form.
+    package mutating func decode(
         inPlace bytes: UnsafeMutableRawBufferPointer
     ) throws(HTTPError) -> (consumed: Int, produced: Int) {
         switch state {
@@ -110,7 +117,7 @@ public struct BodyDecoder: Sendable {
         switch state {
         case .firstDigit:
             (remaining, digits, chunkExtensionBytes) = (0, 0, 0)
-            guard HTTPByte.hexadecimal(byte) != nil else { throw .badMessage("chunk without a size (RFC 9112 7.1)") }
+            guard byte.hexDigit != nil else { throw .badMessage("chunk without a size (RFC 9112 7.1)") }
             return try takeDigit(byte)
         case .digits: return try takeDigit(byte)
         case .extensions(let part): return try takeExtension(byte, part)
@@ -141,7 +148,7 @@ public struct BodyDecoder: Sendable {
 
     /// `chunk-size [ chunk-ext ] CRLF`; white space may follow the size only where an extension follows.
     private mutating func takeDigit(_ byte: UInt8) throws(HTTPError) -> State {
-        if let digit = HTTPByte.hexadecimal(byte) {
+        if let digit = byte.hexDigit {
             digits += 1
             guard digits <= Self.maxSizeDigits, remaining <= UInt64(Int64.max) >> 4 else {
                 throw .badMessage("chunk size too large (RFC 9112 7.1)")

@@ -43,7 +43,7 @@ struct FramingFields {
     private static func length(_ value: Range<Int>, _ bytes: Span<UInt8>) throws(HTTPError) -> UInt64 {
         var length: UInt64 = 0
         for i in value {
-            guard let digit = HTTPByte.decimal(bytes[i]) else {
+            guard let digit = bytes[i].decimalDigit else {
                 throw .badMessage("Content-Length is not a number (RFC 9110 8.6)")
             }
             let (tens, overflow) = length.multipliedReportingOverflow(by: 10)

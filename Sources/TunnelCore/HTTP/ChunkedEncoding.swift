@@ -10,7 +10,7 @@ public enum ChunkedEncoding {
     /// - Parameter size: bytes of payload. A size of 0 would end the body, so nothing is written for it.
     /// - Parameter end: where the payload begins; at least `maxHeaderSize` bytes before it are overwritten or left.
     /// - Returns: the bytes written.
-    public static func writeHeader(size: Int, endingAt end: UnsafeMutableRawPointer) -> Int {
+    package static func writeHeader(size: Int, endingAt end: UnsafeMutableRawPointer) -> Int {
         guard size > 0 else { return 0 }
         // SAFETY: an Int has at most 16 hexadecimal digits, so the writes stay within maxHeaderSize bytes before `end`.
         (end - 1).storeBytes(of: HTTPByte.lineFeed, as: UInt8.self)

@@ -39,19 +39,24 @@ enum HTTPByte {
     static let question: UInt8 = 0x3F
     static let backslash: UInt8 = 0x5C
     static let delete: UInt8 = 0x7F
+}
 
-    /// The value of a decimal digit, or `nil`.
-    @inline(__always)
-    static func decimal(_ byte: UInt8) -> UInt8? {
-        let value = byte &- 0x30
-        return value < 10 ? value : nil
+/// HTTP's grammar for texts that we make or that a configuration holds; bytes of a peer go through the parsers.
+package enum HTTPToken {
+    /// `token` (RFC 9110 §5.6.2): a method, a field name, a protocol.
+    package static func isToken(_ text: some StringProtocol) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { HTTPByteSet.token.contains($0) }
     }
 
-    /// The value of a hexadecimal digit, or `nil`.
-    @inline(__always)
-    static func hexadecimal(_ byte: UInt8) -> UInt8? {
-        if let value = decimal(byte) { return value }
-        let value = (byte | 0x20) &- 0x61
-        return value < 6 ? value + 10 : nil
+    package static func isToken(_ byte: UInt8) -> Bool { HTTPByteSet.token.contains(byte) }
+
+    /// Whether the text can stand in a field line without ending it (RFC 9110 §5.5). May be empty.
+    package static func isFieldValue(_ text: some StringProtocol) -> Bool {
+        text.utf8.allSatisfy { $0 >= 0x20 && $0 != HTTPByte.delete || $0 == HTTPByte.tab }
+    }
+
+    /// Whether the text can stand in a request line as its target: visible ASCII without "#" (RFC 9112 §3.2).
+    package static func isTarget(_ text: some StringProtocol) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { HTTPByteSet.target.contains($0) }
     }
 }

@@ -178,8 +178,8 @@ enum HTTPVersion {
         if bytes.matches(range, "HTTP/1.1") { return 1 }
         if bytes.matches(range, "HTTP/1.0") { return 0 }
         guard range.count == 8, bytes.matches(range.prefix(5), "HTTP/"),
-            HTTPByte.decimal(bytes[range.lowerBound + 5]) != nil, bytes[range.lowerBound + 6] == 0x2E,
-            HTTPByte.decimal(bytes[range.lowerBound + 7]) != nil
+            bytes[range.lowerBound + 5].decimalDigit != nil, bytes[range.lowerBound + 6] == 0x2E,
+            bytes[range.lowerBound + 7].decimalDigit != nil
         else { throw .badMessage("malformed HTTP version (RFC 9112 2.3)") }
         throw .badVersion("HTTP version other than 1.0 and 1.1")
     }

@@ -90,7 +90,7 @@ public struct ResponseHead: Sendable {
         let start = line.lowerBound
         guard line.count >= 12, bytes[start + 8] == HTTPByte.space else { throw Self.badStatus }
         for i in start + 9..<start + 12 {
-            guard let digit = HTTPByte.decimal(bytes[i]) else { throw Self.badStatus }
+            guard let digit = bytes[i].decimalDigit else { throw Self.badStatus }
             status = status * 10 + UInt16(digit)
         }
         guard 100...599 ~= status else { throw Self.badStatus }
@@ -164,7 +164,7 @@ private enum KeepAlive {
         guard !digits.isEmpty else { return nil }
         var seconds = 0
         for i in digits {
-            guard let digit = HTTPByte.decimal(bytes[i]) else { return nil }
+            guard let digit = bytes[i].decimalDigit else { return nil }
             // Ten years and a number that does not fit are the same to a pool.
             seconds = min(seconds * 10 + Int(digit), 1 << 30)
         }

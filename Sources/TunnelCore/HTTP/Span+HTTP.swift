@@ -68,8 +68,3 @@ extension Span where Element == UInt8 {
         return end
     }
 }
-
-extension UInt8 {
-    /// The byte, an ASCII capital made small.
-    var asciiLowercase: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
-}

@@ -1,12 +1,16 @@
 /// Why a set of routes cannot be used. `code` for machines, `reason` and `remedy` for people.
 public struct RouteError: Error, Equatable, Sendable, CustomStringConvertible {
-    public enum Code: String, Sendable {
+    /// More codes may come.
+    public struct Code: RawRepresentable, Hashable, Sendable {
+        public let rawValue: String
+        public init(rawValue: String) { self.rawValue = rawValue }
+
         /// A key or the tunnel domain is not a host name or address.
-        case badHost
+        public static let badHost = Code(rawValue: "badHost")
         /// Two keys name the same host.
-        case duplicate
-        /// More bytes than the table can index; no configuration comes near.
-        case tooLarge
+        public static let duplicate = Code(rawValue: "duplicate")
+        /// More routes than the table can index; no configuration comes near.
+        public static let tooLarge = Code(rawValue: "tooLarge")
     }
 
     public let code: Code

@@ -24,7 +24,7 @@ public struct FrameEncoder: Sendable {
     /// - Parameter isFinal: `false` if continuation frames follow. A control frame is always final and its payload at
     ///   most 125 bytes; anything else is a programming error and traps.
     /// - Parameter isCompressed: set on the first frame of a message whose payload `PerMessageDeflate` made.
-    public mutating func append(
+    package mutating func append(
         _ opcode: Opcode, isFinal: Bool = true, isCompressed: Bool = false, payload: UnsafeRawBufferPointer,
         to buffer: inout ByteBuffer
     ) {

@@ -102,7 +102,7 @@ extension FrameHeader {
     }
 
     /// Writes the header at the front of `room`, which must hold `size` bytes, and returns `size`.
-    public func write(into room: UnsafeMutableRawBufferPointer) -> Int {
+    package func write(into room: UnsafeMutableRawBufferPointer) -> Int {
         let size = size
         precondition(room.count >= size, "no room for the frame header")
         room[0] = (isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue
@@ -125,7 +125,7 @@ extension FrameHeader {
     ///
     /// For a payload that was written first, with `room` reserved in front of it: header and payload are then adjacent
     /// however short the header turns out.
-    public func write(atEndOf room: UnsafeMutableRawBufferPointer) -> Int {
+    package func write(atEndOf room: UnsafeMutableRawBufferPointer) -> Int {
         let size = size
         precondition(room.count >= size, "no room for the frame header")
         return write(into: UnsafeMutableRawBufferPointer(rebasing: room[(room.count - size)...]))

@@ -23,7 +23,12 @@ public struct MaskingKey: Hashable, Sendable {
 ///
 /// - Parameter offset: how many bytes of the same frame's payload came before `bytes`. A payload may so be treated in
 ///   pieces of any size.
-public func applyMask(_ key: MaskingKey, to bytes: UnsafeMutableRawBufferPointer, offset: Int = 0) {
+public func applyMask(_ key: MaskingKey, to bytes: inout MutableSpan<UInt8>, offset: Int = 0) {
+    bytes.withUnsafeMutableBytes { applyMask(key, to: $0, offset: offset) }
+}
+
+/// See the other form.
+package func applyMask(_ key: MaskingKey, to bytes: UnsafeMutableRawBufferPointer, offset: Int = 0) {
     guard let start = bytes.baseAddress else { return }
     let word = key.rotated(by: offset)
     let wide = (UInt64(word) << 32 | UInt64(word)).littleEndian

@@ -70,7 +70,7 @@ public struct UpgradeRequest: Sendable {
 
         let asked = WebSocketGrammar.list(protocols)
         // RFC 6455 §4.1: tokens, all different, at least one if the field is there.
-        guard asked.allSatisfy({ WebSocketGrammar.isToken($0) }), Set(asked).count == asked.count,
+        guard asked.allSatisfy({ HTTPToken.isToken($0) }), Set(asked).count == asked.count,
             protocols.isEmpty || !asked.isEmpty
         else { return .reject(.bad("malformed Sec-WebSocket-Protocol")) }
         let offers: [WebSocketExtension]

@@ -103,7 +103,7 @@ private struct ExtensionParser {
 
     private mutating func token(lowercased: Bool = true) throws(WebSocketError) -> String {
         let start = position
-        while position < bytes.count, WebSocketGrammar.isToken(bytes[position]) { position += 1 }
+        while position < bytes.count, HTTPToken.isToken(bytes[position]) { position += 1 }
         guard position > start else { throw .protocolError("malformed extension list (§9.1)") }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         return lowercased ? text.lowercased() : text
@@ -120,7 +120,7 @@ private struct ExtensionParser {
                 byte = bytes[position]
                 position += 1
             }
-            guard WebSocketGrammar.isToken(byte) else { break }
+            guard HTTPToken.isToken(byte) else { break }
             content.append(byte)
         }
         throw .protocolError("malformed quoted value (§9.1)")

@@ -1,26 +1,5 @@
-/// The bits of HTTP's grammar that the opening handshake needs (RFC 9110 §5.6).
+/// Lists in the fields of the opening handshake, as texts (RFC 9110 §5.6.1).
 enum WebSocketGrammar {
-    /// Whether the byte may stand in a token (RFC 9110 §5.6.2).
-    static func isToken(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        case UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"),
-            UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."),
-            UInt8(ascii: "^"), UInt8(ascii: "_"), UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"):
-            true
-        default: false
-        }
-    }
-
-    static func isToken(_ text: String) -> Bool { !text.isEmpty && text.utf8.allSatisfy { isToken($0) } }
-
-    /// Whether the text can stand in a header field without ending its line.
-    static func isFieldValue(_ text: String) -> Bool {
-        text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
-    }
-
     /// The elements of a comma-separated list over all `values`, without the white space around them. Empty elements
     /// are dropped (RFC 9110 §5.6.1.2).
     static func list(_ values: [String]) -> [String] {

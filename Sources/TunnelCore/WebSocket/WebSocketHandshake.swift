@@ -50,10 +50,10 @@ public enum WebSocketHandshake {
         buffer.append("HTTP/1.1 101 Switching Protocols\r\n" as StaticString)
         buffer.append("Upgrade: websocket\r\nConnection: Upgrade\r\n" as StaticString)
         buffer.append("Sec-WebSocket-Accept: \(accept(forKey: key))\r\n" as String)
-        if let subprotocol, WebSocketGrammar.isToken(subprotocol) {
+        if let subprotocol, HTTPToken.isToken(subprotocol) {
             buffer.append("Sec-WebSocket-Protocol: \(subprotocol)\r\n" as String)
         }
-        if let extensions, WebSocketGrammar.isFieldValue(extensions) {
+        if let extensions, HTTPToken.isFieldValue(extensions) {
             buffer.append("Sec-WebSocket-Extensions: \(extensions)\r\n" as String)
         }
         buffer.append("\r\n" as StaticString)

@@ -122,7 +122,7 @@ import TunnelCore
     @Test(
         arguments: [
             ("", nil), ("Keep-Alive: timeout=5\r\n", 5), ("keep-alive: max=100, Timeout = 75\r\n", 75),
-            ("Keep-Alive: timeout=0\r\n", 0), ("Keep-Alive: timeout=60, timeout=5\r\n", 5),
+            ("Keep-Alive: timeout=0\r\n", 0), ("Keep-Alive: timeout=60, timeout=5, timeout=8\r\n", 5),
             ("Keep-Alive: timeout=60\r\nKeep-Alive: timeout=7\r\n", 7), ("Keep-Alive: timeout\r\n", nil),
             ("Keep-Alive: timeout=\r\n", nil), ("Keep-Alive: timeout=-1\r\n", nil),
             ("Keep-Alive: timeout=5s\r\n", nil), ("Keep-Alive: timeouts=5\r\n", nil), ("Keep-Alive: 5\r\n", nil),
