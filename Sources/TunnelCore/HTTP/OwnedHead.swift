@@ -7,8 +7,8 @@
 ///
 /// Not copyable: the arena and the storage of the fields go back to their pools once, by ``release(to:)``.
 package struct OwnedRequestHead: ~Copyable {
-    package private(set) var head: RequestHead
-    private var arena = ByteBuffer()
+    package internal(set) var head: RequestHead
+    var arena = ByteBuffer()
 
     /// - Parameter storage: a head of an earlier request, for its memory.
     package init(storage: consuming RequestHead = RequestHead()) {
@@ -20,13 +20,6 @@ package struct OwnedRequestHead: ~Copyable {
     package init(_ head: consuming RequestHead, in arena: consuming ByteBuffer) {
         self.head = head
         self.arena = arena
-    }
-
-    /// Parses the head at the front of `received`; see `RequestHead.parse`. A head that drips in costs O(n).
-    package mutating func parse(
-        _ received: Span<UInt8>, limits: HeadLimits = HeadLimits()
-    ) throws(HTTPError) -> Int? {
-        try head.parse(received, limits: limits)
     }
 
     /// Copies the head's bytes off the front of `received`, where it was parsed, into `memory`. Now `received` may go.
@@ -42,18 +35,6 @@ package struct OwnedRequestHead: ~Copyable {
         try arena.withBytes(body)
     }
 
-    /// Appends the request as it goes to the upstream; see `RequestHead.appendForwarded`.
-    package func appendForwarded(
-        host: HostRule = .preserve, framing: BodyFraming, upgrade: Bool = false, forwarded: ForwardedFields? = nil,
-        extraLines: [UInt8] = [], into out: inout ByteBuffer
-    ) {
-        arena.withBytes { bytes in
-            head.appendForwarded(
-                bytes, host: host, framing: framing, upgrade: upgrade, forwarded: forwarded, extraLines: extraLines,
-                into: &out)
-        }
-    }
-
     /// Forgets the head.
     ///
     /// - Returns: the arena, for the pool of buffers it came from.
@@ -66,20 +47,13 @@ package struct OwnedRequestHead: ~Copyable {
 
 /// A response head with the bytes that its ranges point into, as ``OwnedRequestHead`` is for requests.
 package struct OwnedResponseHead: ~Copyable {
-    package private(set) var head: ResponseHead
-    private var arena = ByteBuffer()
+    package internal(set) var head: ResponseHead
+    var arena = ByteBuffer()
 
     /// - Parameter storage: a head of an earlier response, for its memory.
     package init(storage: consuming ResponseHead = ResponseHead()) {
         storage.reset()
         head = storage
-    }
-
-    /// Parses the head at the front of `received`; see `ResponseHead.parse`. A head that drips in costs O(n).
-    package mutating func parse(
-        _ received: Span<UInt8>, limits: HeadLimits = HeadLimits(), requestMethod: Method
-    ) throws(HTTPError) -> Int? {
-        try head.parse(received, limits: limits, requestMethod: requestMethod)
     }
 
     /// Forgets an interim head and its bytes, for the next one of the same request.
@@ -99,18 +73,6 @@ package struct OwnedResponseHead: ~Copyable {
     /// Reads the bytes that the head's ranges count from.
     package func withBytes<R: ~Copyable, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
         try arena.withBytes(body)
-    }
-
-    /// Appends the response as it goes to the client; see `ResponseHead.appendForwarded`.
-    package func appendForwarded(
-        framing: BodyFraming, connection: ConnectionRule, clientMinorVersion: UInt8, extraLines: [UInt8] = [],
-        into out: inout ByteBuffer
-    ) {
-        arena.withBytes { bytes in
-            head.appendForwarded(
-                bytes, framing: framing, connection: connection, clientMinorVersion: clientMinorVersion,
-                extraLines: extraLines, into: &out)
-        }
     }
 
     /// Forgets the head.

@@ -1,18 +1,3 @@
-/// How the end of a message's body is found (RFC 9112 §6.3).
-public enum BodyFraming: Sendable, Equatable {
-    /// There is no body.
-    case none
-    /// Exactly that many bytes; at most `Int64.max`.
-    case length(UInt64)
-    /// Chunked transfer coding (RFC 9112 §7.1).
-    case chunked
-    /// Everything up to the end of the connection: responses only. It cannot be told from a truncated body.
-    case untilClose
-
-    /// No byte of body follows.
-    public var isEmpty: Bool { self == .none || self == .length(0) }
-}
-
 /// What the framing fields of a head say. They are the way to smuggle a message past a proxy, so there is one reading
 /// or none: a choice that RFC 9112 §6.3 leaves to the recipient is always a refusal.
 struct FramingFields {
@@ -55,5 +40,20 @@ struct FramingFields {
         }
         guard !value.isEmpty else { throw .badMessage("empty Content-Length (RFC 9110 8.6)") }
         return length
+    }
+}
+
+/// `HTTP-version` (RFC 9112 §2.3).
+enum HTTPVersion {
+    /// - Returns: the minor version of HTTP/1.0 or HTTP/1.1.
+    /// - Throws: 400 if there is no version, 505 for any other.
+    static func minor(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(HTTPError) -> UInt8 {
+        if bytes.matches(range, "HTTP/1.1") { return 1 }
+        if bytes.matches(range, "HTTP/1.0") { return 0 }
+        guard range.count == 8, bytes.matches(range.prefix(5), "HTTP/"),
+            bytes[range.lowerBound + 5].decimalDigit != nil, bytes[range.lowerBound + 6] == 0x2E,
+            bytes[range.lowerBound + 7].decimalDigit != nil
+        else { throw .badMessage("malformed HTTP version (RFC 9112 2.3)") }
+        throw .badVersion("HTTP version other than 1.0 and 1.1")
     }
 }
