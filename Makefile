@@ -92,6 +92,7 @@ bench-quick: release test-packages ## the benchmarks in under two minutes
 lint: swift build-packages ## formatting, the rules of Tests/Support/check-source, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
 	Tests/Support/check-source
+	Tests/Support/check-layers
 	Tests/Support/check-docs
 	Tests/Support/api-digest
 
