@@ -161,7 +161,7 @@ package final class ClientConnection: SocketReader {
     package var hasInput: Bool { hasPendingPlaintext || !records.isEmpty || sawCloseNotify || socket.hasInput }
 
     /// The same for a loop that may have been busy with something else for long: what it has not been told yet counts too.
-    var hasInputNow: Bool { hasInput || socket.peek() }
+    package var hasInputNow: Bool { hasInput || socket.peek() }
 
     /// Watches for the peer's end while no request is under way.
     package func putAside(discard: @escaping (ClientConnection) -> Void) {

@@ -1,3 +1,5 @@
+internal import TunnelCore
+
 /// Why an operation on the Tunnels API failed, in words for the person who has to do something about it.
 ///
 /// No text in it holds a credential: what a server sends goes through a redaction first.
@@ -101,4 +103,71 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// Equal when the codes are.
     public static func == (a: Self, b: Self) -> Bool { a.code == b.code }
+}
+
+extension APIError.Code {
+    /// By the status of an answer that is no success.
+    init(status: Int) {
+        self =
+            switch status {
+            case 401: .unauthenticated
+            case 403: .forbidden
+            case 404: .notFound
+            case 408, 504: .timedOut
+            case 409: .conflict
+            case 413: .tooLarge
+            case 429: .rateLimited
+            case 529: .overloaded
+            case 400...499: .invalidRequest
+            case 500...599: .server
+            default: .malformedAnswer
+            }
+    }
+}
+
+extension APIError {
+    /// For a request that got no answer.
+    static func transport(
+        _ error: TransportError, _ hop: Hop, _ operation: String, _ service: ServiceURL, _ redaction: Redaction,
+        mayHaveBeenActedOn: Bool = false, remedy: String? = nil
+    ) -> APIError {
+        let code: Code =
+            switch error.code {
+            case .timedOut: .timedOut
+            case .tooLarge, .malformed: .malformedAnswer
+            default: .transport
+            }
+        return APIError(
+            hop, operation, code, redaction(error.reason), remedy: remedy ?? Remedy.transport(error.code, service),
+            mayHaveBeenActedOn: mayHaveBeenActedOn)
+    }
+}
+
+/// What to do about an error, by where and how it came.
+enum Remedy {
+    static let tryLater = "try again later"
+    static let timedOut = "look at the network's speed and the service's state, and try again"
+    static let assertion =
+        "give the token that the identity provider issued, a JWT, in ANTHROPIC_IDENTITY_TOKEN_FILE or "
+        + "ANTHROPIC_IDENTITY_TOKEN"
+
+    /// The server's own wish, rounded up to seconds.
+    static func busy(_ wait: Duration) -> String {
+        let seconds = wait.components.seconds + (wait.components.attoseconds > 0 ? 1 : 0)
+        return "try again later: the server asks for \(seconds) seconds"
+    }
+
+    static func wrongServer(_ service: ServiceURL) -> String {
+        "see whether \(service) is the Claude API, and whether a proxy on the way answers in its place (--api-url, "
+            + "HTTPS_PROXY, NO_PROXY)"
+    }
+
+    static func transport(_ code: TransportError.Code, _ service: ServiceURL) -> String {
+        switch code {
+        case .tls:
+            "see whether \(service) is the Claude API, and whether something on the way replaces its certificate"
+        case .tooLarge, .malformed, .invalidRequest: wrongServer(service)
+        default: "see whether \(service) can be reached from here (--api-url, DNS, firewall, HTTPS_PROXY, NO_PROXY)"
+        }
+    }
 }

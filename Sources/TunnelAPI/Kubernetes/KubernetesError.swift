@@ -1,3 +1,6 @@
+internal import FoundationEssentials
+internal import TunnelCore
+
 /// Why something could not be done with the Kubernetes API, in words for the person who has to do something about it.
 ///
 /// No text in it holds a token or a value of the Secret.
@@ -52,4 +55,112 @@ public struct KubernetesError: Error, Sendable, Equatable, CustomStringConvertib
 
     /// Equal when the codes are.
     public static func == (a: Self, b: Self) -> Bool { a.code == b.code }
+}
+
+/// What is wrong with the body of a response, without any of its values.
+struct MalformedSecret: Error {
+    let reason: String
+}
+
+/// What one request was to do.
+struct KubernetesOperation: Sendable {
+    /// As RBAC names it.
+    enum Verb: String, Sendable { case get, create, patch }
+
+    let verb: Verb
+    let name: String
+    let namespace: String
+
+    var description: String { "\(verb.rawValue) secret \(name) in namespace \(namespace)" }
+
+    /// What has to be in a Role, as YAML in its short form. `create` cannot be limited to a name.
+    var rule: String {
+        let names = verb == .create ? "" : ", resourceNames: [\"\(name)\"]"
+        return "{apiGroups: [\"\"], resources: [secrets]\(names), verbs: [\(verb.rawValue)]}"
+    }
+
+    /// The error for a request that no answer came to.
+    func failure(_ error: TransportError) -> KubernetesError {
+        KubernetesError(
+            .transport, "cannot \(description): \(error.reason)",
+            remedy: "see that the pod can reach the cluster's API server (network policies, KUBERNETES_SERVICE_HOST)",
+            mayHaveBeenActedOn: verb != .get && error.mayHaveBeenReceived)
+    }
+
+    /// The error for an answer that says success and is not readable.
+    func failure(_ malformed: MalformedSecret, _ response: HTTPResponse) -> KubernetesError {
+        KubernetesError(
+            .malformedAnswer, status: response.status,
+            "cannot \(description): HTTP \(response.status), but \(malformed.reason)",
+            remedy: "see what serves the Kubernetes API", mayHaveBeenActedOn: verb != .get)
+    }
+
+    /// The error that an answer other than success stands for.
+    ///
+    /// What the server says is passed on, except where it may quote what it was sent or has stored: of what it finds wrong
+    /// with an object, only the names of the fields.
+    func refusal(_ response: HTTPResponse, hiding secrets: [Secret]) -> KubernetesError {
+        let answer = try? JSONDecoder().decode(Answer.self, from: Data(response.body))
+        let redaction = Redaction(secrets)
+        let isAboutObject = [400, 413, 422].contains(response.status)
+        let said: String =
+            if isAboutObject {
+                redaction((answer?.details?.causes ?? []).compactMap(\.text).joined(separator: ", "), limit: 500)
+            } else {
+                redaction(answer?.message ?? "", limit: 500)
+            }
+        let (code, remedy) = meaning(response.status, answer)
+        let name = answer?.reason.map { " (\(redaction($0, limit: 100)))" } ?? ""
+        return KubernetesError(
+            code, status: response.status,
+            "cannot \(description): HTTP \(response.status)\(name)\(said.isEmpty ? "" : ": \(said)")", remedy: remedy,
+            mayHaveBeenActedOn: verb != .get && response.status >= 500)
+    }
+
+    private func meaning(_ status: Int, _ answer: Answer?) -> (KubernetesError.Code, remedy: String) {
+        switch status {
+        case 401:
+            return (.unauthenticated, "the service account's token is not accepted: see that the account exists")
+        case 403:
+            // The words of the RBAC authorizer. Others say no as well: quotas, admission rules, a namespace that ends.
+            guard answer?.message?.contains("cannot \(verb.rawValue) resource") == true else {
+                return (.forbidden, "ask the administrators of the cluster about this rule")
+            }
+            return (.forbidden, "add to the Role of this service account: \(rule)")
+        case 404:
+            return (.notFound, "see that namespace \(namespace) exists")
+        case 409 where answer?.reason == "AlreadyExists":
+            return (.alreadyExists, "run setup again")
+        case 409:
+            return (.conflict, "run setup again")
+        case 413, 422:
+            return (.invalid, "see what is wrong with the Secret: kubectl get secret \(name) -n \(namespace) -o yaml")
+        case 429:
+            return (.rateLimited, "run setup again later")
+        case 500...:
+            return (.server, "see that the cluster's API server is well, then run setup again")
+        case 400..<500:
+            return (.invalid, "see what serves the Kubernetes API")
+        default:
+            return (.malformedAnswer, "see what serves the Kubernetes API")
+        }
+    }
+
+    /// The `Status` object of the API, as much of it as is of use.
+    private struct Answer: Decodable {
+        struct Details: Decodable {
+            var causes: [Cause]?
+        }
+        struct Cause: Decodable {
+            var field: String?
+            var reason: String?
+            var text: String? {
+                guard let field, !field.isEmpty else { return reason }
+                return reason.map { "\(field): \($0)" } ?? field
+            }
+        }
+        var reason: String?
+        var message: String?
+        var details: Details?
+    }
 }

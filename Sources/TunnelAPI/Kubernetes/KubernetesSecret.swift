@@ -57,11 +57,6 @@ public struct KubernetesSecret: Sendable, CustomStringConvertible, CustomReflect
     }
 }
 
-/// What is wrong with the body of an answer, without any of its values.
-struct MalformedSecret: Error {
-    let reason: String
-}
-
 /// The bodies of the requests. Keys are sorted, so that the same request is the same bytes.
 enum KubernetesBody {
     static func creation(

@@ -110,7 +110,7 @@ private struct TokenFields: ModelFields {
 
     func model() throws(APIAnswer.Failure) -> TunnelToken {
         // It goes into files, and from there into environment variables.
-        guard APICredential.isBearerToken(value) else {
+        guard isBearerToken(value) else {
             throw APIAnswer.Failure(reason: "the answer's tunnel_token is empty or not printable")
         }
         return TunnelToken(id: try checked(id, "id"), value: Secret(value))

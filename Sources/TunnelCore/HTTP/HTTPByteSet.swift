@@ -1,5 +1,5 @@
 /// A set of ASCII bytes as 128 bits: membership is a shift, and the constants need no table in memory.
-struct HTTPByteSet: Sendable {
+package struct HTTPByteSet: Sendable {
     private let low: UInt64
     private let high: UInt64
 
@@ -11,12 +11,12 @@ struct HTTPByteSet: Sendable {
 
     /// `tchar`: the bytes of methods, field names and options (RFC 9110 §5.6.2).
     @inline(__always)
-    static var token: HTTPByteSet { HTTPByteSet(low: 0x03FF_6CFA_0000_0000, high: 0x57FF_FFFF_C7FF_FFFE) }
+    package static var token: HTTPByteSet { HTTPByteSet(low: 0x03FF_6CFA_0000_0000, high: 0x57FF_FFFF_C7FF_FFFE) }
 
     /// What a request target may hold: every visible ASCII byte but "#". RFC 3986 allows fewer; those it leaves out are
     /// common in the wild and mean the same to everybody.
     @inline(__always)
-    static var target: HTTPByteSet { HTTPByteSet(low: 0xFFFF_FFF6_0000_0000, high: 0x7FFF_FFFF_FFFF_FFFF) }
+    package static var target: HTTPByteSet { HTTPByteSet(low: 0xFFFF_FFF6_0000_0000, high: 0x7FFF_FFFF_FFFF_FFFF) }
 
     /// `unreserved` of RFC 3986 §2.3: the bytes of a host name.
     @inline(__always)

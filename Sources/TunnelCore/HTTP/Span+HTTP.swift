@@ -28,7 +28,7 @@ extension Span where Element == UInt8 {
     }
 
     /// `range` is not empty and holds nothing but bytes of `set`.
-    func holdsOnly(_ set: HTTPByteSet, in range: Range<Int>) -> Bool {
+    package func holdsOnly(_ set: HTTPByteSet, in range: Range<Int>) -> Bool {
         for i in range where !set.contains(self[i]) { return false }
         return !range.isEmpty
     }
@@ -45,7 +45,7 @@ extension Span where Element == UInt8 {
     /// The index of the first control byte other than HTAB (below 0x20, or 0x7F) in `start..<end`, or `end`.
     ///
     /// This is the one loop that sees every byte of a head, so it looks at eight at a time.
-    func firstControl(from start: Int, to end: Int) -> Int {
+    package func firstControl(from start: Int, to end: Int) -> Int {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highBits: UInt64 = 0x8080_8080_8080_8080
         var i = start

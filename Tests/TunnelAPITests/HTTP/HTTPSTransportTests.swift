@@ -130,9 +130,9 @@ import TunnelIO
         ([HTTPField("host", "x")], nil, "/", "host is not the caller's to set"),
         ([HTTPField("a b", "x")], nil, "/", "a field's name is not a token (RFC 9110 5.1)"),
         ([HTTPField("A", "hush-hush\r\nB: c")], nil, "/", "the value of A holds a control character (RFC 9110 5.5)"),
-        ([], "hush-hush\n", "/", "the bearer token is empty or holds a space or a control character"),
-        ([], "", "/", "the bearer token is empty or holds a space or a control character"),
-        ([], "hush hush", "/", "the bearer token is empty or holds a space or a control character"),
+        ([], "hush-hush\n", "/", "the bearer token is empty, too long, or holds a space or a control character"),
+        ([], "", "/", "the bearer token is empty, too long, or holds a space or a control character"),
+        ([], "hush hush", "/", "the bearer token is empty, too long, or holds a space or a control character"),
         ([], nil, "/a b", "the target is not a path with percent-encoding (RFC 9112 3.2.1)"),
     ]
 

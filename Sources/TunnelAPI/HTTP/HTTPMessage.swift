@@ -17,9 +17,9 @@ public struct HTTPRequest: Sendable, CustomStringConvertible, CustomReflectable 
     public var bearerToken: Secret?
     /// `nil` for none. An empty body is announced with `Content-Length: 0`.
     public var body: [UInt8]?
-    /// For all of it: name resolution, connection, handshakes, request and answer. There is no other way to end a request.
+    /// For all of it: name resolution, connection, handshakes, request and response. Nothing else ends a request.
     public var timeout: Duration
-    /// A longer body of the answer is refused.
+    /// A longer body of the response is refused.
     public var maxResponseBytes: Int
     /// Whether doing it twice is the same as doing it once. Only such a request may go out on a connection that was kept
     /// from an earlier one, because that may be closed under it, and nobody then knows whether it was acted on.
@@ -36,6 +36,28 @@ public struct HTTPRequest: Sendable, CustomStringConvertible, CustomReflectable 
     }
 
     public var description: String { "\(method) \(service)\(target)" }
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+/// The whole response to an ``HTTPRequest``.
+///
+/// Its textual forms show the status only, because a body may hold secrets.
+public struct HTTPResponse: Sendable, CustomStringConvertible, CustomReflectable {
+    public var status: Int
+    /// In the order they came.
+    public var fields: [HTTPField]
+    public var body: [UInt8]
+
+    public init(status: Int, fields: [HTTPField] = [], body: [UInt8] = []) {
+        (self.status, self.fields, self.body) = (status, fields, body)
+    }
+
+    /// The value of the first field of that name, in any case; `nil` if there is none.
+    public func first(_ name: String) -> String? {
+        fields.first { $0.name.lowercased() == name.lowercased() }?.value
+    }
+
+    public var description: String { "HTTP \(status)" }
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 

@@ -1,16 +1,14 @@
-import Glibc
-import Synchronization
-import TunnelCore
-import TunnelIO
+internal import Synchronization
+package import TunnelIO
 
 /// A server on 127.0.0.1 that treats its connections, one after another, as a script says.
-final class ScriptedServer: Sendable {
-    let address: SocketAddress
-    var port: UInt16 { address.port }
+package final class ScriptedServer: Sendable {
+    package let address: SocketAddress
+    package var port: UInt16 { address.port }
     private let script: OnThread<Bool>
 
     /// - Parameter steps: one for each connection, which closes when its step is done with the peer.
-    init(_ steps: @Sendable (Peer) throws -> Void...) throws {
+    package init(_ steps: @Sendable (Peer) throws -> Void...) throws {
         let listener = try Listener(.loopback(0), isShared: false)
         address = listener.address
         let open = Mutex<Listener?>(listener)
@@ -28,28 +26,21 @@ final class ScriptedServer: Sendable {
     }
 
     /// Waits until every step has run; `false` when one failed.
-    func isDone() -> Bool { script.value() ?? false }
-
-    var plain: HTTPEndpoint { HTTPEndpoint(isSecure: false, host: "127.0.0.1", port: port) }
-    var secure: HTTPEndpoint { HTTPEndpoint(isSecure: true, host: "localhost", port: port) }
-
-    /// As a proxy on the way to `localhost`, whose part the script then takes too.
-    func proxied(_ authorization: Secret? = nil) -> HTTPEndpoint {
-        HTTPEndpoint(
-            isSecure: true, host: "localhost", port: 443,
-            proxy: HTTPEndpoint.Proxy(host: "127.0.0.1", port: port, authorization: authorization))
-    }
+    package func isDone() -> Bool { script.value() ?? false }
 }
 
 /// Keeps connections open until the test is over.
-final class OpenPeers: Sendable {
+package final class OpenPeers: Sendable {
     private let peers = Mutex<[Peer]>([])
-    func keep(_ peer: Peer) { peers.withLock { $0.append(peer) } }
+
+    package init() {}
+
+    package func keep(_ peer: Peer) { peers.withLock { $0.append(peer) } }
 }
 
 extension Peer {
     /// A request's head with its final empty line, read byte by byte so that nothing behind it is taken.
-    func receiveHead() throws -> String {
+    package func receiveHead() throws -> String {
         var bytes: [UInt8] = []
         while !bytes.ends(with: "\r\n\r\n") {
             guard let byte = receive(atMost: 1)?.first else { throw TestError("no whole head") }
@@ -59,7 +50,7 @@ extension Peer {
     }
 
     /// Reads a request that has no body, and answers it.
-    func answer(_ text: String) throws {
+    package func answer(_ text: String) throws {
         _ = try receiveHead()
         send(text)
     }
@@ -70,7 +61,7 @@ extension [UInt8] {
 }
 
 extension TLSPeer {
-    func receiveHead() throws -> String {
+    package func receiveHead() throws -> String {
         var text = ""
         while !text.hasSuffix("\r\n\r\n") {
             let byte = try receive(exactly: 1)
@@ -81,13 +72,13 @@ extension TLSPeer {
     }
 
     /// Reads a request that has no body, and answers it.
-    func answer(_ text: String) throws {
+    package func answer(_ text: String) throws {
         _ = try receiveHead()
         try send(text)
     }
 }
 
-/// A whole answer that leaves the connection open.
-func okay(_ body: String = "ok") -> String {
+/// A whole response that leaves the connection open.
+package func okay(_ body: String = "ok") -> String {
     "HTTP/1.1 200 OK\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
 }

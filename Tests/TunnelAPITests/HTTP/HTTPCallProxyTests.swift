@@ -1,7 +1,10 @@
+import LoopFixtures
 import Testing
 import TunnelCore
 import TunnelIO
 import TunnelTLS
+
+@testable import TunnelAPI
 
 /// The way through a proxy: CONNECT, then TLS with the server behind it.
 @Suite struct HTTPCallProxyTests {
@@ -24,7 +27,7 @@ import TunnelTLS
             try tls.send(okay("through"))
         }
         let endpoint = server.proxied(withCredentials ? Self.credentials : nil)
-        #expect(try answer(endpoint, tls: TestTLS.client()) == "through")
+        #expect(try bodyText(endpoint, tls: TestTLS.client()) == "through")
         #expect(server.isDone())
     }
 
@@ -52,12 +55,12 @@ import TunnelTLS
             "refused to connect to localhost:443 with status 407: it does not take this user name and password"
         ),
         ("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", "refused to connect to localhost:443 with status 302"),
-        ("HTTP/1.1 200 OK\r\n\r\n\u{16}", "sent more than the answer to CONNECT"),
+        ("HTTP/1.1 200 OK\r\n\r\n\u{16}", "sent more than the response to CONNECT"),
         ("SSH-2.0-x\r\n", "malformed HTTP version (RFC 9112 2.3)"),
-        ("HTTP/1.1 200 OK\r\n", "the connection ended before the answer did"),
-        ("", "the connection ended before the answer did"),
+        ("HTTP/1.1 200 OK\r\n", "the connection ended before the response did"),
+        ("", "the connection ended before the response did"),
         (
-            String(repeating: "HTTP/1.1 102 Wait\r\n\r\n", count: 9), "over 8 interim answers"
+            String(repeating: "HTTP/1.1 102 Wait\r\n\r\n", count: 9), "over 8 interim responses"
         ),
         ("HTTP/1.1 200 OK\r\nX: \(String(repeating: "a", count: 65_536))", "head over 65536 bytes"),
     ]
@@ -69,7 +72,7 @@ import TunnelTLS
             _ = peer.isAtEnd()
         }
         let error = try failure(server.proxied(Self.credentials), tls: TestTLS.client())
-        #expect(error == HTTPClientError(.proxy, .proxy, "", ""))
+        #expect(error == failed(.proxy, .proxy))
         #expect("\(error)".hasPrefix("CONNECT through the proxy \(server.address): "))
         #expect("\(error)".contains(row.text))
         #expect(server.isDone())
@@ -87,16 +90,16 @@ import TunnelTLS
     @Test func aSilentProxyIsATimeOut() throws {
         let server = try ScriptedServer { peer in _ = peer.isAtEnd() }
         let error = try failure(server.proxied(), tls: TestTLS.client(), timeout: .milliseconds(100))
-        #expect(error == HTTPClientError(.timedOut, .proxy, "", ""))
+        #expect(error == failed(.timedOut, .proxy))
         #expect(server.isDone())
     }
 
     @Test func aProxyThatCannotBeReachedIsTold() throws {
         let address = try Listener(.loopback(0), isShared: false).address
-        let proxy = HTTPEndpoint.Proxy(host: "127.0.0.1", port: address.port, authorization: Self.credentials)
+        let proxy = HTTPProxy(host: "127.0.0.1", port: address.port, authorization: Self.credentials)
         let error = try failure(
             HTTPEndpoint(isSecure: true, host: "localhost", port: 443, proxy: proxy), tls: TestTLS.client())
-        #expect(error == HTTPClientError(.proxy, .connect, "", ""))
+        #expect(error == failed(.proxy, .connect))
         #expect("\(error)" == "connect to the proxy \(address): connection refused")
     }
 
@@ -106,10 +109,10 @@ import TunnelTLS
             try peer.answer("HTTP/1.1 200 OK\r\n\r\n")
             if (try? TLSPeer(peer).receive(exactly: 1)) != nil { throw TestError("data came") }
         }
-        let proxy = HTTPEndpoint.Proxy(host: "127.0.0.1", port: server.port)
+        let proxy = HTTPProxy(host: "127.0.0.1", port: server.port)
         let error = try failure(
             HTTPEndpoint(isSecure: true, host: "api.example", port: 443, proxy: proxy), tls: TestTLS.client())
-        #expect(error == HTTPClientError(.tls, .handshake, "", ""))
+        #expect(error == failed(.tls, .handshake))
         #expect("\(error)".hasPrefix("TLS handshake with api.example:443: "))
         #expect(server.isDone())
     }

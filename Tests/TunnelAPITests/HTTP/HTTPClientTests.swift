@@ -1,52 +1,14 @@
+import LoopFixtures
 import Testing
 import TunnelCore
 import TunnelIO
 import TunnelTLS
 
-/// Sends one request by the loop's client.
-func request(
-    _ endpoint: HTTPEndpoint, _ method: String = "GET", body: [UInt8]? = nil, tls: TLSClientContext? = nil,
-    timeout: Duration = .seconds(15), limit: Int = 1 << 20, isRepeatable: Bool = true, on loop: isolated Loop
-) async throws(HTTPClientError) -> IncomingAnswer {
-    try await loop.reactor.httpClient.send(
-        OutgoingRequest(method, "/x?y=1", fields: [("Authorization", "Bearer \(secret)")], body: body), to: endpoint,
-        tls: tls, timeout: timeout, maxBodyBytes: limit, isRepeatable: isRepeatable)
-}
-
-/// What no error may show.
-let secret = "hush-hush"
-
-/// The body of the answer to one request on a loop of its own.
-func answer(
-    _ endpoint: HTTPEndpoint, _ method: String = "GET", tls: TLSClientContext? = nil, limit: Int = 1 << 20
-) throws -> String {
-    try onLoop { loop in
-        String(
-            decoding: try await request(endpoint, method, tls: tls, limit: limit, on: loop).body, as: UTF8.self)
-    }
-}
-
-/// Why one request on a loop of its own got no answer.
-func failure(
-    _ endpoint: HTTPEndpoint, _ method: String = "GET", body: [UInt8]? = nil, tls: TLSClientContext? = nil,
-    timeout: Duration = .seconds(15), limit: Int = 1 << 20, isRepeatable: Bool = true
-) throws -> HTTPClientError {
-    let error = try onLoop { loop in
-        do throws(HTTPClientError) {
-            _ = try await request(
-                endpoint, method, body: body, tls: tls, timeout: timeout, limit: limit, isRepeatable: isRepeatable,
-                on: loop)
-            return nil as HTTPClientError?
-        } catch { return error }
-    }
-    let failure = try #require(error)
-    #expect(!"\(failure)".contains(secret))
-    return failure
-}
+@testable import TunnelAPI
 
 /// Which connection a request goes out on.
 @Suite struct HTTPClientTests {
-    @Test func sendsHeadAndBodyAndReadsTheAnswer() throws {
+    @Test func sendsHeadAndBodyAndReadsTheResponse() throws {
         let server = try ScriptedServer { peer in
             let head = try peer.receiveHead()
             let body = String(decoding: peer.receive(exactly: 5), as: UTF8.self)
@@ -64,7 +26,7 @@ func failure(
         #expect(fields.prefix(2) == ["X-A=1", "x-b="])
         #expect(
             echo == "POST /x?y=1 HTTP/1.1\r\nHost: \(server.address)\r\nAuthorization: Bearer \(secret)\r\n"
-                + "Content-Length: 5\r\n\r\nhello")
+                + "User-Agent: \(userAgent)\r\nAccept: application/json\r\nContent-Length: 5\r\n\r\nhello")
         #expect(server.isDone())
     }
 
@@ -128,7 +90,7 @@ func failure(
             { peer in try peer.answer(okay("2")) })
         let body = try onLoop { loop in
             _ = try await request(server.plain, on: loop)
-            #expect(loop.reactor.httpClient.keptCount == 1)
+            #expect(loop.reactor.resident(HTTPClient.self).keptCount == 1)
             return try await request(server.plain, isRepeatable: false, on: loop).body
         }
         #expect(body == Array("2".utf8))
@@ -163,7 +125,7 @@ func failure(
             _ = try await request(server.plain, on: loop)
             return await HTTPClientTests.failure(of: server.plain, on: loop)
         }
-        #expect(error == HTTPClientError(.closed, .answer, "", "", mayHaveBeenReceived: true))
+        #expect(error == failed(.closed, .response, received: true))
         #expect(server.isDone())
     }
 
@@ -177,7 +139,7 @@ func failure(
             _ = try await request(server.plain, on: loop)
             return await HTTPClientTests.failure(of: server.plain, on: loop)
         }
-        #expect(error == HTTPClientError(.connect, .connect, "", "", mayHaveBeenReceived: true))
+        #expect(error == failed(.connect, .connect, received: true))
         #expect(server.isDone())
     }
 
@@ -190,7 +152,7 @@ func failure(
             _ = try await request(server.plain, on: loop)
             return await HTTPClientTests.failure(of: server.plain, on: loop)
         }
-        #expect(error == HTTPClientError(.closed, .answer, "", "", mayHaveBeenReceived: true))
+        #expect(error == failed(.closed, .response, received: true))
         #expect(server.isDone())
     }
 
@@ -209,9 +171,9 @@ func failure(
             { peer in try peer.answer(okay("2")) })
         let body = try onLoop { loop in
             _ = try await request(server.plain, on: loop)
-            #expect(loop.reactor.httpClient.keptCount == 1)
+            #expect(loop.reactor.resident(HTTPClient.self).keptCount == 1)
             gate.post()
-            while loop.reactor.httpClient.keptCount > 0 { await turns(on: loop.reactor) }
+            while loop.reactor.resident(HTTPClient.self).keptCount > 0 { await turns(on: loop.reactor) }
             return try await request(server.plain, on: loop).body
         }
         #expect(body == Array("2".utf8))
@@ -251,7 +213,7 @@ func failure(
         }
         let kept = try onLoop { loop in
             _ = try await request(server.plain, on: loop)
-            return loop.reactor.httpClient.keptCount
+            return loop.reactor.resident(HTTPClient.self).keptCount
         }
         #expect(kept == 0)
         #expect(server.isDone())
@@ -268,7 +230,7 @@ func failure(
             var counts: [Int] = []
             for _ in 0...HTTPClient.maxKept {
                 _ = try await request(server.plain, isRepeatable: false, on: loop)
-                counts.append(loop.reactor.httpClient.keptCount)
+                counts.append(loop.reactor.resident(HTTPClient.self).keptCount)
             }
             return counts
         }
@@ -283,15 +245,33 @@ func failure(
         }
         try onLoop { loop in
             _ = try await request(server.plain, on: loop)
-            #expect(loop.reactor.httpClient.keptCount == 1)
+            #expect(loop.reactor.resident(HTTPClient.self).keptCount == 1)
         }
         #expect(server.isDone())
     }
 
-    private static func failure(of endpoint: HTTPEndpoint, on loop: isolated Loop) async -> HTTPClientError? {
-        do throws(HTTPClientError) {
+    private static func failure(of endpoint: HTTPEndpoint, on loop: isolated Loop) async -> TransportError? {
+        do throws(TransportError) {
             _ = try await request(endpoint, on: loop)
             return nil
         } catch { return error }
+    }
+
+    /// A connection made with other credentials, or past the proxy, is another one.
+    @Test func theProxyIsPartOfTheEndpoint() {
+        func endpoint(_ authorization: String?) -> HTTPEndpoint {
+            HTTPEndpoint(
+                isSecure: true, host: "a", port: 1,
+                proxy: HTTPProxy(host: "p", port: 2, authorization: authorization.map { Secret($0) }))
+        }
+        #expect(endpoint("x") == endpoint("x"))
+        #expect(endpoint("x") != endpoint("y") && endpoint("x") != endpoint(nil))
+        #expect(endpoint(nil) != HTTPEndpoint(isSecure: true, host: "a", port: 1))
+        #expect(!"\(String(reflecting: endpoint("hush")))".contains("hush"))
+        // A plain one is on this machine.
+        #expect(
+            HTTPEndpoint(isSecure: false, host: "localhost", port: 1, proxy: HTTPProxy(host: "p", port: 2)).proxy == nil
+        )
+        #expect("\(HTTPEndpoint(isSecure: true, host: "fd00::1", port: 443))" == "[fd00::1]:443")
     }
 }

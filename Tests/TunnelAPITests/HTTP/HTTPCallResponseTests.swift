@@ -1,10 +1,13 @@
+import LoopFixtures
 import Testing
 import TunnelCore
 import TunnelIO
 
-/// What is read as an answer, and what is not.
-@Suite struct AnswerReaderTests {
-    static let answers: [(text: String, body: String)] = [
+@testable import TunnelAPI
+
+/// What is read as a response, and what is not.
+@Suite struct HTTPCallResponseTests {
+    static let responses: [(text: String, body: String)] = [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", ""),
         (
@@ -19,27 +22,27 @@ import TunnelIO
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\n\r\nhello", "hello"),
     ]
 
-    @Test(arguments: answers) func readsAWholeAnswer(_ row: (text: String, body: String)) throws {
+    @Test(arguments: responses) func readsAWholeResponse(_ row: (text: String, body: String)) throws {
         let server = try ScriptedServer { peer in try peer.answer(row.text) }
-        #expect(try answer(server.plain) == row.body)
+        #expect(try bodyText(server.plain) == row.body)
         #expect(server.isDone())
     }
 
-    @Test(arguments: answers) func readsAnAnswerByteByByte(_ row: (text: String, body: String)) throws {
+    @Test(arguments: responses) func readsAResponseByteByByte(_ row: (text: String, body: String)) throws {
         let server = try ScriptedServer { peer in
             _ = try peer.receiveHead()
             for byte in row.text.utf8 { peer.send([byte]) }
         }
-        #expect(try answer(server.plain) == row.body)
+        #expect(try bodyText(server.plain) == row.body)
         #expect(server.isDone())
     }
 
-    @Test func anAnswerToHeadHasNoBody() throws {
+    @Test func aResponseToHeadHasNoBody() throws {
         let server = try ScriptedServer { peer in
             try peer.answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
             _ = peer.isAtEnd()
         }
-        #expect(try answer(server.plain, "HEAD") == "")
+        #expect(try bodyText(server.plain, "HEAD") == "")
         #expect(server.isDone())
     }
 
@@ -55,22 +58,22 @@ import TunnelIO
             _ = peer.isAtEnd()
         }
         let error = try failure(server.plain)
-        #expect(error == HTTPClientError(.malformed, .answer, "", "", mayHaveBeenReceived: true))
+        #expect(error == failed(.malformed, .response, received: true))
         #expect(server.isDone())
     }
 
     @Test(arguments: [
         "", "H", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", "HTTP/1.1 100 Continue\r\n\r\n",
-    ]) func anEndWithinTheAnswerIsAnError(_ text: String) throws {
+    ]) func anEndWithinTheResponseIsAnError(_ text: String) throws {
         let server = try ScriptedServer { peer in try peer.answer(text) }
         let error = try failure(server.plain)
-        #expect(error == HTTPClientError(.closed, .answer, "", "", mayHaveBeenReceived: true))
-        #expect("\(error)" == "read the answer of \(server.address): the connection ended before the answer did")
+        #expect(error == failed(.closed, .response, received: true))
+        #expect("\(error)" == "read the response of \(server.address): the connection ended before the response did")
         #expect(server.isDone())
     }
 
-    /// RFC 9112 §9.8: without close_notify an answer that ends with the connection may have been cut short.
+    /// RFC 9112 §9.8: without close_notify a response that ends with the connection may have been cut short.
     @Test(arguments: [true, false]) func aBodyUntilCloseNeedsCloseNotifyInTLS(_ isWhole: Bool) throws {
         let server = try ScriptedServer { peer in
             let tls = try TLSPeer(peer)
@@ -79,10 +82,10 @@ import TunnelIO
             _ = peer.isAtEnd()
         }
         if isWhole {
-            #expect(try answer(server.secure, tls: TestTLS.client()) == "hello")
+            #expect(try bodyText(server.secure, tls: TestTLS.client()) == "hello")
         } else {
             let error = try failure(server.secure, tls: TestTLS.client())
-            #expect(error == HTTPClientError(.closed, .answer, "", "", mayHaveBeenReceived: true))
+            #expect(error == failed(.closed, .response, received: true))
         }
         #expect(server.isDone())
     }
@@ -99,10 +102,10 @@ import TunnelIO
     @Test(arguments: framings, [4, 5]) func aBodyOverTheLimitIsRefused(_ text: String, _ limit: Int) throws {
         let server = try ScriptedServer { peer in try peer.answer(text) }
         if limit == 5 {
-            #expect(try answer(server.plain, limit: limit) == "hello")
+            #expect(try bodyText(server.plain, limit: limit) == "hello")
         } else {
             let error = try failure(server.plain, limit: limit)
-            #expect(error == HTTPClientError(.tooLarge, .answer, "", "", mayHaveBeenReceived: true))
+            #expect(error == failed(.tooLarge, .response, received: true))
         }
         #expect(server.isDone())
     }
@@ -117,6 +120,23 @@ import TunnelIO
         #expect(server.isDone())
     }
 
+    /// Nothing of the chunk ever comes: whoever waits for it waits for the time-out, three times.
+    @Test(arguments: ["5", "6", "7FFFFFFFFFFFFFFF"]) func aChunkThatWouldPassTheLimitIsRefusedAtOnce(
+        _ size: String
+    ) throws {
+        let server = try ScriptedServer { peer in
+            try peer.answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n\(size)\r\n")
+            if size == "5" { peer.send("hello\r\n0\r\n\r\n") }
+            if !peer.isAtEnd() { throw TestError("still open") }
+        }
+        if size == "5" {
+            #expect(try bodyText(server.plain, limit: 6) == "ahello")
+        } else {
+            #expect(try failure(server.plain, limit: 6) == failed(.tooLarge, .response, received: true))
+        }
+        #expect(server.isDone())
+    }
+
     @Test(arguments: [0, 1]) func aHeadOverTheLimitIsRefused(_ excess: Int) throws {
         let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: \r\n\r\n"
         let filler = String(repeating: "a", count: HeadLimits().maxBytes - empty.utf8.count + excess)
@@ -125,14 +145,14 @@ import TunnelIO
             _ = peer.isAtEnd()
         }
         if excess == 0 {
-            #expect(try answer(server.plain) == "")
+            #expect(try bodyText(server.plain) == "")
         } else {
             #expect(try failure(server.plain).code == .malformed)
         }
         #expect(server.isDone())
     }
 
-    @Test(arguments: [0, 1]) func aFloodOfInterimAnswersIsRefused(_ excess: Int) throws {
+    @Test(arguments: [0, 1]) func aFloodOfInterimResponsesIsRefused(_ excess: Int) throws {
         let server = try ScriptedServer { peer in
             _ = try peer.receiveHead()
             for _ in 0..<8 + excess { peer.send("HTTP/1.1 102 Processing\r\n\r\n") }
@@ -140,7 +160,7 @@ import TunnelIO
             _ = peer.isAtEnd()
         }
         if excess == 0 {
-            #expect(try answer(server.plain) == "ok")
+            #expect(try bodyText(server.plain) == "ok")
         } else {
             #expect(try failure(server.plain).code == .malformed)
         }

@@ -1,13 +1,14 @@
 internal import TunnelCore
-package import TunnelTLS
+package import TunnelIO
+internal import TunnelTLS
 
-/// An HTTP/1.1 client for small requests and answers, one per loop: each is held in memory whole.
+/// An HTTP/1.1 client for small requests and responses, one per loop: each is held in memory whole.
 ///
 /// It follows no redirects and asks for no compression. A connection carries one request at a time; a few are kept for
-/// the next one. There is no way to end a request from outside but its time-out.
-package final class HTTPClient {
+/// the next one. Nothing ends a request from outside but its time-out.
+package final class HTTPClient: LoopResident {
     /// Connections kept in all.
-    package static let maxKept = 4
+    static let maxKept = 4
     /// Shorter than servers and the devices on the way usually keep them.
     private static let idleTimeout: UInt64 = 30_000_000_000
     /// Longer time-outs are taken for this one, 24 days, so that sums of times do not overflow.
@@ -23,34 +24,33 @@ package final class HTTPClient {
     private unowned let reactor: Reactor
     /// The longest idle in front.
     private var kept: [Kept] = []
-    private lazy var sweep = Deadline { [unowned self] in closeOverdue() }
+    private lazy var sweep = Deadline { [weak self] in self?.closeOverdue() }
 
-    init(on reactor: Reactor) { self.reactor = reactor }
+    package init(on reactor: Reactor) { self.reactor = reactor }
 
-    /// Sends a request and returns its answer, whatever the status.
+    /// Sends a request and returns its response, whatever the status.
+    ///
+    /// Only a repeatable request goes out on a kept connection, and once more on a new one if the kept one ends before any
+    /// byte of a response.
     ///
     /// - Parameters:
+    ///   - endpoint: of the request's service, with the proxy on the way.
     ///   - tls: for secure endpoints: the anchors that must vouch for the host.
-    ///   - timeout: for all of it, from the look-up to the answer's last byte.
-    ///   - maxBodyBytes: of the answer; a longer one is an error.
-    ///   - isRepeatable: doing it twice is the same as doing it once. Only then does it go out on a kept connection,
-    ///     and once more on a new one if the kept one ends before any byte of an answer.
-    package func send(
-        _ request: OutgoingRequest, to endpoint: HTTPEndpoint, tls: TLSClientContext?, timeout: Duration,
-        maxBodyBytes: Int, isRepeatable: Bool
-    ) async throws(HTTPClientError) -> IncomingAnswer {
-        var bytes = try request.encoded(for: endpoint)
+    func send(
+        _ request: HTTPRequest, to endpoint: HTTPEndpoint, tls: TLSClientContext?
+    ) async throws(TransportError) -> HTTPResponse {
+        var bytes = try request.encoded()
         let method: Method = request.method == "HEAD" ? .head : .other
-        let call = HTTPCall(endpoint, timeout: HTTPClient.nanoseconds(timeout), on: reactor)
+        let call = HTTPCall(endpoint, timeout: HTTPClient.nanoseconds(request.timeout), on: reactor)
         defer { call.end() }
-        var reused = isRepeatable ? take(endpoint, tls) : nil
+        var reused = request.isRepeatable ? take(endpoint, tls) : nil
         while true {
             let connection: ClientConnection
             if let reused { connection = reused } else { connection = try await call.open(tls) }
-            switch try await call.exchange(&bytes, method, on: connection, maxBodyBytes: maxBodyBytes) {
-            case .answer(let answer, let keeps):
+            switch try await call.exchange(&bytes, method, on: connection, maxBodyBytes: request.maxResponseBytes) {
+            case .response(let response, let keeps):
                 if keeps { keep(connection, endpoint, tls) }
-                return answer
+                return response
             // Only a reused connection can have been dead, so this comes once.
             case .wasDead: reused = nil
             }
@@ -65,10 +65,9 @@ package final class HTTPClient {
     // MARK: Kept connections
 
     /// The number of connections that wait for a request.
-    package var keptCount: Int { kept.count }
+    var keptCount: Int { kept.count }
 
-    /// Closes all that wait.
-    package func closeKept() {
+    package func loopHasEnded() {
         reactor.remove(sweep)
         for entry in kept { entry.connection.close() }
         kept = []
@@ -78,7 +77,7 @@ package final class HTTPClient {
         while let index = kept.lastIndex(where: { $0.endpoint == endpoint && $0.tls === tls }) {
             let connection = kept.remove(at: index).connection
             connection.takeUp()
-            // What came unasked could be taken for the next answer.
+            // What came unasked could be taken for the next response.
             if !connection.hasInputNow { return connection }
             connection.close()
         }
@@ -89,8 +88,8 @@ package final class HTTPClient {
         if kept.count == HTTPClient.maxKept { kept.removeFirst().connection.close() }
         connection.exchanges += 1
         kept.append(Kept(endpoint: endpoint, tls: tls, connection: connection))
-        connection.putAside { [unowned self] connection in
-            kept.removeAll { $0.connection === connection }
+        connection.putAside { [weak self] connection in
+            self?.kept.removeAll { $0.connection === connection }
             connection.close()
         }
         if !sweep.isSet { reactor.set(sweep, after: HTTPClient.idleTimeout) }
