@@ -11,7 +11,7 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
 
         /// The identity token cannot be read, is empty or too large.
         public static let identityToken = Code(rawValue: "identity-token")
-        /// No answer came: name, connection, TLS, proxy.
+        /// No response came: name, connection, TLS, proxy.
         public static let transport = Code(rawValue: "transport")
         /// Too late: the time for the operation is over, or the server gave up (408, 504).
         public static let timedOut = Code(rawValue: "timed-out")
@@ -33,30 +33,33 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         public static let overloaded = Code(rawValue: "overloaded")
         /// Each other 5xx.
         public static let server = Code(rawValue: "server")
-        /// There is an answer, but not one that the documents describe: a redirect, a body that is not JSON, a field
+        /// There is a response, but not one that the documents describe: a redirect, a body that is not JSON, a field
         /// that is missing, more than the limits allow.
-        public static let malformedAnswer = Code(rawValue: "malformed-answer")
+        public static let malformedResponse = Code(rawValue: "malformed-response")
         /// An argument cannot be right; nothing was sent.
         public static let invalidArgument = Code(rawValue: "invalid-argument")
         /// The API's generation in force cannot do this; the Tunnels API was not asked.
         public static let unsupported = Code(rawValue: "unsupported")
     }
 
-    /// Where on the way it failed.
-    public enum Hop: String, Sendable {
+    /// Where on the way it failed. More hops may come in later versions.
+    public struct Hop: RawRepresentable, Hashable, Sendable {
+        public let rawValue: String
+        public init(rawValue: String) { self.rawValue = rawValue }
+
         /// Reading the identity token.
-        case identityToken = "identity token"
+        public static let identityToken = Hop(rawValue: "identity token")
         /// The exchange of the identity token for an access token.
-        case exchange = "token exchange"
+        public static let exchange = Hop(rawValue: "token exchange")
         /// The Tunnels API itself.
-        case api = "Tunnels API"
+        public static let api = Hop(rawValue: "Tunnels API")
     }
 
     public let hop: Hop
     /// What was to be done, as it follows "cannot": for example `add the CA certificate`.
     public let operation: String
     public let code: Code
-    /// The HTTP status; `nil` if no answer came.
+    /// The HTTP status; `nil` if no response came.
     public let status: Int?
     /// The API's own type of the error, for example `permission_error`.
     public let type: String?
@@ -66,7 +69,7 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
     public let requestID: String?
     /// What to do about it; never empty.
     public let remedy: String
-    /// Whether something may have changed on the server although no answer says so. Reading operations never set it.
+    /// Whether something may have changed on the server although no response says so. Reading operations never set it.
     public internal(set) var mayHaveBeenActedOn: Bool
 
     init(
@@ -85,7 +88,7 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
             remedy: remedy ?? self.remedy, mayHaveBeenActedOn: true)
     }
 
-    /// What failed and why, without the hop and the remedy, for callers that tell those themselves. For example
+    /// What failed and why, without the hop and the remedy, for callers that show those themselves. For example
     /// `cannot list the tunnels: HTTP 403 (permission_error): ... [request id req_...]`.
     public var reason: String { "cannot \(operation): \(cause)" }
 
@@ -106,7 +109,7 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 extension APIError.Code {
-    /// By the status of an answer that is no success.
+    /// By the status of a response that is no success.
     init(status: Int) {
         self =
             switch status {
@@ -120,13 +123,13 @@ extension APIError.Code {
             case 529: .overloaded
             case 400...499: .invalidRequest
             case 500...599: .server
-            default: .malformedAnswer
+            default: .malformedResponse
             }
     }
 }
 
 extension APIError {
-    /// For a request that got no answer.
+    /// For a request that got no response.
     static func transport(
         _ error: TransportError, _ hop: Hop, _ operation: String, _ service: ServiceURL, _ redaction: Redaction,
         mayHaveBeenActedOn: Bool = false, remedy: String? = nil
@@ -134,7 +137,7 @@ extension APIError {
         let code: Code =
             switch error.code {
             case .timedOut: .timedOut
-            case .tooLarge, .malformed: .malformedAnswer
+            case .tooLarge, .malformed: .malformedResponse
             default: .transport
             }
         return APIError(

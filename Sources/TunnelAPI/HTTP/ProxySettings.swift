@@ -141,7 +141,7 @@ struct ProxyExceptions: Sendable {
     /// None.
     init() {}
 
-    /// - Throws: for an entry that is none of these forms.
+    /// - Throws: for an entry of any other form.
     init(_ list: String) throws(ProxySettingsError) {
         for entry in list.split(separator: ",") {
             let text = entry.trimmingSpaces

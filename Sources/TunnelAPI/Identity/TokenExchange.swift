@@ -47,7 +47,7 @@ package struct TokenExchange: Sendable {
         }
     }
 
-    /// Makes the access token of an answer, whatever its status.
+    /// Makes the access token of a response, whatever its status.
     ///
     /// - Parameters:
     ///   - operation: what the token is for, for the error.
@@ -67,7 +67,7 @@ package struct TokenExchange: Sendable {
                 type: said.type, said.message, requestID: said.requestID,
                 remedy: busyFor.map(Remedy.busy) ?? remedy(response.status))
         }
-        do throws(AccessToken.Failure) { return try AccessToken(answer: response.body) } catch {
+        do throws(AccessToken.Failure) { return try AccessToken(response: response.body) } catch {
             throw malformed(error.reason, response, redaction, operation)
         }
     }
@@ -76,7 +76,7 @@ package struct TokenExchange: Sendable {
         _ reason: String, _ response: HTTPResponse, _ redaction: Redaction, _ operation: String
     ) -> APIError {
         APIError(
-            .exchange, operation, .malformedAnswer, status: response.status, reason,
+            .exchange, operation, .malformedResponse, status: response.status, reason,
             requestID: ServerMessage(response, redaction).requestID, remedy: Remedy.wrongServer(service))
     }
 
@@ -115,7 +115,7 @@ extension TokenExchange {
         }
         switch outcome.last {
         case .failure(let error): throw .transport(error, .exchange, operation, service, Redaction([assertion]))
-        case .answer(let response):
+        case .response(let response):
             return try accessToken(response, assertion: assertion, for: operation, busyFor: outcome.busyFor)
         }
     }
@@ -127,16 +127,16 @@ package struct AccessToken: Sendable {
     private static let maxLifetime = 10.0 * 365 * 86_400
 
     package let value: Secret
-    /// The scopes granted, in the order of the answer; empty if it names none.
+    /// The scopes granted, in the order of the response; empty if it names none.
     package let scopes: [String]
-    /// Seconds from the answer on; `nil` if it does not say.
+    /// Seconds from the response on; `nil` if it does not say.
     package let lifetime: Int64?
 
-    /// Which part of an answer is not as it should be. Never a value.
+    /// Which part of a response is not as it should be. Never a value.
     package struct Failure: Error, Equatable { package let reason: String }
 
-    /// - Parameter body: of an answer with status 200.
-    package init(answer body: [UInt8]) throws(Failure) {
+    /// - Parameter body: of a response with status 200.
+    package init(response body: [UInt8]) throws(Failure) {
         guard let fields = try? JSONDecoder().decode(Fields.self, from: Data(body)) else {
             throw Failure(reason: "token exchange response is not a JSON object")
         }
@@ -175,7 +175,7 @@ package struct AccessToken: Sendable {
         }
     }
 
-    /// A member of any kind, so that one which is not needed cannot make the answer unreadable.
+    /// A member of any kind, so that one which is not needed cannot make the response unreadable.
     private enum Value: Decodable {
         case text(String), number(Double), other
 

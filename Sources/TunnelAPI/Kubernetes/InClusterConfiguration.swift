@@ -8,7 +8,7 @@ public struct InClusterConfiguration: Sendable {
     /// Where Kubernetes mounts token, `ca.crt` and namespace.
     public static let serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount"
     static let maxTokenBytes = 64 * 1024
-    static let maxAuthorityBytes = 1 << 20
+    static let maxCABytes = 1 << 20
     static let maxNamespaceBytes = 256
 
     /// The API server, from `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`.
@@ -16,7 +16,7 @@ public struct InClusterConfiguration: Sendable {
     /// The pod's own.
     public let namespace: String
     /// Whom the API server's certificate comes from: a bundle in PEM, to be trusted for this connection alone.
-    public let authority: [UInt8]
+    public let ca: [UInt8]
     public let credential: KubernetesCredential
 
     /// Whether this is a pod that can reach its cluster's API.
@@ -45,7 +45,7 @@ public struct InClusterConfiguration: Sendable {
             throw Self.wrong("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are no address: it \(error)")
         }
         guard service.prefix.isEmpty else { throw Self.wrong("KUBERNETES_SERVICE_PORT is no port") }
-        authority = try MountedFile(path: "\(folder)/ca.crt", maxBytes: Self.maxAuthorityBytes).read()
+        ca = try MountedFile(path: "\(folder)/ca.crt", maxBytes: Self.maxCABytes).read()
         namespace = try MountedFile(path: "\(folder)/namespace", maxBytes: Self.maxNamespaceBytes).line()
         credential = .tokenFile("\(folder)/token")
         _ = try credential.token()

@@ -71,7 +71,7 @@ struct APICall: Sendable {
 
 extension Remedy {
     /// For a response of the Tunnels API.
-    static func answer(
+    static func response(
         _ status: Int, _ message: String, to call: APICall, generation: APIGeneration, isExchanged: Bool,
         _ service: ServiceURL
     ) -> String {

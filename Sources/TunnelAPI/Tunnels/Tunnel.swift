@@ -1,6 +1,6 @@
 public import TunnelCore
 
-/// A tunnel as the API tells of it.
+/// A tunnel as the API describes it.
 public struct Tunnel: Sendable, Hashable {
     /// `tnl_…`
     public let id: String

@@ -1,10 +1,10 @@
 internal import TunnelCore
 
 extension TunnelsClient {
-    /// Carries out one call and reads its answer.
-    func perform<Answer: Sendable>(
-        _ call: APICall, _ delivery: Delivery, _ read: ([UInt8]) throws(APIAnswer.Failure) -> Answer
-    ) async throws(APIError) -> Answer {
+    /// Carries out one call and reads its response.
+    func perform<Value: Sendable>(
+        _ call: APICall, _ delivery: Delivery, _ read: ([UInt8]) throws(APIResponse.Failure) -> Value
+    ) async throws(APIError) -> Value {
         var isAmbiguous = false
         var isRenewed = false
         while true {
@@ -18,13 +18,13 @@ extension TunnelsClient {
                 request(call, access, timeout: min(timeout, Self.requestTimeout))
             }
             isAmbiguous = isAmbiguous || outcome.isAmbiguous
-            if case .answer(let response) = outcome.last, response.status == 401, access.isExchanged, !isRenewed {
+            if case .response(let response) = outcome.last, response.status == 401, access.isExchanged, !isRenewed {
                 // A refused token means that nothing was done: this once, even a creation is sent again.
                 discard(access)
                 isRenewed = true
                 continue
             }
-            return try answer(outcome, isAmbiguous: isAmbiguous, to: call, access, read)
+            return try value(outcome, isAmbiguous: isAmbiguous, to: call, access, read)
         }
     }
 
@@ -41,10 +41,10 @@ extension TunnelsClient {
             maxResponseBytes: Self.maxResponseBytes)
     }
 
-    private func answer<Answer>(
+    private func value<Value>(
         _ outcome: Delivery.Outcome, isAmbiguous: Bool, to call: APICall, _ access: Access,
-        _ read: ([UInt8]) throws(APIAnswer.Failure) -> Answer
-    ) throws(APIError) -> Answer {
+        _ read: ([UInt8]) throws(APIResponse.Failure) -> Value
+    ) throws(APIError) -> Value {
         let redaction = Redaction([access.token])
         let isOpen = isAmbiguous && call.changes
         switch outcome.last {
@@ -52,20 +52,20 @@ extension TunnelsClient {
             throw .transport(
                 error, .api, call.operation, service, redaction, mayHaveBeenActedOn: isOpen,
                 remedy: isOpen ? call.ambiguityRemedy : nil)
-        case .answer(let response) where response.status / 100 == 2:
-            do throws(APIAnswer.Failure) { return try read(response.body) } catch {
+        case .response(let response) where response.status / 100 == 2:
+            do throws(APIResponse.Failure) { return try read(response.body) } catch {
                 throw APIError(
-                    .api, call.operation, .malformedAnswer, status: response.status, error.reason,
+                    .api, call.operation, .malformedResponse, status: response.status, error.reason,
                     requestID: ServerMessage(response, redaction).requestID,
                     remedy: (call.changes ? call.ambiguityRemedy : nil) ?? Remedy.wrongServer(service),
                     mayHaveBeenActedOn: call.changes)
             }
-        case .answer(let response):
+        case .response(let response):
             let said = ServerMessage(response, redaction)
             let status = response.status
             let remedy =
                 (isOpen ? call.ambiguityRemedy : nil) ?? outcome.busyFor.map(Remedy.busy)
-                ?? Remedy.answer(
+                ?? Remedy.response(
                     status, said.message, to: call, generation: access.generation, isExchanged: access.isExchanged,
                     service)
             throw APIError(
@@ -86,7 +86,7 @@ extension TunnelsClient {
 
     func all<Item: Sendable>(
         _ call: APICall, _ query: [(String, String)], includeArchived: Bool, _ delivery: Delivery,
-        _ read: ([UInt8]) throws(APIAnswer.Failure) -> APIPage<Item>
+        _ read: ([UInt8]) throws(APIResponse.Failure) -> APIPage<Item>
     ) async throws(APIError) -> [Item] {
         var query = query + [("limit", "\(Self.pageSize)")]
         if includeArchived { query.append(("include_archived", "true")) }
@@ -110,7 +110,7 @@ extension TunnelsClient {
 
     private func endless(_ what: String, _ call: APICall) -> APIError {
         APIError(
-            .api, call.operation, .malformedAnswer, "the list \(what)", remedy: Remedy.wrongServer(service))
+            .api, call.operation, .malformedResponse, "the list \(what)", remedy: Remedy.wrongServer(service))
     }
 
     static func query(_ items: [(String, String)]) -> String {

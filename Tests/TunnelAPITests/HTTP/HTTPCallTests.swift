@@ -157,7 +157,7 @@ import TunnelTLS
         #expect(server.isDone())
     }
 
-    /// The same, taken whole, without an answer.
+    /// The same, taken whole, without a response.
     @Test func aLongRequestThatLeftMayHaveBeenReceived() throws {
         let server = try ScriptedServer { peer in
             _ = try peer.receiveHead()
@@ -177,7 +177,7 @@ import TunnelTLS
         #expect(server.isDone())
     }
 
-    /// RFC 9112 §9.6: a server may answer and close before it has read everything. The answer says why.
+    /// RFC 9112 §9.6: a server may answer and close before it has read everything. The response says why.
     @Test func anAnswerBeforeTheEndOfTheRequestCounts() throws {
         let server = try ScriptedServer { peer in
             try peer.answer("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")

@@ -156,7 +156,7 @@ import TunnelTLS
         #expect(server.isDone())
     }
 
-    /// What comes between two requests could be taken for the answer to the second.
+    /// What comes between two requests could be taken for the response to the second.
     @Test(arguments: ["HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged", ""])
     func aKeptConnectionThatIsNotQuietIsDropped(_ unasked: String) throws {
         let gate = ThreadSignal()

@@ -151,7 +151,7 @@ import TunnelIO
         #expect(try failure(await send(request, kind: .own)[0]).code == .invalidRequest)
     }
 
-    /// The answer's size is the caller's choice: one more than allowed is refused.
+    /// The response's size is the caller's choice: one more than allowed is refused.
     @Test(.enabled(if: NginxServer.isInstalled)) func theLimitAndTheTimeOutAreTheRequests() async throws {
         let server = try NginxServer(ServerCertificates.localhost)
         var request = HTTPRequest("GET", try ServiceURL("https://localhost:\(server.port)"), "/")

@@ -3,12 +3,12 @@ import TunnelCore
 
 @testable import TunnelAPI
 
-/// The models: the reference's samples, what may be missing or unknown, and what makes an answer unusable.
-@Suite struct APIAnswerTests {
+/// The models: the reference's samples, what may be missing or unknown, and what makes a response unusable.
+@Suite struct APIResponseTests {
     private static func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
     @Test func tunnelOfTheSecondGeneration() throws {
-        let tunnel = try APIAnswer.tunnel(Self.bytes(Sample.tunnel))
+        let tunnel = try APIResponse.tunnel(Self.bytes(Sample.tunnel))
         #expect(
             tunnel
                 == Tunnel(
@@ -18,7 +18,7 @@ import TunnelCore
     }
 
     @Test func tunnelOfTheFirstGeneration() throws {
-        let tunnel = try APIAnswer.tunnel(
+        let tunnel = try APIResponse.tunnel(
             Self.bytes(
                 """
                 {"id":"tnl_1","domain":"AB.tunnel.anthropic.com","created_at":"2026-05-20T00:00:00Z",
@@ -29,7 +29,7 @@ import TunnelCore
     }
 
     @Test func tokenIsSecret() throws {
-        let token = try APIAnswer.token(Self.bytes(Sample.token))
+        let token = try APIResponse.token(Self.bytes(Sample.token))
         #expect(token.value.reveal() == Sample.tunnelToken && token.id.hasPrefix("ttkn_bb97"))
         #expect(!"\(token)".contains(Sample.tunnelToken))
         var dumped = ""
@@ -38,7 +38,7 @@ import TunnelCore
     }
 
     @Test func certificate() throws {
-        let certificate = try APIAnswer.certificate(Self.bytes(Sample.certificate))
+        let certificate = try APIResponse.certificate(Self.bytes(Sample.certificate))
         #expect(certificate.id == Sample.certificateID && certificate.tunnelID == Sample.tunnelID)
         #expect(certificate.fingerprint == Sample.fingerprint && !certificate.isArchived)
         #expect(certificate.createdAt == UnixTime(seconds: 1_730_332_707, nanoseconds: 427_722_000))
@@ -47,18 +47,18 @@ import TunnelCore
 
     @Test func fingerprintBecomesLowerCase() throws {
         let text = Sample.certificate.replacing(Sample.fingerprint, with: Sample.fingerprint.uppercased())
-        #expect(try APIAnswer.certificate(Self.bytes(text)).fingerprint == Sample.fingerprint)
+        #expect(try APIResponse.certificate(Self.bytes(text)).fingerprint == Sample.fingerprint)
     }
 
     @Test(arguments: [("null", nil), ("\"\"", nil), ("\"c=/+\"", "c=/+")]) func pages(
         _ row: (next: String, cursor: String?)
     ) throws {
-        let page = try APIAnswer.tunnels(Self.bytes(#"{"data":[\#(Sample.tunnel)],"next_page":\#(row.next)}"#))
+        let page = try APIResponse.tunnels(Self.bytes(#"{"data":[\#(Sample.tunnel)],"next_page":\#(row.next)}"#))
         #expect(page.items.map(\.id) == [Sample.tunnelID] && page.next == row.cursor)
     }
 
     @Test func pageWithoutCursorIsTheLast() throws {
-        #expect(try APIAnswer.certificates(Self.bytes(#"{"data":[]}"#)).next == nil)
+        #expect(try APIResponse.certificates(Self.bytes(#"{"data":[]}"#)).next == nil)
     }
 
     @Test(arguments: [
@@ -77,39 +77,39 @@ import TunnelCore
     func namesWhatIsWrongWithTunnel(_ row: (member: String, other: String, reason: String)) {
         let text = Sample.tunnel.replacing(row.member, with: row.other)
         #expect(text != Sample.tunnel)
-        let error = #expect(throws: APIAnswer.Failure.self) { try APIAnswer.tunnel(Self.bytes(text)) }
+        let error = #expect(throws: APIResponse.Failure.self) { try APIResponse.tunnel(Self.bytes(text)) }
         #expect(error?.reason.contains(row.reason) == true, "\(error?.reason ?? "")")
     }
 
     @Test(arguments: ["", "{", "[]", "null", "7", #""x""#, "{}", "\u{0}", "<html>"]) func isNoTunnel(_ text: String) {
-        #expect(throws: APIAnswer.Failure.self) { try APIAnswer.tunnel(Self.bytes(text)) }
-        #expect(throws: APIAnswer.Failure.self) { try APIAnswer.token(Self.bytes(text)) }
-        #expect(throws: APIAnswer.Failure.self) { try APIAnswer.certificate(Self.bytes(text)) }
-        #expect(throws: APIAnswer.Failure.self) { try APIAnswer.tunnels(Self.bytes(text)) }
-        #expect(throws: APIAnswer.Failure.self) { try APIAnswer.certificates(Self.bytes(text)) }
+        #expect(throws: APIResponse.Failure.self) { try APIResponse.tunnel(Self.bytes(text)) }
+        #expect(throws: APIResponse.Failure.self) { try APIResponse.token(Self.bytes(text)) }
+        #expect(throws: APIResponse.Failure.self) { try APIResponse.certificate(Self.bytes(text)) }
+        #expect(throws: APIResponse.Failure.self) { try APIResponse.tunnels(Self.bytes(text)) }
+        #expect(throws: APIResponse.Failure.self) { try APIResponse.certificates(Self.bytes(text)) }
     }
 
     @Test func namesTheEntryOfAList() {
-        let error = #expect(throws: APIAnswer.Failure.self) {
-            try APIAnswer.tunnels(Self.bytes(#"{"data":[\#(Sample.tunnel),{"id":"tnl_2"}]}"#))
+        let error = #expect(throws: APIResponse.Failure.self) {
+            try APIResponse.tunnels(Self.bytes(#"{"data":[\#(Sample.tunnel),{"id":"tnl_2"}]}"#))
         }
-        #expect(error?.reason == "the answer lacks data[1].domain")
+        #expect(error?.reason == "the response lacks data[1].domain")
     }
 
     @Test(arguments: [#""""#, #""a b""#, #""a\u0007""#]) func refusesTokenThatIsNotPrintable(_ token: String) {
         let text = Sample.token.replacing("\"\(Sample.tunnelToken)\"", with: token)
-        #expect(throws: APIAnswer.Failure.self) { try APIAnswer.token(Self.bytes(text)) }
+        #expect(throws: APIResponse.Failure.self) { try APIResponse.token(Self.bytes(text)) }
     }
 
     @Test(arguments: ["ab", String(repeating: "g", count: 64), String(repeating: "a", count: 65)])
     func refusesFingerprint(_ fingerprint: String) {
         let text = Sample.certificate.replacing(Sample.fingerprint, with: fingerprint)
-        #expect(throws: APIAnswer.Failure.self) { try APIAnswer.certificate(Self.bytes(text)) }
+        #expect(throws: APIResponse.Failure.self) { try APIResponse.certificate(Self.bytes(text)) }
     }
 
     @Test(arguments: [#"{"data":"#, "[", #"{"id":"#]) func deepNestingIsAnError(_ opening: String) {
         let bytes = Self.bytes(String(repeating: opening, count: 100_000))
-        #expect(throws: APIAnswer.Failure.self) { try APIAnswer.tunnels(bytes) }
+        #expect(throws: APIResponse.Failure.self) { try APIResponse.tunnels(bytes) }
     }
 
     @Test(arguments: [("", false), ("a", true), ("a/b", false), ("a?b", false), ("..", false), ("é", false)])

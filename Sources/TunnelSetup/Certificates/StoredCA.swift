@@ -2,7 +2,7 @@ internal import TunnelAPI
 internal import TunnelPKI
 
 /// The CA that a store or the state of the work holds. The key may be absent: an operator may keep it elsewhere.
-struct StoredAuthority {
+struct StoredCA {
     let certificate: Certificate
     let key: PrivateKey?
     /// As they were read, so that what an operator made stays as it is.
@@ -10,24 +10,24 @@ struct StoredAuthority {
 
     /// - Returns: `nil` if there is no CA certificate.
     /// - Throws: when a file is there and cannot be used.
-    static func read(_ contents: StoreContents) throws(SetupError) -> StoredAuthority? {
-        guard let file = contents[.authorityCertificate] else {
+    static func read(_ contents: StoreContents) throws(SetupError) -> StoredCA? {
+        guard let file = contents[.caCertificate] else {
             // Another CA would take its place, and with the key all renewals of what it has signed would be lost.
-            guard contents[.authorityKey] == nil else {
+            guard contents[.caKey] == nil else {
                 throw SetupError(
-                    .state, "\(StoreKey.authorityKey) is there without \(StoreKey.authorityCertificate)",
+                    .state, "\(StoreKey.caKey) is there without \(StoreKey.caCertificate)",
                     remedy: "put the certificate back, or move the key away to begin with a new CA")
             }
             return nil
         }
-        return try StoredAuthority(certificate: file, key: contents[.authorityKey])
+        return try StoredCA(certificate: file, key: contents[.caKey])
     }
 
     init(certificate file: [UInt8], key keyFile: [UInt8]?) throws(SetupError) {
         files = (file, keyFile)
         do throws(PKIError) { certificate = try Certificate(pem: file) } catch {
             throw SetupError(
-                error, "\(StoreKey.authorityCertificate)", remedy: "put the CA's certificate back, as one PEM block")
+                error, "\(StoreKey.caCertificate)", remedy: "put the CA's certificate back, as one PEM block")
         }
         guard let keyFile else {
             key = nil
@@ -35,11 +35,11 @@ struct StoredAuthority {
         }
         let remedy = "put the key that belongs to the CA's certificate back"
         do throws(PKIError) { key = try PrivateKey(pem: keyFile) } catch {
-            throw SetupError(error, "\(StoreKey.authorityKey)", remedy: remedy)
+            throw SetupError(error, "\(StoreKey.caKey)", remedy: remedy)
         }
         guard key.map(certificate.matches) ?? true else {
             throw SetupError(
-                .certificate, "\(StoreKey.authorityKey) and \(StoreKey.authorityCertificate) do not belong together",
+                .certificate, "\(StoreKey.caKey) and \(StoreKey.caCertificate) do not belong together",
                 remedy: remedy)
         }
     }
@@ -52,18 +52,18 @@ struct StoredAuthority {
 
     /// Sets certificate and key.
     func record(in changes: inout StoreChanges) {
-        changes.set(.authorityCertificate, files.certificate)
-        if let key = files.key { changes.set(.authorityKey, key) }
+        changes.set(.caCertificate, files.certificate)
+        if let key = files.key { changes.set(.caKey, key) }
     }
 
     /// Itself as work that is announced, and back.
-    func pending(tunnelID: String) -> SetupState.PendingAuthority {
-        SetupState.PendingAuthority(
+    func pending(tunnelID: String) -> SetupState.PendingCA {
+        SetupState.PendingCA(
             tunnelID: tunnelID, certificate: String(decoding: files.certificate, as: UTF8.self),
             key: String(decoding: files.key ?? [], as: UTF8.self))
     }
 
-    init(_ pending: SetupState.PendingAuthority) throws(SetupError) {
+    init(_ pending: SetupState.PendingCA) throws(SetupError) {
         try self.init(certificate: Array(pending.certificate.utf8), key: Array(pending.key.utf8))
     }
 
@@ -72,9 +72,9 @@ struct StoredAuthority {
     /// - Returns: `nil` if another one has to be made: it was revoked meanwhile, or was made by a wrong clock, or has
     ///   expired.
     static func resumable(
-        _ pending: SetupState.PendingAuthority, _ certificates: [TunnelCertificate], now: Int64
-    ) throws(SetupError) -> (StoredAuthority, TunnelCertificate?)? {
-        let found = try StoredAuthority(pending)
+        _ pending: SetupState.PendingCA, _ certificates: [TunnelCertificate], now: Int64
+    ) throws(SetupError) -> (StoredCA, TunnelCertificate?)? {
+        let found = try StoredCA(pending)
         let findings = CertificateRequirements(now: now).checkAuthority(file: found.certificate.pem)
         guard !findings.hasErrors else { return nil }
         let entries = certificates.filter { $0.fingerprint == found.certificate.fingerprint }
@@ -85,17 +85,17 @@ struct StoredAuthority {
     /// What can sign.
     ///
     /// - Parameter now: seconds since 1970-01-01 00:00 UTC.
-    /// - Throws: when the key is not here, or the CA is none or has expired.
+    /// - Throws: when the key is not here, or the certificate is not a CA's or has expired.
     func signer(now: Int64) throws(SetupError) -> CertificateAuthority {
         guard let key else {
             throw SetupError(
                 .certificate,
-                "\(StoreKey.authorityKey) is not there, and a new server certificate must be signed with it",
+                "\(StoreKey.caKey) is not there, and a new server certificate must be signed with it",
                 remedy: "put the CA's key back for this run")
         }
         let remedy =
-            "make a new one with setup rotate-ca; without access to the API, move \(StoreKey.authorityCertificate) and "
-            + "\(StoreKey.authorityKey) away and run setup generate-certs"
+            "make a new one with setup rotate-ca; without access to the API, move \(StoreKey.caCertificate) and "
+            + "\(StoreKey.caKey) away and run setup generate-certs"
         guard now <= certificate.notAfter else {
             throw SetupError(.certificate, "the CA expired at \(certificate.end)", remedy: remedy)
         }

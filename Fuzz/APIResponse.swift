@@ -1,20 +1,20 @@
 internal import TunnelAPI
 internal import TunnelCore
 
-/// Reads the input as every answer that the Tunnels API and its token endpoint give, as an error and as a time.
+/// Reads the input as every response that the Tunnels API and its token endpoint give, as an error and as a time.
 /// Nothing may trap; what is accepted must be fit for paths and headers; what an error shows must be one bounded line
 /// without the secret, which the input may hold.
-func checkAPIAnswer(_ bytes: [UInt8]) {
+func checkAPIResponse(_ bytes: [UInt8]) {
     let secret = "tunnels-key-0123456789-abcdefghij"
-    if let tunnel = try? APIAnswer.tunnel(bytes) { check(tunnel) }
-    if let page = try? APIAnswer.tunnels(bytes) {
+    if let tunnel = try? APIResponse.tunnel(bytes) { check(tunnel) }
+    if let page = try? APIResponse.tunnels(bytes) {
         for tunnel in page.items { check(tunnel) }
         precondition(page.next?.isEmpty != true, "an empty cursor")
     }
-    if let certificate = try? APIAnswer.certificate(bytes) { check(certificate) }
-    if let page = try? APIAnswer.certificates(bytes) { for certificate in page.items { check(certificate) } }
-    if let token = try? APIAnswer.token(bytes) { checkHeaderValue(token.value.reveal()) }
-    if let token = try? AccessToken(answer: bytes) {
+    if let certificate = try? APIResponse.certificate(bytes) { check(certificate) }
+    if let page = try? APIResponse.certificates(bytes) { for certificate in page.items { check(certificate) } }
+    if let token = try? APIResponse.token(bytes) { checkHeaderValue(token.value.reveal()) }
+    if let token = try? AccessToken(response: bytes) {
         checkHeaderValue(token.value.reveal())
         precondition(token.lifetime.map { (0...315_360_000).contains($0) } ?? true, "a lifetime out of bounds")
     }

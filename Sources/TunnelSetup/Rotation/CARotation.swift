@@ -6,7 +6,7 @@ public import TunnelPKI
 ///
 /// ``start()`` registers a new CA beside the old one and issues the server certificate from it; ``finish()`` revokes the old
 /// one, when the operator has seen traffic with the new. Both can be run again after a crash.
-public struct AuthorityRotation: Sendable {
+public struct CARotation: Sendable {
     private let client: TunnelsClient
     private let store: any CredentialStore
     private let options: ServerCertificateOptions
@@ -31,9 +31,9 @@ public struct AuthorityRotation: Sendable {
         }
         public let stage: Stage
         /// The CA in use.
-        public let authority: Certificate
+        public let ca: Certificate
         /// The API's name for it; `nil` if it was not asked.
-        public let authorityID: String?
+        public let caID: String?
         /// The API's name for the old CA, if one was or is still to be revoked.
         public let previousID: String?
         /// What is left to do, in words.
@@ -45,67 +45,67 @@ public struct AuthorityRotation: Sendable {
     public func start() async throws(SetupError) -> Result {
         var bench = try await Workbench(store)
         let (tunnelID, domain) = try identity(bench)
-        let current = try StoredAuthority.read(bench.contents)
+        let current = try StoredCA.read(bench.contents)
         let certificates = try await list(tunnelID)
         let active = certificates.filter { !$0.isArchived }
         let old = active.first { $0.fingerprint == current?.certificate.fingerprint }
-        let waitingFor = bench.state.previousAuthority.flatMap { $0.tunnelID == tunnelID ? $0 : nil }
+        let waitingFor = bench.state.previousCA.flatMap { $0.tunnelID == tunnelID ? $0 : nil }
         let isStillActive = active.contains { $0.id == waitingFor?.certificateID }
         if let waitingFor, let current, let old, old.id != waitingFor.certificateID {
             guard isStillActive else { return try await finished(current, old.id, waitingFor, &bench) }
-            context.tell("the CA was changed already; the old one, \(waitingFor.certificateID), is still registered")
+            context.report("the CA was changed already; the old one, \(waitingFor.certificateID), is still registered")
             return waiting(current.certificate, old.id, waitingFor)
         }
 
-        let registration = AuthorityRegistration(client: client, context: context, tunnelID: tunnelID)
-        let (authority, id) = try await takeNew(registration, certificates, active, old, &bench)
-        let issue = ServerCertificateIssue(authority: authority, domain: domain, context: context)
+        let registration = CARegistration(client: client, context: context, tunnelID: tunnelID)
+        let (ca, id) = try await takeNew(registration, certificates, active, old, &bench)
+        let issue = ServerCertificateIssue(ca: ca, domain: domain, context: context)
         let server = try await issue.run(
             key: nil, type: options.keyType(replacing: bench.contents), validity: options.validity, reason: "a new CA")
 
         var changes = StoreChanges()
-        authority.record(in: &changes)
+        ca.record(in: &changes)
         try server.record(in: &changes)
         let previous =
             old.map {
-                SetupState.PreviousAuthority(tunnelID: tunnelID, certificateID: $0.id, fingerprint: $0.fingerprint)
+                SetupState.PreviousCA(tunnelID: tunnelID, certificateID: $0.id, fingerprint: $0.fingerprint)
             } ?? (isStillActive ? waitingFor : nil)
         try await bench.save(changes) { state in
-            state.authority = nil
-            state.previousAuthority = previous
+            state.ca = nil
+            state.previousCA = previous
         }
-        context.tell("new CA and server certificate are in \(store.location)")
+        context.report("new CA and server certificate are in \(store.location)")
         guard let previous else {
-            context.tell("the CA before was not registered, so none is left to revoke")
+            context.report("the CA before was not registered, so none is left to revoke")
             return Result(
-                stage: .finished, authority: authority.certificate, authorityID: id, previousID: nil, next: nil)
+                stage: .finished, ca: ca.certificate, caID: id, previousID: nil, next: nil)
         }
-        return waiting(authority.certificate, id, previous)
+        return waiting(ca.certificate, id, previous)
     }
 
     /// The new CA, registered: the one that an earlier run had begun with, or one that is made now.
     private func takeNew(
-        _ registration: AuthorityRegistration, _ certificates: [TunnelCertificate], _ active: [TunnelCertificate],
+        _ registration: CARegistration, _ certificates: [TunnelCertificate], _ active: [TunnelCertificate],
         _ old: TunnelCertificate?, _ bench: inout Workbench
-    ) async throws(SetupError) -> (StoredAuthority, String) {
-        if let pending = bench.state.authority, pending.tunnelID == registration.tunnelID,
-            let (authority, entry) = try StoredAuthority.resumable(pending, certificates, now: context.now().seconds)
+    ) async throws(SetupError) -> (StoredCA, String) {
+        if let pending = bench.state.ca, pending.tunnelID == registration.tunnelID,
+            let (ca, entry) = try StoredCA.resumable(pending, certificates, now: context.now().seconds)
         {
             if let entry {
-                context.tell("new CA \(entry.fingerprint), registered as \(entry.id) by an earlier run")
-                return (authority, entry.id)
+                context.report("new CA \(entry.fingerprint), registered as \(entry.id) by an earlier run")
+                return (ca, entry.id)
             }
             try requireSlot(active, old)
-            return (authority, try await registration.register(authority.certificate).id)
+            return (ca, try await registration.register(ca.certificate).id)
         }
         try requireSlot(active, old)
-        let authority = try await registration.prepare(&bench)
-        return (authority, try await registration.register(authority.certificate).id)
+        let ca = try await registration.prepare(&bench)
+        return (ca, try await registration.register(ca.certificate).id)
     }
 
     private func requireSlot(_ active: [TunnelCertificate], _ old: TunnelCertificate?) throws(SetupError) {
-        guard active.count >= AuthoritySlots.count else { return }
-        let full = AuthoritySlots.full(active)
+        guard active.count >= CASlots.count else { return }
+        let full = CASlots.full(active)
         guard old == nil else { throw full }
         throw SetupError(
             .state,
@@ -114,14 +114,14 @@ public struct AuthorityRotation: Sendable {
     }
 
     private func waiting(
-        _ authority: Certificate, _ id: String?, _ previous: SetupState.PreviousAuthority
+        _ ca: Certificate, _ id: String?, _ previous: SetupState.PreviousCA
     ) -> Result {
         let next =
             "copy tls.crt and tls.key to every replica, see traffic with the new certificate, then revoke the old CA "
             + "(\(previous.certificateID)) with setup rotate-ca --finish"
-        context.tell("left to do: \(next)")
+        context.report("left to do: \(next)")
         return Result(
-            stage: .waitingToFinish, authority: authority, authorityID: id, previousID: previous.certificateID,
+            stage: .waitingToFinish, ca: ca, caID: id, previousID: previous.certificateID,
             next: next)
     }
 
@@ -130,19 +130,19 @@ public struct AuthorityRotation: Sendable {
     public func finish() async throws(SetupError) -> Result {
         var bench = try await Workbench(store)
         let (tunnelID, domain) = try identity(bench)
-        guard let current = try StoredAuthority.read(bench.contents) else {
+        guard let current = try StoredCA.read(bench.contents) else {
             throw SetupError(
-                .state, "\(store.location) has no \(StoreKey.authorityCertificate)", remedy: "run setup init")
+                .state, "\(store.location) has no \(StoreKey.caCertificate)", remedy: "run setup init")
         }
-        guard let previous = bench.state.previousAuthority, previous.tunnelID == tunnelID else {
-            if bench.state.authority?.tunnelID == tunnelID {
+        guard let previous = bench.state.previousCA, previous.tunnelID == tunnelID else {
+            if bench.state.ca?.tunnelID == tunnelID {
                 throw SetupError(
                     .state, "the change of the CA was begun and did not come to the new certificate",
                     remedy: "run setup rotate-ca without --finish; it goes on where it was")
             }
-            context.tell("no change of the CA is under way")
+            context.report("no change of the CA is under way")
             return Result(
-                stage: .nothingToFinish, authority: current.certificate, authorityID: nil, previousID: nil, next: nil)
+                stage: .nothingToFinish, ca: current.certificate, caID: nil, previousID: nil, next: nil)
         }
         let certificates = try await list(tunnelID)
         let registered = certificates.first {
@@ -162,7 +162,7 @@ public struct AuthorityRotation: Sendable {
                 remedy: "run setup rotate-ca without --finish for another")
         }
         let findings = ServerIdentityCheck.findings(
-            bench.contents, authority: current.certificate.pem, domain: domain,
+            bench.contents, ca: current.certificate.pem, domain: domain,
             requirements: CertificateRequirements(now: context.now().seconds))
         guard let findings, !findings.hasErrors else {
             throw SetupError(
@@ -173,10 +173,10 @@ public struct AuthorityRotation: Sendable {
             do throws(APIError) {
                 _ = try await client.archiveCertificate(previous.certificateID, of: tunnelID)
             } catch { throw SetupError(error) }
-            context.tell("old CA \(previous.certificateID) revoked")
-            try await bench.save { $0.previousAuthority = nil }
+            context.report("old CA \(previous.certificateID) revoked")
+            try await bench.save { $0.previousCA = nil }
             return Result(
-                stage: .finished, authority: current.certificate, authorityID: registered.id,
+                stage: .finished, ca: current.certificate, caID: registered.id,
                 previousID: previous.certificateID, next: nil)
         }
         return try await finished(current, registered.id, previous, &bench)
@@ -184,12 +184,12 @@ public struct AuthorityRotation: Sendable {
 
     /// Somebody has revoked the old CA already.
     private func finished(
-        _ current: StoredAuthority, _ id: String, _ previous: SetupState.PreviousAuthority, _ bench: inout Workbench
+        _ current: StoredCA, _ id: String, _ previous: SetupState.PreviousCA, _ bench: inout Workbench
     ) async throws(SetupError) -> Result {
-        context.tell("old CA \(previous.certificateID) was revoked already; the change of the CA is finished")
-        try await bench.save { $0.previousAuthority = nil }
+        context.report("old CA \(previous.certificateID) was revoked already; the change of the CA is finished")
+        try await bench.save { $0.previousCA = nil }
         return Result(
-            stage: .finished, authority: current.certificate, authorityID: id, previousID: previous.certificateID,
+            stage: .finished, ca: current.certificate, caID: id, previousID: previous.certificateID,
             next: nil)
     }
 

@@ -6,7 +6,7 @@ import TunnelsAPIFake
 
 @testable import TunnelSetup
 
-@Suite struct AuthorityRotationTests {
+@Suite struct CARotationTests {
     private func provisioned() async throws -> Bench {
         let bench = Bench()
         try await bench.provision(Bench.options(version: "1"))
@@ -21,13 +21,13 @@ import TunnelsAPIFake
         let started = try await bench.rotation.start()
         #expect(started.stage == .waitingToFinish && started.previousID == old.id && started.next != nil)
         #expect(bench.defects == [] && active(bench).count == 2, "both are registered, the new one is in use")
-        #expect(started.authority.fingerprint != old.fingerprint)
+        #expect(started.ca.fingerprint != old.fingerprint)
 
         let again = try await bench.rotation.start()
         #expect(again.stage == .waitingToFinish && active(bench).count == 2, "a second start changes nothing")
 
         let finished = try await bench.rotation.finish()
-        #expect(finished.stage == .finished && active(bench).map(\.fingerprint) == [started.authority.fingerprint])
+        #expect(finished.stage == .finished && active(bench).map(\.fingerprint) == [started.ca.fingerprint])
         #expect(bench.defects == [] && bench.store.contents[.setupState] == nil)
         #expect(try await bench.rotation.finish().stage == .nothingToFinish)
         #expect(bench.store.text(.tunnelToken) == token, "the token has nothing to do with it")
@@ -99,7 +99,7 @@ import TunnelsAPIFake
         let bench = try await provisioned()
         let old = active(bench)[0]
         var state = SetupState()
-        state.previousAuthority = SetupState.PreviousAuthority(
+        state.previousCA = SetupState.PreviousCA(
             tunnelID: "tnl_other", certificateID: id ?? old.id, fingerprint: old.fingerprint)
         var changes = StoreChanges()
         try state.record(in: &changes)
@@ -145,7 +145,7 @@ import TunnelsAPIFake
         let bench = try await provisioned()
         let old = active(bench)[0]
         let new = try await bench.rotation.start()
-        _ = try await bench.client.archiveCertificate(try #require(new.authorityID), of: bench.api.tunnels[0].id)
+        _ = try await bench.client.archiveCertificate(try #require(new.caID), of: bench.api.tunnels[0].id)
         let error = await #expect(throws: SetupError.self) { try await bench.rotation.finish() }
         #expect(error?.reason.contains("not registered") == true && active(bench).map(\.id) == [old.id])
     }
@@ -155,11 +155,11 @@ import TunnelsAPIFake
         let bench = try await provisioned()
         let old = active(bench)[0]
         let new = try await bench.rotation.start()
-        _ = try await bench.client.archiveCertificate(try #require(new.authorityID), of: bench.api.tunnels[0].id)
+        _ = try await bench.client.archiveCertificate(try #require(new.caID), of: bench.api.tunnels[0].id)
         let again = try await bench.rotation.start()
         #expect(again.stage == .waitingToFinish && again.previousID == old.id && bench.defects == [])
         _ = try await bench.rotation.finish()
-        #expect(active(bench).map(\.id) == [again.authorityID] && bench.defects == [])
+        #expect(active(bench).map(\.id) == [again.caID] && bench.defects == [])
     }
 
     @Test func oldAuthorityMayBeRevokedByHand() async throws {
@@ -169,7 +169,7 @@ import TunnelsAPIFake
             _ = try await bench.client.archiveCertificate(old.id, of: bench.api.tunnels[0].id)
             let result = isFinish ? try await bench.rotation.finish() : try await bench.rotation.start()
             #expect(result.stage == .finished && result.previousID == old.id)
-            #expect(active(bench).map(\.id) == [new.authorityID] && bench.store.contents[.setupState] == nil)
+            #expect(active(bench).map(\.id) == [new.caID] && bench.store.contents[.setupState] == nil)
         }
     }
 
@@ -191,7 +191,7 @@ import TunnelsAPIFake
     }
 
     private func fingerprint(_ bench: Bench) throws -> String {
-        try Certificate(pem: try #require(bench.store.contents[.authorityCertificate])).fingerprint
+        try Certificate(pem: try #require(bench.store.contents[.caCertificate])).fingerprint
     }
 
     @Test func nothingIsLeftToRevokeWhenBothWereRevoked() async throws {

@@ -1,8 +1,8 @@
 internal import FoundationEssentials
 internal import TunnelCore
 
-/// Reads the bodies of successful answers. Unknown members are passed over; what is needed must be there and usable.
-package enum APIAnswer {
+/// Reads the bodies of successful responses. Unknown members are passed over; what is needed must be there and usable.
+package enum APIResponse {
     /// What is wrong with a body, by the name of the member, never with its value.
     package struct Failure: Error, Equatable { package let reason: String }
 
@@ -34,14 +34,14 @@ package enum APIAnswer {
         do { return try JSONDecoder().decode(type, from: Data(body)) } catch let error as DecodingError {
             switch error {
             case .keyNotFound(let key, let context):
-                throw Failure(reason: "the answer lacks \(name(context.codingPath + [key]))")
+                throw Failure(reason: "the response lacks \(name(context.codingPath + [key]))")
             case .valueNotFound(_, let context), .typeMismatch(_, let context):
                 let path = name(context.codingPath)
                 throw Failure(
-                    reason: path.isEmpty ? "the answer is no JSON object" : "the answer's \(path) is not usable")
-            default: throw Failure(reason: "the answer is not JSON")
+                    reason: path.isEmpty ? "the response is no JSON object" : "the response's \(path) is not usable")
+            default: throw Failure(reason: "the response is not JSON")
             }
-        } catch { throw Failure(reason: "the answer is not JSON") }
+        } catch { throw Failure(reason: "the response is not JSON") }
     }
 
     /// For example `data[3].created_at`. Only our own names and numbers are in it.
@@ -66,7 +66,7 @@ package struct APIPage<Item: Sendable>: Sendable {
 /// An object as it is on the wire.
 private protocol ModelFields: Decodable {
     associatedtype Model: Sendable
-    func model() throws(APIAnswer.Failure) -> Model
+    func model() throws(APIResponse.Failure) -> Model
 }
 
 private struct PageFields<Item: ModelFields>: Decodable {
@@ -89,11 +89,11 @@ private struct TunnelFields: ModelFields {
         case workspaceID = "workspace_id"
     }
 
-    func model() throws(APIAnswer.Failure) -> Tunnel {
+    func model() throws(APIResponse.Failure) -> Tunnel {
         // It becomes part of certificates and of configuration files.
         let labels = domain.split(separator: ".", omittingEmptySubsequences: false)
         guard domain.utf8.count <= 253, labels.allSatisfy({ ResourceID.isValid(String($0)) }) else {
-            throw APIAnswer.Failure(reason: "the answer's domain is no host name")
+            throw APIResponse.Failure(reason: "the response's domain is no host name")
         }
         return Tunnel(
             id: try checked(id, "id"), domain: domain.lowercased(), displayName: displayName,
@@ -108,10 +108,10 @@ private struct TokenFields: ModelFields {
 
     enum CodingKeys: String, CodingKey { case id, value = "tunnel_token" }
 
-    func model() throws(APIAnswer.Failure) -> TunnelToken {
+    func model() throws(APIResponse.Failure) -> TunnelToken {
         // It goes into files, and from there into environment variables.
         guard isBearerToken(value) else {
-            throw APIAnswer.Failure(reason: "the answer's tunnel_token is empty or not printable")
+            throw APIResponse.Failure(reason: "the response's tunnel_token is empty or not printable")
         }
         return TunnelToken(id: try checked(id, "id"), value: Secret(value))
     }
@@ -130,10 +130,10 @@ private struct CertificateFields: ModelFields {
         case archivedAt = "archived_at"
     }
 
-    func model() throws(APIAnswer.Failure) -> TunnelCertificate {
+    func model() throws(APIResponse.Failure) -> TunnelCertificate {
         let fingerprint = fingerprint.lowercased()
         guard fingerprint.utf8.count == 64, fingerprint.allSatisfy(\.isHexDigit) else {
-            throw APIAnswer.Failure(reason: "the answer's fingerprint is not a SHA-256 in hexadecimal digits")
+            throw APIResponse.Failure(reason: "the response's fingerprint is not a SHA-256 in hexadecimal digits")
         }
         return TunnelCertificate(
             id: try checked(id, "id"), tunnelID: try checked(tunnelID, "tunnel_id"), fingerprint: fingerprint,
@@ -142,19 +142,19 @@ private struct CertificateFields: ModelFields {
     }
 }
 
-private func checked(_ id: String, _ name: String) throws(APIAnswer.Failure) -> String {
-    guard ResourceID.isValid(id) else { throw APIAnswer.Failure(reason: "the answer's \(name) is not an id") }
+private func checked(_ id: String, _ name: String) throws(APIResponse.Failure) -> String {
+    guard ResourceID.isValid(id) else { throw APIResponse.Failure(reason: "the response's \(name) is not an id") }
     return id
 }
 
-private func time(_ text: String, _ name: String) throws(APIAnswer.Failure) -> UnixTime {
+private func time(_ text: String, _ name: String) throws(APIResponse.Failure) -> UnixTime {
     guard let time = UnixTime(rfc3339: text) else {
-        throw APIAnswer.Failure(reason: "the answer's \(name) is not a time")
+        throw APIResponse.Failure(reason: "the response's \(name) is not a time")
     }
     return time
 }
 
-private func time(_ text: String?, _ name: String) throws(APIAnswer.Failure) -> UnixTime? {
+private func time(_ text: String?, _ name: String) throws(APIResponse.Failure) -> UnixTime? {
     guard let text else { return nil }
     return try time(text, name) as UnixTime
 }
