@@ -74,8 +74,13 @@ let package = Package(
             name: "TunnelTestSupport", dependencies: ["TunnelCore", "TunnelIO"],
             path: "Tests/Support/TunnelTestSupport", swiftSettings: swift),
         .target(
-            name: "FuzzTargets", dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelAPI"], path: "Fuzz",
-            exclude: ["corpus", "run"], swiftSettings: swift),
+            name: "LoopFixtures", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO"],
+            path: "Tests/Support/LoopFixtures", swiftSettings: swift),
+
+        .target(
+            name: "FuzzTargets",
+            dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelAPI", "TunnelSetup"],
+            path: "Fuzz", exclude: ["corpus", "run"], swiftSettings: swift),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzTargets"], swiftSettings: swift),
 
         .testTarget(name: "TunnelCoreTests", dependencies: ["TunnelCore"], swiftSettings: swift),
@@ -92,7 +97,9 @@ let package = Package(
             dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"], swiftSettings: swift),
         .testTarget(
             name: "TunnelAPITests",
-            dependencies: ["TunnelAPI", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelsAPIFake"],
+            dependencies: [
+                "TunnelAPI", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelsAPIFake", "LoopFixtures",
+            ],
             swiftSettings: swift),
         .testTarget(
             name: "TunnelsAPIFakeTests",

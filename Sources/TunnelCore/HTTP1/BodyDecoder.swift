@@ -42,6 +42,9 @@ public struct BodyDecoder: Sendable {
     /// The whole body has been decoded; further bytes belong to the next message.
     public var isComplete: Bool { state == .complete }
 
+    /// Bytes of payload that the head or the last chunk's header has announced and that have not come yet.
+    package var announced: UInt64 { state == .length || state == .data ? remaining : 0 }
+
     /// The trailer fields, once the body is complete: lines `name: value` with their CRLF, byte for byte. Those that a
     /// trailer must not change (RFC 9110 §6.5.1) and hop-by-hop ones are left out.
     public var trailers: [UInt8] { isComplete ? trailerSection.lines : [] }
