@@ -2,15 +2,10 @@ package import TunnelCore
 package import TunnelTLS
 
 /// One connection that we opened, plain or TLS, seen as a byte stream.
-package final class ClientConnection: SocketReader {
-    package enum Received: Equatable {
-        case bytes(Int)
-        /// The peer ended the stream in order.
-        case end
-        /// Nothing is there now: await ``ClientConnection/readable()``.
-        case nothing
-    }
-
+///
+/// Plain bytes go straight between socket and caller. Records of TLS come into the loop's scratch memory, and what of them
+/// finds no room at the caller's is kept here, never more than one read.
+package final class ClientConnection: SocketReader, ByteStream {
     package let socket: Socket
     /// The address that was dialled.
     package let address: SocketAddress
@@ -41,16 +36,16 @@ package final class ClientConnection: SocketReader {
     package func startTLS(
         _ context: TLSClientContext, serverName: String, timeout: UInt64, cancellation: Cancellation? = nil
     ) async throws(IOError) {
-        let deadline = Deadline { [unowned self] in socket.close(IOError(.timedOut, "tls handshake")) }
-        reactor.set(deadline, after: timeout)
-        defer { reactor.remove(deadline) }
+        let deadline = Deadline(on: reactor) { [unowned self] in socket.close(IOError(.timedOut, "tls handshake")) }
+        deadline.set(after: timeout)
+        defer { deadline.cancel() }
         cancellation?.arm { [unowned self] in socket.close(IOError(.closed, "tls handshake")) }
         defer { cancellation?.disarm() }
         do {
             engine = try TLSEngine(client: context, serverName: serverName)
             try engine?.start(output: &reactor.staging)
         } catch { throw failed(error) }
-        socket.send(&reactor.staging)
+        _ = socket.send(&reactor.staging)
         while engine?.isHandshakeComplete == false {
             guard let count = try socket.receive(into: reactor.scratch) else {
                 await socket.readable()
@@ -61,7 +56,7 @@ package final class ClientConnection: SocketReader {
             records.append(UnsafeRawBufferPointer(rebasing: reactor.scratch[..<count]))
             _ = try decrypt(into: &early, limit: 0)
         }
-        try await socket.flush()
+        try await socket.flush(stall: 0)
     }
 
     package var tlsVersion: String? { engine?.version?.rawValue }
@@ -83,7 +78,7 @@ package final class ClientConnection: SocketReader {
             } catch { failure = error }
         }
         // An alert, or the end of our side of a handshake.
-        if !reactor.staging.isEmpty { socket.send(&reactor.staging) }
+        if !reactor.staging.isEmpty { _ = socket.send(&reactor.staging) }
         if let failure { throw failed(failure) }
         records.consume(consumed)
         if records.isEmpty { records.release() }
@@ -92,7 +87,7 @@ package final class ClientConnection: SocketReader {
 
     private func failed(_ error: TLSError) -> IOError {
         // The alert tells the peer why; and nothing may stay behind for the next user of the staging buffer.
-        socket.send(&reactor.staging)
+        _ = socket.send(&reactor.staging)
         let failure = IOError(.tls, error.operation, detail: error.detail)
         socket.close(failure)
         return failure
@@ -104,17 +99,8 @@ package final class ClientConnection: SocketReader {
     ///
     /// - Parameter limit: bytes that `buffer` may hold in the end.
     package func receive(into buffer: inout ByteBuffer, limit: Int) throws(IOError) -> Received {
-        let room = limit - buffer.count
-        guard room > 0 else { return .nothing }
-        if engine == nil {
-            var end = false
-            let count = try buffer.append(atMost: room) { bytes throws(IOError) in
-                guard let count = try socket.receive(into: bytes) else { return 0 }
-                end = count == 0
-                return count
-            }
-            return count > 0 ? .bytes(count) : end ? .end : .nothing
-        }
+        guard limit > buffer.count else { return .nothing }
+        if engine == nil { return try socket.receive(into: &buffer, limit: limit) }
         while true {
             if !records.isEmpty || hasPendingPlaintext {
                 let count = try decrypt(into: &buffer, limit: limit)
@@ -134,23 +120,40 @@ package final class ClientConnection: SocketReader {
         await socket.readable()
     }
 
-    /// Sends all of `bytes`: what the kernel does not take is kept. Await ``flush()`` before sending more.
-    package func send(_ bytes: UnsafeRawBufferPointer) throws(IOError) {
-        if engine == nil {
-            socket.send(bytes)
-        } else {
-            do { try engine?.write(bytes, output: &reactor.staging) } catch { throw failed(error) }
-            socket.send(&reactor.staging)
-        }
-        if let failure = socket.writeFailure { throw failure }
+    package func wake() { socket.wake() }
+
+    package var ended: StreamEnd? { sawCloseNotify ? .orderly : socket.ended }
+    package var onEnd: (() -> Void)? {
+        get { socket.onEnd }
+        set { socket.onEnd = newValue }
+    }
+    package var readsBeforeEnd: Bool {
+        get { socket.readsBeforeEnd }
+        set { socket.readsBeforeEnd = newValue }
     }
 
-    package func flush() async throws(IOError) { try await socket.flush() }
+    package func send(_ bytes: UnsafeRawBufferPointer) -> Room {
+        guard engine != nil else { return socket.send(bytes) }
+        do { try engine?.write(bytes, output: &reactor.staging) } catch {
+            _ = failed(error)
+            return .room
+        }
+        return socket.send(&reactor.staging)
+    }
+
+    package func flush(stall: UInt64 = 0) async throws(IOError) { try await socket.flush(stall: stall) }
+
+    /// Says that no more will be sent: close_notify in TLS, then the end of the stream. What the peer says is still read.
+    package func shutdownWrite() {
+        engine?.close(output: &reactor.staging)
+        if !reactor.staging.isEmpty { _ = socket.send(&reactor.staging) }
+        socket.shutdownWrite()
+    }
 
     package func close(_ reason: IOError = IOError(.closed, "connection")) {
         if socket.failure == nil {
             engine?.close(output: &reactor.staging)
-            if !reactor.staging.isEmpty { socket.send(&reactor.staging) }
+            if !reactor.staging.isEmpty { _ = socket.send(&reactor.staging) }
         }
         socket.close(reason)
     }
@@ -161,7 +164,7 @@ package final class ClientConnection: SocketReader {
     package var hasInput: Bool { hasPendingPlaintext || !records.isEmpty || sawCloseNotify || socket.hasInput }
 
     /// The same for a loop that may have been busy with something else for long: what it has not been told yet counts too.
-    var hasInputNow: Bool { hasInput || socket.peek() }
+    package var hasInputNow: Bool { hasInput || socket.peek() }
 
     /// Watches for the peer's end while no request is under way.
     package func putAside(discard: @escaping (ClientConnection) -> Void) {

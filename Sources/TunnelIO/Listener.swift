@@ -93,7 +93,7 @@ package final class Acceptor: ReadinessHandler {
     private var registration: Registration?
     private let accepted: (CInt, SocketAddress?) -> Void
     private let failed: (IOError) -> Void
-    private lazy var retry = Deadline { [weak self] in self?.resume() }
+    private lazy var retry = Deadline(on: reactor) { [unowned self] in resume() }
 
     /// - Parameters:
     ///   - isShared: whether other loops accept from the same descriptor.
@@ -110,7 +110,7 @@ package final class Acceptor: ReadinessHandler {
 
     /// Accepts no more.
     package func stop() {
-        reactor.remove(retry)
+        retry.cancel()
         guard let registration else { return }
         reactor.deregisterListener(listener.descriptor, registration)
         self.registration = nil
@@ -131,7 +131,7 @@ package final class Acceptor: ReadinessHandler {
             case EMFILE, ENFILE, ENOBUFS, ENOMEM:
                 failed(.fromErrno("accept"))
                 stop()
-                reactor.set(retry, after: Acceptor.pause)
+                retry.set(after: Acceptor.pause)
                 return
             // The connection died in the queue; the next one is unharmed (accept(2)).
             default: continue
@@ -143,7 +143,7 @@ package final class Acceptor: ReadinessHandler {
         guard registration == nil else { return }
         do { registration = try reactor.registerListener(listener.descriptor, isShared: isShared, self) } catch {
             failed(error)
-            reactor.set(retry, after: Acceptor.pause)
+            retry.set(after: Acceptor.pause)
         }
     }
 }

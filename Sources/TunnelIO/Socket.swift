@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 package import TunnelCore
 
@@ -12,9 +13,13 @@ package protocol SocketReader: AnyObject {
 /// One connected stream socket on a loop.
 ///
 /// Reads are tried at once and wait only where nothing is there. Writes never wait: what the kernel does not take is
-/// kept, in order, and sent when it does; the writer awaits ``flush()`` before it writes more, which bounds the memory.
-/// Closing is how an operation is cancelled: pending waits end with an error.
-package final class Socket: ReadinessHandler {
+/// kept, in order, and sent when it does; the writer awaits ``flush(stall:)`` before it writes more, which bounds the
+/// memory. Closing is how an operation is cancelled: pending waits end with an error.
+///
+/// It is watched edge-triggered, once for its life, so it remembers what the kernel last said: a read that filled less
+/// than its room saves the call that would only say "nothing left", unless the peer's end was reported, which comes once.
+/// Its hot state is one struct, because each property of a class costs a check for exclusive access.
+package final class Socket: ReadinessHandler, ByteStream {
     private struct State {
         var isReadable = true
         var isWritable = true
@@ -25,7 +30,12 @@ package final class Socket: ReadinessHandler {
         var writeFailure: IOError?
         var readWaiter: UnsafeContinuation<Void, Never>?
         var flushWaiter: UnsafeContinuation<Void, Never>?
+        /// What the present wait for the kernel may take without progress, and what was unsent when that was last checked.
+        var stall: UInt64 = 0
+        var unsentAtCheck = 0
     }
+
+    private static let usualRead = 4096
 
     package let reactor: Reactor
     package private(set) var descriptor: CInt
@@ -36,6 +46,10 @@ package final class Socket: ReadinessHandler {
     /// When set, it is told of bytes and of failure; ``readable()`` is not used then. ``close(_:)`` lets it go: a weak
     /// reference would make each retain and release of the reader take the slow way.
     package var reader: (any SocketReader)?
+    package var onEnd: (() -> Void)?
+    package var readsBeforeEnd = false
+    /// Made by the first wait that has a limit, which most sockets never see.
+    private var stallDeadline: Deadline?
 
     /// Takes over a connected, non-blocking descriptor; it is closed with this object.
     package init(adopting descriptor: CInt, on reactor: Reactor) throws(IOError) {
@@ -68,6 +82,12 @@ package final class Socket: ReadinessHandler {
     package var writeFailure: IOError? { state.failure ?? state.writeFailure }
     /// Whether the kernel has reported the peer's end, which may lie behind bytes that are not read yet.
     package var sawHangUp: Bool { state.sawHangUp }
+    package var ended: StreamEnd? {
+        if let failure = writeFailure { return failure.code == .timedOut ? .stalled : .lost }
+        return state.sawHangUp && !readsBeforeEnd ? .lost : nil
+    }
+    /// Bytes that have not arrived: those that wait for the kernel, and those that the peer has not acknowledged.
+    package var unacknowledged: Int { unsent.count + (descriptor < 0 ? 0 : Int(CLinux_unacknowledged(descriptor))) }
     /// Bytes that wait for the kernel.
     package var unsentCount: Int { unsent.count }
 
@@ -100,10 +120,28 @@ package final class Socket: ReadinessHandler {
         }
     }
 
-    /// Waits until ``receive(into:)`` has something to say. One task may wait at a time.
+    package func receive(into buffer: inout ByteBuffer, limit: Int) throws(IOError) -> Received {
+        // Into memory that is there, and not into more than a usual read where there is none.
+        let room = min(limit - buffer.count, max(buffer.spareCapacity, Socket.usualRead))
+        guard room > 0 else { return .nothing }
+        var isEnd = false
+        let count = try buffer.append(atMost: room) { bytes throws(IOError) in
+            guard let count = try receive(into: bytes) else { return 0 }
+            isEnd = count == 0
+            return count
+        }
+        return count > 0 ? .bytes(count) : isEnd ? .end : .nothing
+    }
+
+    /// Waits until a read has something to say. One task may wait at a time.
     package func readable() async {
         if state.isReadable || state.failure != nil { return }
         await withUnsafeContinuation { state.readWaiter = $0 }
+    }
+
+    package func wake() {
+        state.readWaiter?.resume()
+        state.readWaiter = nil
     }
 
     /// Whether something can be read now, the end of the stream included: for a pooled connection that should be quiet.
@@ -127,31 +165,46 @@ package final class Socket: ReadinessHandler {
     // MARK: Writing
 
     /// Sends `bytes`, all of them: what the kernel does not take now is copied and sent later.
-    package func send(_ bytes: UnsafeRawBufferPointer) {
-        guard state.failure == nil, state.writeFailure == nil else { return }
+    package func send(_ bytes: UnsafeRawBufferPointer) -> Room {
+        // A flush would fail at once, so nobody has to wait for anything.
+        guard state.failure == nil, state.writeFailure == nil else { return .room }
         var rest = bytes
         if unsent.isEmpty && state.isWritable {
             let (sent, error) = transmit(bytes)
-            if let error { return failWrite(error) }
-            if sent == bytes.count { return }
+            if let error {
+                failWrite(error)
+                return .room
+            }
+            if sent == bytes.count { return .room }
             rest = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(sent))
         }
         if unsent.capacity == 0 { unsent = reactor.buffers.take() }
         unsent.append(rest)
-    }
-
-    /// Sends the bytes of `buffer` and empties it.
-    package func send(_ buffer: inout ByteBuffer) {
-        buffer.withMutableBytes { send(UnsafeRawBufferPointer($0)) }
-        buffer.removeAll()
+        return .full
     }
 
     /// Waits until the kernel has taken everything. One task may wait at a time.
-    package func flush() async throws(IOError) {
+    package func flush(stall: UInt64 = 0) async throws(IOError) {
         if !unsent.isEmpty && state.failure == nil {
+            if stall > 0 { watchForStall(stall) }
             await withUnsafeContinuation { state.flushWaiter = $0 }
+            stallDeadline?.cancel()
         }
         if let failure = state.failure ?? state.writeFailure { throw failure }
+    }
+
+    private func watchForStall(_ limit: UInt64) {
+        (state.stall, state.unsentAtCheck) = (limit, unsent.count)
+        let deadline = stallDeadline ?? Deadline(on: reactor) { [unowned self] in checkProgress() }
+        stallDeadline = deadline
+        deadline.set(after: limit)
+    }
+
+    /// A peer that takes a little has not stalled, however long the whole takes.
+    private func checkProgress() {
+        guard state.flushWaiter != nil else { return }
+        if unsent.count < state.unsentAtCheck { return watchForStall(state.stall) }
+        failWrite(IOError(.timedOut, "write"))
     }
 
     /// Hands bytes to the kernel until it takes no more; how many it took, and why it failed if it did.
@@ -211,6 +264,7 @@ package final class Socket: ReadinessHandler {
         guard state.failure == nil else { return }
         state.failure = error
         reactor.buffers.give(&unsent)
+        stallDeadline?.cancel()
         let waiters = (state.readWaiter, state.flushWaiter)
         (state.readWaiter, state.flushWaiter) = (nil, nil)
         waiters.0?.resume()
@@ -231,6 +285,10 @@ package final class Socket: ReadinessHandler {
             self.reader = nil
             reader?.socketFailed(failure)
             return
+        }
+        if let onEnd, ended != nil {
+            self.onEnd = nil
+            onEnd()
         }
         // An empty report is our own call after a bounded turn.
         guard readiness.contains(.read) || readiness.isEmpty else { return }

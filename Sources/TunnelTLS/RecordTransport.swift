@@ -14,6 +14,10 @@ struct RecordTransport {
     var isStarved = false
     /// The last alert in either direction that was not an orderly end.
     var alert: TLSAlert?
+    /// Whether a handshake that is about to sign stops unless `maySign`.
+    var pausesBeforeSigning = false
+    /// Set while `TLSEngine.sign` runs, and no longer: a second ClientHello stops the handshake again.
+    var maySign = false
 
     /// A transport and the `BIO` over it, both owned by the caller; nil without memory.
     static func make() -> (transport: UnsafeMutablePointer<RecordTransport>, bio: OpaquePointer)? {

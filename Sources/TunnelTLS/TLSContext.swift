@@ -78,12 +78,13 @@ final class TLSContext: Sendable {
         // The chain goes out as it stands in the file; it is never completed from a store.
         COpenSSL_CTX_set_mode(pointer, Int(SSL_MODE_NO_AUTO_CHAIN))
         if !alpn.isEmpty { SSL_CTX_set_alpn_select_cb(pointer, chooseProtocol, nil) }
+        SSL_CTX_set_cert_cb(pointer, pauseBeforeSigning, nil)
         if tickets == nil {
             SSL_CTX_set_options(pointer, COpenSSL_OP_NO_TICKET())
             SSL_CTX_set_num_tickets(pointer, 0)
             return
         }
-        // One ticket: clients that resume ask for another each time, and the flight stays small.
+        // One ticket after a full handshake; each resumption gives the next one (`handleTicket`).
         SSL_CTX_set_num_tickets(pointer, 1)
         SSL_CTX_set_timeout(pointer, Int(TLSServerContext.ticketLifetime))
         let label = Array("mcp-tunnel".utf8)
@@ -126,15 +127,21 @@ final class TLSContext: Sendable {
         return nil
     }
 
+    /// What OpenSSL is to do with a ticket: -1 fail, 0 ignore it and shake hands in full, 1 resume, 2 resume and give
+    /// a new one.
+    ///
+    /// A client of TLS 1.3 uses a ticket once (RFC 8446 §C.4), and OpenSSL gives it the next one only for 2: with 1 every
+    /// second connection would pay a full handshake. A client of TLS 1.2 may keep its ticket, so it gets another one
+    /// only when the key is about to go.
     fileprivate func handleTicket(
         name: UnsafeMutablePointer<UInt8>, iv: UnsafeMutablePointer<UInt8>, cipher: OpaquePointer,
-        mac: OpaquePointer, isNew: Bool
+        mac: OpaquePointer, isNew: Bool, isTLS13: Bool
     ) -> CInt {
         guard let tickets else { return 0 }
         if isNew { return tickets.current.seal(name: name, iv: iv, cipher: cipher, mac: mac) ? 1 : -1 }
         guard let (key, isOld) = tickets.find(name) else { return 0 }
         guard key.open(iv: iv, cipher: cipher, mac: mac) else { return -1 }
-        return isOld ? 2 : 1
+        return isOld || isTLS13 ? 2 : 1
     }
 
     /// The value behind a connection of ours.
@@ -159,12 +166,22 @@ private func chooseProtocol(
     return SSL_TLSEXT_ERR_OK
 }
 
+/// OpenSSL asks here which certificate to show, once a ClientHello turns out to be no resumption; -1 stops the handshake
+/// there, and the next call comes here again. Nothing but choosing parameters lies between here and the signature.
+private func pauseBeforeSigning(_ ssl: OpaquePointer?, _ argument: UnsafeMutableRawPointer?) -> CInt {
+    guard let transport = RecordTransport.of(SSL_get_rbio(ssl)) else { return 0 }
+    guard transport.pointee.pausesBeforeSigning, !transport.pointee.maySign else { return 1 }
+    // Without a key share that we take, a HelloRetryRequest follows, which is not signed (RFC 8446 §4.1.4).
+    return SSL_version(ssl) == TLS1_3_VERSION && !COpenSSL_has_peer_key(ssl) ? 1 : -1
+}
+
 private func sealOrOpenTicket(
     _ ssl: OpaquePointer?, _ name: UnsafeMutablePointer<UInt8>?, _ iv: UnsafeMutablePointer<UInt8>?,
     _ cipher: OpaquePointer?, _ mac: OpaquePointer?, _ isNew: CInt
 ) -> CInt {
     guard let context = TLSContext.of(ssl), let name, let iv, let cipher, let mac else { return -1 }
-    return context.handleTicket(name: name, iv: iv, cipher: cipher, mac: mac, isNew: isNew != 0)
+    return context.handleTicket(
+        name: name, iv: iv, cipher: cipher, mac: mac, isNew: isNew != 0, isTLS13: SSL_version(ssl) == TLS1_3_VERSION)
 }
 
 /// Remembers the last alert of either direction: one of ours is not in the error queue.

@@ -6,13 +6,18 @@ public import TunnelCore
 /// The caller owns every buffer. Input is read where it lies and output is appended to what is there already. Between
 /// calls nothing of the caller's is held. After the handshake an idle engine holds no record buffers.
 ///
-/// Not safe to share: one owner drives it, call by call. After a throw it is dead: what was appended to `output` should
-/// still be sent, as it may be the alert that tells the peer why, and nothing else can be done.
-public struct TLSEngine: ~Copyable {
+/// One owner drives it, call by call. After a throw it is dead: what was appended to `output` should still be sent, as it
+/// may be the alert that tells the peer why, and nothing else can be done.
+///
+/// It may move to another thread between two calls, which is how a server signs beside its event loop (`sign`). Sound,
+/// because there is one owner (`~Copyable`), an `SSL` is bound to no thread, what connections share is counted
+/// atomically or locked inside OpenSSL, and the error queue, which does belong to a thread, is emptied before each step
+/// and read after it on the thread that took the step.
+public struct TLSEngine: ~Copyable, Sendable {
     /// What one call of `process` did.
     public struct Progress: Sendable, Equatable {
-        /// Bytes of the input that are done with. Fewer than given only when plaintext is at its limit: give the
-        /// rest again, from there, once there is room.
+        /// Bytes of the input that are done with. Fewer than given only when plaintext is at its limit, or the handshake
+        /// awaits its signature: give the rest again, from there, once there is room or `sign` has run.
         public let consumed: Int
         /// Whether the handshake became complete during this call.
         public let handshakeCompleted: Bool
@@ -20,6 +25,8 @@ public struct TLSEngine: ~Copyable {
         public let isClosed: Bool
         /// Whether plaintext is left inside: call again, with or without input, once there is room.
         public let hasPending: Bool
+        /// Whether the handshake cannot go on before `sign` was called.
+        public let awaitsSignature: Bool
     }
 
     /// Most bytes a peer may send until the handshake is complete. A ClientHello is 0.3 to 2 KiB; a server sends its
@@ -35,10 +42,14 @@ public struct TLSEngine: ~Copyable {
     public private(set) var isHandshakeComplete = false
     /// Whether close_notify was received.
     public private(set) var isClosed = false
+    /// Whether a server's handshake has stopped before the step that signs. Until `sign` is called `process` takes
+    /// nothing.
+    public private(set) var awaitsSignature = false
 
-    // SAFETY: `ssl` and `transport` are allocated in init, freed in deinit, and never leave this value.
-    let ssl: OpaquePointer
-    private let transport: UnsafeMutablePointer<RecordTransport>
+    // SAFETY: `ssl` and `transport` are allocated in init, freed in deinit, and never leave this value; why it may
+    // change threads is said above.
+    nonisolated(unsafe) let ssl: OpaquePointer
+    nonisolated(unsafe) private let transport: UnsafeMutablePointer<RecordTransport>
     /// The callbacks of `ssl` look at the context, so it must live as long.
     private let context: TLSContext
     private var hasFailed = false
@@ -50,9 +61,13 @@ public struct TLSEngine: ~Copyable {
     private var bytesInside = 0
 
     /// A connection of a server.
-    public init(server: TLSServerContext) throws(TLSError) {
+    ///
+    /// - Parameter pausesBeforeSigning: whether a full handshake stops before it signs, so that the caller can have
+    ///   `sign` run elsewhere: see `TLSServerContext.isSigningExpensive`. A resumed session signs nothing and never stops.
+    public init(server: TLSServerContext, pausesBeforeSigning: Bool = false) throws(TLSError) {
         let parts = try Self.makeParts(server.context)
         SSL_set_accept_state(parts.ssl)
+        parts.transport.pointee.pausesBeforeSigning = pausesBeforeSigning
         self.init(parts, server.context, allowance: Self.maxHandshakeBytes.fromClient)
     }
 
@@ -124,11 +139,36 @@ public struct TLSEngine: ~Copyable {
         return try withUnsafeMutablePointer(to: &output) { output throws(TLSError) in
             transport.pointee.attach(input: input, output: output)
             defer { transport.pointee.detach() }
-            let completed = isHandshakeComplete || isClosed ? false : try shakeHands(input)
+            let isShaking = !isHandshakeComplete && !isClosed && !awaitsSignature
+            let completed = isShaking ? try shakeHands(input) : false
             if isHandshakeComplete { try readRecords(into: &plaintext, limit: plaintextLimit) }
             let consumed = isClosed ? input.count : input.count - transport.pointee.remaining
             return Progress(
-                consumed: consumed, handshakeCompleted: completed, isClosed: isClosed, hasPending: SSL_pending(ssl) > 0)
+                consumed: consumed, handshakeCompleted: completed, isClosed: isClosed, hasPending: SSL_pending(ssl) > 0,
+                awaitsSignature: awaitsSignature)
+        }
+    }
+
+    /// Takes the step of the handshake that `process` stopped before, and appends the server's flight to `output`. What
+    /// `process` did not consume is given to it again afterwards. Does nothing when no signature is awaited.
+    ///
+    /// May run on any thread while nobody else touches the engine. With RSA-4096 it takes milliseconds of CPU. The
+    /// handshake is not complete after it: the client's Finished is still to come.
+    ///
+    /// - Throws: as `process`; `output` may hold an alert that should still be sent.
+    public mutating func sign(output: inout ByteBuffer) throws(TLSError) {
+        try requireAlive("handshake")
+        guard awaitsSignature else { return }
+        awaitsSignature = false
+        try withUnsafeMutablePointer(to: &output) { output throws(TLSError) in
+            transport.pointee.attach(input: UnsafeRawBufferPointer(start: nil, count: 0), output: output)
+            transport.pointee.maySign = true
+            defer {
+                transport.pointee.maySign = false
+                transport.pointee.detach()
+            }
+            ERR_clear_error()
+            guard SSL_get_error(ssl, SSL_do_handshake(ssl)) == SSL_ERROR_WANT_READ else { throw fail("handshake") }
         }
     }
 
@@ -198,14 +238,19 @@ public struct TLSEngine: ~Copyable {
             }
             switch SSL_get_error(ssl, result) {
             case SSL_ERROR_WANT_READ: try countRecordWithoutData()
+            case SSL_ERROR_WANT_X509_LOOKUP: awaitsSignature = true
             case SSL_ERROR_ZERO_RETURN:
                 isClosed = true
                 return false
             default: throw fail("handshake")
             }
-        } while !transport.pointee.isStarved
+        } while !transport.pointee.isStarved && !awaitsSignature
         let taken = lent - transport.pointee.remaining
         handshakeAllowance -= taken
+        if awaitsSignature {
+            transport.pointee.attach(input: UnsafeRawBufferPointer(rebasing: input[taken...]))
+            return false
+        }
         guard isHandshakeComplete else {
             if lent < input.count {
                 throw fail("handshake", "the peer sent more than it may before the handshake is complete")

@@ -33,6 +33,9 @@ public final class TLSServerContext: Sendable {
     public let options: TLSServerOptions
     let context: TLSContext
 
+    /// Whether a full handshake takes long enough to hold up an event loop: then its engines pause before they sign.
+    public var isSigningExpensive: Bool { identity.isSigningExpensive }
+
     /// - Parameter ticketKeys: the keys shared with the server's other contexts. Nil: a key of its own, never rotated.
     ///   Unused without `sessionTickets`.
     /// - Throws: for an empty range of versions, an ALPN name that is not 1 to 255 bytes, or an identity that

@@ -27,11 +27,16 @@ import TunnelIO
     /// Waits for a deadline that is due at once, so that the loop's own dispatch resumes the task.
     final class Gate {
         private var waiter: UnsafeContinuation<Void, Never>?
-        private lazy var deadline = Deadline { [unowned self] in
-            waiter?.resume()
-            waiter = nil
+        private var deadline: Deadline?
+        func openSoon(on reactor: Reactor) {
+            if deadline == nil {
+                deadline = Deadline(on: reactor) { [unowned self] in
+                    waiter?.resume()
+                    waiter = nil
+                }
+            }
+            deadline?.set(after: 0)
         }
-        func openSoon(on reactor: Reactor) { reactor.set(deadline, after: 0) }
         func wait() async { await withUnsafeContinuation { waiter = $0 } }
     }
 
@@ -51,20 +56,21 @@ import TunnelIO
         let order = Mutex<[Int]>([])
         loop.spawn { loop in
             let reactor = loop.reactor
-            var deadlines: [Deadline] = []
-            for value in [3, 1, 2, 4] {
-                let deadline = Deadline {
+            let gate = Gate()
+            let deadlines = [3, 1, 2, 4].map { value in
+                Deadline(on: reactor) {
                     order.withLock { $0.append(value) }
-                    if value == 4 { reactor.loop.stop() }
+                    if value == 4 { gate.openSoon(on: reactor) }
                 }
-                deadlines.append(deadline)
-                reactor.set(deadline, after: UInt64(value) * 1_000_000)
             }
-            let removed = Deadline { order.withLock { $0.append(-1) } }
-            reactor.set(removed, after: 0)
-            reactor.remove(removed)
+            for (deadline, value) in zip(deadlines, [3, 1, 2, 4] as [UInt64]) { deadline.set(after: value * 1_000_000) }
+            let cancelled = Deadline(on: reactor) { order.withLock { $0.append(-1) } }
+            cancelled.set(after: 0)
+            cancelled.cancel()
             // Moved later: it must not fire at its first time.
-            reactor.set(deadlines[1], after: 3_500_000)
+            deadlines[1].set(after: 3_500_000)
+            await gate.wait()
+            withExtendedLifetime(deadlines) { loop.stop() }
         }
         loop.run()
         #expect(order.withLock { $0 } == [2, 3, 1, 4])

@@ -37,6 +37,40 @@ import TunnelTLS
         #expect(pclose(pipe) == 0)
     }
 
+    /// Six connections in a row, each with the session that the one before it saved: from the second on all are resumed.
+    @Test(arguments: versions) func resumesTheClientAgainAndAgain(_ row: (flag: String, version: TLSVersion)) throws {
+        let listener = try Listener()
+        let contexts = try TestContexts(TestPKI.rsa)
+        let file = "\(TestPKI.directory)/session\(row.flag)"
+        var sessions: Set<[UInt8]> = []
+        for round in 0...5 {
+            // It reads what the server sends, so the ticket, until the server closes.
+            let command =
+                "printf x | timeout 20 openssl s_client -quiet \(row.flag) -sess_out \(file)"
+                + (round > 0 ? " -sess_in \(file)" : "")
+                + " -CAfile \(TestPKI.authority.certificatePath) -connect 127.0.0.1:\(listener.port) 2>/dev/null"
+            let pipe = try #require(popen(command, "r"))
+            let socket = try listener.accept()
+            var server = try TLSStream(server: contexts.server)
+            var received: [UInt8] = []
+            while received.isEmpty {
+                try server.feed(try socket.receive())
+                received += try server.read()
+                try socket.send(server.takeOutput())
+            }
+            #expect(server.engine.isResumed == (round > 0), "connection \(round)")
+            try server.send([1])
+            server.close()
+            try socket.send(server.takeOutput())
+            socket.shutDown()
+            #expect(TestPKI.drain(pipe) == [1])
+            pclose(pipe)
+            sessions.insert(TestPKI.read(file))
+        }
+        // The file holds the ticket; in TLS 1.2 it stays the one of the first connection.
+        #expect(row.version == .tls12 || sessions.count == 6)
+    }
+
     /// The client knows another authority: it says so, and the server's error has the name operators look for.
     @Test(arguments: versions) func hearsWhyTheClientRefuses(_ row: (flag: String, version: TLSVersion)) throws {
         let listener = try Listener()

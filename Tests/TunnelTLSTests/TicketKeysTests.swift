@@ -1,6 +1,8 @@
+import COpenSSL
 import Testing
 import TunnelCore
-import TunnelTLS
+
+@testable import TunnelTLS
 
 @Suite struct TicketKeysTests {
     /// A session of a first connection, with its ticket.
@@ -48,6 +50,42 @@ import TunnelTLS
         try keys.rotate()
         #expect(try !resumes(contexts, token))
         #expect(try resumes(contexts, replaced))
+    }
+
+    /// A client that uses each ticket once resumes for as long as it likes.
+    @Test func eachResumptionGivesTheNextTicket() throws {
+        let contexts = try TestContexts(TestPKI.rsa, version: .tls13)
+        var token = try session(contexts)
+        var seen: Set<[UInt8]> = [ticket(of: token)]
+        for round in 1...5 {
+            var pipe = try TestConnection(contexts, session: token, pausesBeforeSigning: true)
+            try pipe.run()
+            #expect(pipe.server.isResumed && pipe.client.isResumed && pipe.pauses == 0, "resumption \(round)")
+            let next = pipe.client.session
+            token = try #require(next)
+            #expect(seen.insert(ticket(of: token)).inserted, "the ticket of resumption \(round) is a new one")
+        }
+    }
+
+    /// In TLS 1.2 a ticket serves again and again, so a new one comes only when the old one's key is no longer current.
+    @Test func anOldClientKeepsItsTicketUntilTheKeyAges() throws {
+        let keys = try TicketKeys()
+        let contexts = try TestContexts(version: .tls12, tickets: keys)
+        let token = try session(contexts)
+        var first = try TestConnection(contexts, session: token)
+        try first.run()
+        #expect(first.server.isResumed && first.client.session.map(ticket) == ticket(of: token))
+        try keys.rotate()
+        var second = try TestConnection(contexts, session: token)
+        try second.run()
+        #expect(second.server.isResumed && second.client.session.map(ticket) != ticket(of: token))
+    }
+
+    private func ticket(of session: TLSClientSession) -> [UInt8] {
+        var bytes: UnsafePointer<UInt8>?
+        var count = 0
+        SSL_SESSION_get0_ticket(session.pointer, &bytes, &count)
+        return Array(UnsafeBufferPointer(start: bytes, count: count))
     }
 
     @Test func rotatesByTheTimeGiven() throws {

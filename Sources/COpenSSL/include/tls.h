@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <stdbool.h>
 
 // Options: OpenSSL spells them SSL_OP_BIT(n), which the importer does not evaluate.
 static inline uint64_t COpenSSL_OP_NO_RENEGOTIATION(void) { return SSL_OP_NO_RENEGOTIATION; }
@@ -48,6 +49,14 @@ static inline int COpenSSL_CTX_set_app_data(SSL_CTX *context, void *data) {
 static inline void *COpenSSL_CTX_get_app_data(const SSL_CTX *context) { return SSL_CTX_get_app_data(context); }
 static inline int COpenSSL_set_server_name(SSL *ssl, const char *name) {
     return (int)SSL_set_tlsext_host_name(ssl, name);
+}
+
+/// Whether the peer has sent its half of the key exchange.
+static inline bool COpenSSL_has_peer_key(SSL *ssl) {
+    EVP_PKEY *key = NULL;
+    bool has = SSL_get_peer_tmp_key(ssl, &key) == 1;
+    EVP_PKEY_free(key);
+    return has;
 }
 
 // Names that OpenSSL keeps a pointer to: a Swift string would be gone when it looks.

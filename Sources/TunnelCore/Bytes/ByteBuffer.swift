@@ -29,6 +29,9 @@ public struct ByteBuffer: ~Copyable {
         return base
     }
 
+    /// Bytes that can be appended without moving or growing.
+    package var spareCapacity: Int { capacity - tail }
+
     /// Bytes that can be read.
     public var count: Int { tail - head }
     public var isEmpty: Bool { tail == head }

@@ -179,7 +179,7 @@ final class HTTPCall {
     }
 
     private func send(_ bytes: inout ByteBuffer, on connection: ClientConnection) async throws(IOError) {
-        try bytes.withMutableBytes { bytes throws(IOError) in try connection.send(UnsafeRawBufferPointer(bytes)) }
+        _ = bytes.withMutableBytes { connection.send(UnsafeRawBufferPointer($0)) }
         if stage == .send, connection.socket.unsentCount == 0 { mayHaveBeenReceived = true }
         try await connection.flush()
     }

@@ -124,6 +124,8 @@ struct ConfigurationCheck {
         range("limits.max_headers", limits.maxHeaders, 1...10_000)
         range("limits.header_timeout", limits.headerTimeout, from: .milliseconds(1))
         range("limits.keep_alive_timeout", limits.keepAliveTimeout, from: .zero)
+        range("limits.body_timeout", limits.bodyTimeout, from: .zero)
+        range("limits.send_timeout", limits.sendTimeout, from: .zero)
         range("limits.max_requests_per_connection", limits.maxRequestsPerConnection, 1...100_000)
         range("limits.max_requests", limits.maxRequests, 1...1_000_000)
         range("limits.max_connections", limits.maxConnections, 1...1_000_000)

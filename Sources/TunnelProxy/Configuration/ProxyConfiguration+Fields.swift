@@ -43,6 +43,8 @@ extension ProxyConfiguration {
             ConfigurationField("limits.max_headers", \.limits.maxHeaders),
             ConfigurationField("limits.header_timeout", \.limits.headerTimeout),
             ConfigurationField("limits.keep_alive_timeout", \.limits.keepAliveTimeout),
+            ConfigurationField("limits.body_timeout", \.limits.bodyTimeout),
+            ConfigurationField("limits.send_timeout", \.limits.sendTimeout),
             ConfigurationField("limits.max_requests_per_connection", \.limits.maxRequestsPerConnection),
             ConfigurationField("limits.max_requests", \.limits.maxRequests),
             ConfigurationField("limits.max_connections", \.limits.maxConnections),

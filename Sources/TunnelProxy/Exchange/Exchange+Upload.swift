@@ -1,123 +1,135 @@
 internal import TunnelCore
 internal import TunnelIO
 
-/// The request's body on its way up, in a task of its own, so that an answer may come and go on meanwhile.
+/// The request's body on its way up, in a task of its own, so that a response may come and go on meanwhile.
 extension Exchange {
-    /// Bytes that a direction moves before others on the loop get their turn.
-    static let turnBytes = 1 << 20
+    /// Once an upstream has all of a pipe's bytes, it may take so long to end its own side.
+    private static let lingerTimeout: UInt64 = 5_000_000_000
+    /// How often a lingering pipe is looked at: the kernel does not report that bytes were acknowledged.
+    private static let lingerInterval: UInt64 = 250_000_000
 
-    func startUpload(_ snapshot: ProxySnapshot) {
-        upload = .running
-        reactor.spawn(with: self) { exchange in await exchange.uploadBody(snapshot) }
+    func startUpload() {
+        (upload, uploadIsUnderWay) = (.running, true)
+        worker.reactor.spawn(with: self) { exchange in await exchange.runUpload() }
     }
 
     /// Before the request goes to another connection: an upload that waits for the body's first byte must not send it
     /// to the old one. It begins anew behind the head.
-    func resetUpload() async {
-        await stopUpload()
-        upload = .idle
-        isUploadCancelled = false
+    func restartUpload() async {
+        guard upload == .running else { return }
+        upload = .broken
+        server?.wakeBody()
+        await uploadEnded()
+        upload = .none
     }
 
     /// Ends an upload that is still under way, and waits for its task.
-    func stopUpload() async {
-        guard upload == .running else { return }
-        isUploadCancelled = true
-        connection?.close(IOError(.closed, "exchange"))
-        stream?.wake()
+    func endUpload() async {
+        guard uploadIsUnderWay else { return }
+        upload = .broken
+        client?.close(IOError(.closed, "exchange"))
+        server?.wakeBody()
         await uploadEnded()
     }
 
     /// Waits until the upload's task is over.
     func uploadEnded() async {
-        if upload == .running { await withUnsafeContinuation { uploadWaiter = $0 } }
+        if uploadIsUnderWay { await withUnsafeContinuation { uploadWaiter = $0 } }
     }
 
-    /// Waits for the rest of a request whose answer is whole, as long as it moves: an upstream that has answered may
+    /// Waits for the rest of a request whose response is whole, as long as it moves: an upstream that has responded may
     /// never read it, and a client may never send it.
-    func finishUpload(_ snapshot: ProxySnapshot) async {
-        uploadSeen = record.bytesIn
-        uploadPatienceTime = snapshot.headerTimeout
-        reactor.set(uploadPatience, after: uploadPatienceTime)
+    func finishUpload() async {
+        lastSeen = record.bytesIn
+        patience.set(after: snapshot.headerTimeout)
         await uploadEnded()
-        reactor.remove(uploadPatience)
+        patience.cancel()
     }
 
-    /// Ends an upload that has not moved since the last look.
+    /// Looks whether an upload for which somebody waits has moved.
     func checkUpload() {
+        if phase == .piping { return checkLinger() }
         guard upload == .running else { return }
-        if record.bytesIn > uploadSeen {
-            uploadSeen = record.bytesIn
-            reactor.set(uploadPatience, after: uploadPatienceTime)
-            return
-        }
-        isUploadCancelled = true
-        connection?.close(IOError(.timedOut, "upload"))
-        stream?.wake()
+        guard record.bytesIn > lastSeen else { return stop(.uploadStuck) }
+        lastSeen = record.bytesIn
+        patience.set(after: snapshot.headerTimeout)
     }
 
-    private func uploadBody(_ snapshot: ProxySnapshot) async {
-        upload = await moveBody()
-        if isPipe && stream?.end != nil { connection?.close(IOError(.closed, "client")) }
-        awaitHead(snapshot)
+    private func runUpload() async {
+        let isWhole = await moveBody()
+        uploadIsUnderWay = false
+        if upload == .running { upload = isWhole ? .done : .broken }
+        if phase == .piping && upload == .done { linger() }
+        armHeadDeadline()
         uploadWaiter?.resume()
         uploadWaiter = nil
     }
 
-    private func moveBody() async -> Upload {
-        guard let stream else { return .refused }
+    /// - Returns: whether all of the body went up.
+    private func moveBody() async -> Bool {
+        guard let server else { return false }
+        let limit = snapshot.configuration.limits.bufferSize
         var moved = 0
-        while !requestBody.isComplete {
-            if isUploadCancelled { return .refused }
-            if stream.end != nil {
-                // Half a request is of no use; a pipe delivers what was said before it was closed.
-                guard isPipe, stream.end == .closed, !stream.plaintext.isEmpty else { return .refused }
-            } else if stream.plaintext.isEmpty {
-                await stream.readable()
-                continue
+        while true {
+            guard upload == .running, stopped == nil, let client else { return false }
+            let progress: BodyProgress
+            do throws(HTTPError) {
+                progress = try server.receiveBody(limit: limit) { bytes in client.sendBody(bytes) }
+            } catch {
+                warn("bad request") { line in line.field("reason", error.reason) }
+                stop(.bodyMalformed)
+                return false
             }
-            do throws(HTTPError) { moved += try sendPiece(stream) } catch {
-                state.log(.warn, "bad request") { line in
-                    labels.writeID(to: &line)
-                    line.field("reason", error.reason)
+            switch progress {
+            case .nothing:
+                if server.end != nil { return false }
+                moved = 0
+                if await !server.bodyReadable() {
+                    stop(.bodyOverdue)
+                    return false
                 }
-                upload = .malformed
-                connection?.close(IOError(.closed, "malformed body"))
-                return .malformed
+                continue
+            case .moved(let count):
+                hasUploaded = true
+                record.bytesIn += UInt64(count)
+                moved += count
+                if server.isBodyComplete { client.endBody(trailers: server.trailers) }
+            case .end: break
             }
-            guard let connection else { return .refused }
-            do throws(IOError) { try await connection.flush() } catch { return .refused }
+            if client.push() == .full {
+                do throws(IOError) { try await client.flush(stall: snapshot.sendTimeout) } catch {
+                    if error.code == .timedOut { stop(.upstreamStalled) }
+                    return false
+                }
+            }
+            if server.isBodyComplete { return true }
             if moved > Exchange.turnBytes {
                 moved = 0
                 await Task.yield()
             }
         }
-        return .done
     }
 
-    /// Sends what of the body is here; how many bytes were taken.
-    private func sendPiece(_ stream: TunnelStream) throws(HTTPError) -> Int {
-        uploadHasSent = true
-        let consumed = try stream.plaintext.withMutableBytes { bytes throws(HTTPError) in
-            let (consumed, produced) = try requestBody.decode(inPlace: bytes)
-            let payload = UnsafeRawBufferPointer(rebasing: bytes[..<produced])
-            if request.framing == .chunked {
-                var framed = reactor.buffers.take()
-                appendBody(payload, to: &framed)
-                framed.withMutableBytes { send(UnsafeRawBufferPointer($0)) }
-                reactor.buffers.give(&framed)
-            } else {
-                record.bytesIn += UInt64(produced)
-                send(payload)
-            }
-            return consumed
+    // MARK: The end of a pipe
+
+    /// The client has said its last byte, and our kernel has it. The upstream gets the end behind it, and the time to read:
+    /// a connection that is closed with something unread takes with it what is still on its way.
+    private func linger() {
+        client?.finishSending()
+        (lastSeen, lastMoved) = (.max, worker.reactor.now)
+        patience.set(after: Exchange.lingerInterval)
+    }
+
+    private func checkLinger() {
+        guard let client, stopped == nil else { return }
+        let left = UInt64(client.unacknowledged)
+        if left < lastSeen { (lastSeen, lastMoved) = (left, worker.reactor.now) }
+        let still = worker.reactor.now &- lastMoved
+        if left == 0 && still >= Exchange.lingerTimeout {
+            // All of it arrived; that the upstream does not end its side is not the client's loss.
+            return client.close(IOError(.endOfStream, "pipe"))
         }
-        stream.consume(consumed)
-        return consumed
-    }
-
-    private func send(_ bytes: UnsafeRawBufferPointer) {
-        // A failure shows at the next flush.
-        do throws(IOError) { try connection?.send(bytes) } catch {}
+        if left > 0 && snapshot.sendTimeout > 0 && still >= snapshot.sendTimeout { return stop(.upstreamStalled) }
+        patience.set(after: Exchange.lingerInterval)
     }
 }

@@ -1,472 +1,485 @@
-internal import Synchronization
 internal import TunnelCore
 internal import TunnelIO
 
-/// One request and its answer, from its head to its log line. A session has one and uses it again for each request.
+/// One request and its response: from a client's stream to an upstream's and back, until its line is in the log.
 ///
-/// ``run(_:headSize:number:)`` is the way of a request through the proxy, step by step. The steps for the body are in
-/// Exchange+Upload.swift and Exchange+Answer.swift.
-final class Exchange {
-    /// What becomes of the tunnel afterwards.
-    enum Next {
-        case keepAlive
-        /// It ends in order: what was sent is whole.
-        case close
-        /// It ends as an error, so that what was sent is not taken for whole.
-        case cut
+/// ``serve(_:)`` is the way of a request through the proxy, step by step. It knows streams only: no framing, no version of HTTP
+/// and no tunnel is in it. A connection has one exchange and uses it again for each request, because objects cost more than a
+/// request does otherwise.
+///
+/// Two things may happen at any time: an end (of the client, of a deadline, of the proxy), which is a ``Stop`` that the first
+/// cause sets and every step looks at after it has waited; and a response that comes before the request's body has gone up,
+/// which is why that body has a task of its own (Exchange+Upload.swift).
+final class Exchange: RequestHandler {
+    /// Why the exchange is given up. The first cause counts.
+    enum Stop: Equatable {
+        case clientGone
+        /// The client took nothing of the response for `limits.send_timeout`.
+        case clientStalled
+        case shutdown
+        /// `upstream.response_header_timeout` passed.
+        case headOverdue
+        /// The request's body broke the rules of its framing.
+        case bodyMalformed
+        /// Nothing of the request's body came for `limits.body_timeout`.
+        case bodyOverdue
+        /// The upstream took nothing of the request for `limits.send_timeout`.
+        case upstreamStalled
+        /// The response is whole, and the rest of the request does not move.
+        case uploadStuck
     }
 
-    /// What later steps need of a request, when its head is gone.
-    struct Request {
-        var method = Method.other
-        var minorVersion: UInt8 = 1
-        var isPersistent = false
-        var wantsUpgrade = false
-        var framing = BodyFraming.none
-    }
-
+    /// The request's body on its way up.
     enum Upload: Equatable {
-        case idle, running, done
-        /// The client's body broke RFC 9112.
-        case malformed
-        /// The upstream takes no more of it.
-        case refused
+        /// It went with the head, or has not begun.
+        case none
+        case running
+        case done
+        /// It ended before all of the body had gone up.
+        case broken
     }
 
-    private unowned let session: TunnelSession
-    let loop: ProxyLoop
-    let reactor: Reactor
-    let state: ProxyState
+    /// What the exchange is at.
+    enum Phase: Equatable {
+        case idle
+        /// Looking the upstream up, connecting, shaking hands.
+        case connecting
+        case awaitingHead
+        case relaying
+        /// The upstream switched to WebSocket: both ways carry bytes until either ends.
+        case piping
+    }
 
-    var request = Request()
+    let worker: Worker
+    let upstreams: UpstreamPools
+    var snapshot: ProxySnapshot
+    private(set) var server: (any ServerStream)?
+    private(set) var client: (any ClientStream)?
+    var phase = Phase.idle
+    private(set) var stopped: Stop?
     var record = ExchangeRecord()
-    var labels = RequestLabels()
+    private var labels = RequestLabels()
     private var routeName: String?
 
-    // The way up.
-    var stream: TunnelStream?
-    var connection: ClientConnection?
-    /// The head for the upstream, and what of the body came with it.
-    private var outgoing = ByteBuffer()
-    private var outgoingHasBody = false
-    var requestBody = BodyDecoder(.none)
-    var upload = Upload.idle
-    /// Body bytes went up that `outgoing` does not hold, so the request cannot be sent again.
-    var uploadHasSent = false
-    var isUploadCancelled = false
+    /// The first bytes of the request's body, which go with the head and once more with it.
+    private var early = ByteBuffer()
+    var upload = Upload.none
+    /// Its task has not ended yet, whatever became of it.
+    var uploadIsUnderWay = false
+    /// Body bytes went up that `early` does not hold, so the request cannot be sent again.
+    var hasUploaded = false
     var uploadWaiter: UnsafeContinuation<Void, Never>?
-    /// What had gone up when the upload was last looked at, and the next look.
-    var uploadSeen: UInt64 = 0
-    var uploadPatienceTime: UInt64 = 0
-    private(set) lazy var uploadPatience = Deadline { [unowned self] in checkUpload() }
-    /// The upstream has switched protocols: from then on both ways carry bytes without a frame.
-    var isPipe = false
+    /// What of a stuck or lingering upload was seen last, and when it last moved.
+    var lastSeen: UInt64 = 0
+    var lastMoved: UInt64 = 0
     /// Ends the lookup, the connect or the handshake that is under way.
     private let dial = Cancellation()
 
-    // The way down.
-    var inbound = ByteBuffer()
-    /// A head and small pieces of a body, until they are sent together. Holds memory only then.
-    var outbox = ByteBuffer()
-    private var isHeaderOverdue = false
-    private var isAwaitingHead = false
-    private lazy var headerDeadline = Deadline { [unowned self] in
-        isHeaderOverdue = true
-        connection?.close(IOError(.timedOut, "read"))
-    }
+    private lazy var headDeadline = Deadline(on: worker.reactor) { [unowned self] in stop(.headOverdue) }
+    private(set) lazy var patience = Deadline(on: worker.reactor) { [unowned self] in checkUpload() }
 
     /// A head and a body up to here go to the upstream in one write.
-    private static let maxOutgoing = 32 * 1024
+    private static let maxEarly = 32 * 1024
+    /// 1xx heads passed on for one request; more is an upstream gone wrong.
+    private static let maxInterim = 64
+    /// Bytes that a direction moves before others on the loop get their turn.
+    static let turnBytes = 256 * 1024
 
-    init(_ session: TunnelSession) {
-        self.session = session
-        loop = session.loop
-        reactor = session.reactor
-        state = session.state
+    init(on worker: Worker, _ upstreams: UpstreamPools) {
+        (self.worker, self.upstreams) = (worker, upstreams)
+        snapshot = worker.shared.snapshot
     }
 
-    /// Serves the request whose head is in `loop.requestHead`.
-    func run(_ stream: TunnelStream, headSize: Int, number: UInt64) async -> Next {
-        self.stream = stream
-        let snapshot = state.snapshot
-        let inFlight = state.requests.add(1, ordering: .relaxed).newValue
-        begin(stream, number, snapshot)
-        stream.onEnd = whenClientEnds
+    // MARK: The way of a request
 
+    func serve(_ stream: any ServerStream) async -> ResponseEnd {
+        let inFlight = worker.shared.requestBegan()
+        begin(stream)
+        let end = await serve(stream, inFlight: inFlight)
+        await endUpload()
+        finish()
+        worker.shared.requestEnded()
+        return end
+    }
+
+    private func serve(_ server: any ServerStream, inFlight: Int) async -> ResponseEnd {
         // 1 route
-        let authority = loop.requestHead.authority
-        let route = stream.plaintext.withBytes { snapshot.route(for: $0.extracting(authority)) }
+        var route: Int?
+        server.withHead { head, bytes in route = snapshot.route(for: bytes.extracting(head.authority)) }
         routeName = route.map { snapshot.routes[$0].name }
         logStart()
-
-        let next: Next
         if inFlight > snapshot.configuration.limits.maxRequests {
-            stream.consume(headSize)
-            next = answer(503, "Too many requests in flight", .limit, extra: [("Retry-After", "1")])
-        } else if let route {
-            next = await serve(stream, headSize, snapshot, route)
-        } else {
-            stream.consume(headSize)
-            state.log(.warn, "no route for host") { line in
-                labels.writeID(to: &line)
-                labels.writeHost(to: &line)
-            }
-            loop.metrics.requestsWithoutRoute += 1
-            next = answer(502, "No route configured for host", .refused)
+            return await respond(
+                503, "Too many requests in flight", .limit, fields: [(name: "Retry-After", value: "1")])
         }
-        state.requestEnded()
-        await stopUpload()
-        stream.onEnd = nil
-        finish()
-        return next
-    }
-
-    /// Made once, because a closure is an allocation.
-    private lazy var whenClientEnds: () -> Void = { [unowned self] in clientEnded() }
-
-    /// The far side has ended, and so does what runs on its behalf.
-    private func clientEnded() {
-        dial.cancel()
-        if isPipe, let stream, stream.end == .closed, !stream.plaintext.isEmpty {
-            // The upload delivers what was said before the end, and closes then.
-            reactor.set(headerDeadline, after: Exchange.pipeEndTimeout)
-        } else {
-            connection?.close(IOError(.closed, "client"))
+        guard let route else {
+            warn("no route for host") { line in labels.writeHost(to: &line) }
+            worker.metrics.requestsWithoutRoute += 1
+            return await respond(502, "No route configured for host", .refused)
         }
-    }
-
-    /// How long an upstream may take to accept a pipe's last bytes.
-    private static let pipeEndTimeout: UInt64 = 5_000_000_000
-
-    /// Ends the exchange because the proxy is shutting down.
-    func cancel() {
-        guard stream != nil else { return }
-        record.end = .shutdown
-        dial.cancel()
-        connection?.close(IOError(.closed, "shutdown"))
-        isUploadCancelled = true
-    }
-
-    // MARK: Steps 2 to 7
-
-    private func serve(
-        _ stream: TunnelStream, _ headSize: Int, _ snapshot: ProxySnapshot, _ index: Int
-    ) async -> Next {
-        let upstream = snapshot.routes[index].upstream
-        guard request.method != .connect else {
-            stream.consume(headSize)
-            return answer(501, "CONNECT is not supported", .badRequest)
+        guard server.request.method != .connect else {
+            return await respond(501, "CONNECT is not supported", .badRequest)
         }
-        do throws(HTTPError) { try takeRequest(stream, headSize, snapshot, index) } catch {
-            return answer(error.status, "Malformed request body", .badRequest)
+        do throws(HTTPError) { try takeEarlyBody(server) } catch {
+            return await respond(error.status, "Malformed request body", .badRequest)
         }
 
         var isRetry = false
         while true {
-            // 2 connect
-            if stream.end != nil { return clientGone() }
-            let connection: ClientConnection
+            // 2 connection
+            if let end = cutShort() { return end }
+            phase = .connecting
+            let client: any ClientStream
             do throws(LeaseError) {
-                connection = try await loop.upstreams.lease(upstream, snapshot, fresh: isRetry, cancellation: dial)
+                client = try await upstreams.client(
+                    for: snapshot.routes[route].upstream, snapshot, fresh: isRetry, cancellation: dial)
             } catch {
-                if stream.end != nil { return clientGone() }
-                return record.end == .shutdown ? abandoned() : refused(error)
+                if let end = cutShort() { return end }
+                return await refuse(error)
             }
-            self.connection = connection
-            record.upstream = connection.address
-            if stream.end != nil { return clientGone() }
-            if record.end == .shutdown { return abandoned() }
-            let isReused = connection.exchanges > 0
-            connection.exchanges += 1
+            self.client = client
+            record.upstream = client.address
+            if let end = cutShort() { return end }
 
-            // 3 head and 4 up
-            do throws(IOError) {
-                try outgoing.withMutableBytes { bytes throws(IOError) in
-                    try connection.send(UnsafeRawBufferPointer(bytes))
-                }
-            } catch {}  // What the upstream said before it stopped reading is read below.
-            if !requestBody.isComplete && upload == .idle { startUpload(snapshot) }
+            // 3 head, 4 up
+            send(server, client, route)
+            let canRetry = client.isReused && !isRetry && (early.isEmpty || server.request.method.isIdempotent)
+            if !canRetry { releaseRequest(server) }
+            if !server.isBodyComplete && upload == .none { startUpload() }
 
-            // 5 answer
-            switch await receiveHead(connection, snapshot) {
-            case .head(let size):
-                reactor.buffers.give(&outgoing)
-                // 6 down and 7 end
-                return await relayAnswer(connection, of: upstream, headSize: size, snapshot)
-            case .nothing(let error):
-                let isReplayable =
-                    !uploadHasSent && upload != .malformed
-                    && (!outgoingHasBody || request.method.isIdempotent)
-                if isReused && !isRetry && isReplayable && stream.end == nil && !isHeaderOverdue
-                    && record.end != .shutdown
-                {
+            // 5 response
+            do throws(ClientStreamError) {
+                try await awaitHead(server, client)
+                // 6 down, 7 end
+                return await relay(server, client, route)
+            } catch {
+                if canRetry, case .unanswered = error, stopped == nil, !hasUploaded {
                     isRetry = true
-                    loop.metrics.poolRetries += 1
-                    connection.close()
-                    await resetUpload()
+                    worker.metrics.poolRetries += 1
+                    await restartUpload()
+                    dropClient()
                     continue
                 }
-                return noAnswer(error)
-            case .broken(let error): return noAnswer(error)
-            case .malformed(let error):
-                state.log(.warn, "malformed answer from upstream") { line in
-                    labels.writeID(to: &line)
-                    line.field("reason", error.reason)
-                }
-                return answer(502, "The upstream sent a malformed answer", .upstreamFailed)
+                return await respondToFailure(error)
             }
         }
     }
 
-    /// Turns the client's head into the upstream's, and takes what of the body came with it.
-    private func takeRequest(
-        _ stream: TunnelStream, _ headSize: Int, _ snapshot: ProxySnapshot, _ route: Int
-    ) throws(HTTPError) {
-        // What is added to a head is less than this; a body that has come already may go with it.
-        outgoing = reactor.buffers.take(atLeast: stream.plaintext.count + 512)
-        let forwarded = snapshot.configuration.upstream.forwardedHeaders ? session.forwardedFields : nil
-        stream.plaintext.withBytes { bytes in
-            loop.requestHead.appendForwarded(
-                bytes, host: snapshot.hostRules[route], framing: request.framing, upgrade: request.wantsUpgrade,
-                forwarded: forwarded, into: &outgoing)
+    /// What of the body came with the head goes to the upstream with it.
+    private func takeEarlyBody(_ server: any ServerStream) throws(HTTPError) {
+        guard !server.isBodyComplete else { return }
+        _ = try server.receiveBody(limit: Exchange.maxEarly) { bytes in
+            early = worker.reactor.buffers.take(atLeast: bytes.count)
+            early.append(bytes)
         }
-        stream.consume(headSize)
-        outgoingHasBody = false
-        guard !requestBody.isComplete, !stream.plaintext.isEmpty, stream.plaintext.count <= Exchange.maxOutgoing else {
-            return
-        }
-        let consumed = try stream.plaintext.withMutableBytes { bytes throws(HTTPError) in
-            let (consumed, produced) = try requestBody.decode(inPlace: bytes)
-            appendBody(UnsafeRawBufferPointer(rebasing: bytes[..<produced]), to: &outgoing)
-            outgoingHasBody = produced > 0
-            return consumed
-        }
-        stream.consume(consumed)
+        record.bytesIn = UInt64(early.count)
     }
 
-    /// Appends a piece of the request's body as the upstream is to get it, and its end where it ends.
-    func appendBody(_ payload: UnsafeRawBufferPointer, to buffer: inout ByteBuffer) {
-        record.bytesIn += UInt64(payload.count)
-        guard request.framing == .chunked else { return buffer.append(payload) }
-        if payload.count > 0 {
-            ChunkedEncoding.appendHeader(size: payload.count, into: &buffer)
-            buffer.append(payload)
-            buffer.append(ChunkedEncoding.payloadEnd)
-        }
-        if requestBody.isComplete { ChunkedEncoding.appendEnd(trailers: requestBody.trailers, into: &buffer) }
+    private func send(_ server: any ServerStream, _ client: any ClientStream, _ route: Int) {
+        let rules = ForwardingRules(
+            host: snapshot.hostRules[route], framing: server.request.framing,
+            passesUpgrade: server.request.wantsWebSocket, forwarded: forwardedFields(server))
+        server.withHead { head, bytes in client.sendHead(head, bytes, rules) }
+        early.withMutableBytes { client.sendBody(UnsafeRawBufferPointer($0)) }
+        if server.isBodyComplete && !hasUploaded { client.endBody(trailers: server.trailers) }
+        // The wait for the upstream's response is the wait for its room as well: an upload waits before it sends more.
+        _ = client.push()
+    }
+
+    private func forwardedFields(_ server: any ServerStream) -> ForwardedFields? {
+        guard snapshot.configuration.upstream.forwardedHeaders else { return nil }
+        return ForwardedFields(clientAddress: server.clientAddress, isSecure: true)
+    }
+
+    /// It will not be sent again.
+    private func releaseRequest(_ server: any ServerStream) {
+        server.releaseHead()
+        worker.reactor.buffers.give(&early)
     }
 
     // MARK: Step 5
 
-    private enum HeadOutcome {
-        case head(Int)
-        /// The connection ended before a byte of an answer.
-        case nothing(IOError)
-        /// It ended after some.
-        case broken(IOError)
-        case malformed(HTTPError)
-    }
-
-    /// 1xx answers passed on for one request; more is an upstream gone wrong.
-    private static let maxInformational = 64
-
-    /// Waits for the final head, which is left in `loop.responseHead`, its bytes at the front of `inbound`.
-    private func receiveHead(_ connection: ClientConnection, _ snapshot: ProxySnapshot) async -> HeadOutcome {
-        isAwaitingHead = true
-        defer {
-            isAwaitingHead = false
-            headerDeadline.cancel()
-        }
-        if upload != .running { awaitHead(snapshot) }
-        let limit = max(snapshot.configuration.limits.bufferSize, snapshot.headLimits.maxBytes)
-        var informational = 0
-        var hasAnswered = false
+    /// Waits for the final head.
+    private func awaitHead(_ server: any ServerStream, _ client: any ClientStream) async throws(ClientStreamError) {
+        phase = .awaitingHead
+        defer { headDeadline.cancel() }
+        if upload != .running { armHeadDeadline() }
+        var interim = 0
         while true {
-            do throws(IOError) {
-                switch try receive(connection, limit: limit) {
-                case .bytes: hasAnswered = true
-                case .end:
-                    let error = IOError(.endOfStream, "read")
-                    return hasAnswered ? .broken(error) : .nothing(error)
-                case .nothing:
-                    await connection.readable()
-                    continue
+            switch try client.receiveHead(server.request.method, snapshot.headLimits) {
+            case .final:
+                record.firstByte = worker.reactor.now
+                return
+            case .interim:
+                interim += 1
+                guard interim <= Exchange.maxInterim else {
+                    throw .malformed(HTTPError(status: 502, reason: "too many 1xx responses"))
                 }
-            } catch {
-                return hasAnswered ? .broken(error) : .nothing(error)
+                client.withHead { head, bytes in server.sendInterim(head, bytes) }
+                client.releaseHead()
+                if server.push() == .full { await waitForClient(server) }
+            case .nothing: await client.readable()
             }
-            do throws(HTTPError) {
-                while !inbound.isEmpty {
-                    loop.responseHead.reset()
-                    let size = try inbound.withBytes { bytes throws(HTTPError) in
-                        try loop.responseHead.parse(bytes, limits: snapshot.headLimits, requestMethod: request.method)
-                    }
-                    guard let size else { break }
-                    if !loop.responseHead.isInformational {
-                        record.firstByte = reactor.now
-                        return .head(size)
-                    }
-                    informational += 1
-                    guard informational <= Exchange.maxInformational else {
-                        throw HTTPError(status: 502, reason: "too many 1xx answers")
-                    }
-                    passOnInformational(size)
+        }
+    }
+
+    /// The request is with the upstream: from now on its response may be overdue.
+    func armHeadDeadline() {
+        guard phase == .awaitingHead, snapshot.responseHeaderTimeout > 0 else { return }
+        headDeadline.set(after: snapshot.responseHeaderTimeout)
+    }
+
+    /// Waits until the client takes more; that it will not any more is noted as a stop.
+    private func waitForClient(_ server: any ServerStream) async {
+        do throws(IOError) { try await server.flush() } catch {
+            stop(error.code == .timedOut ? .clientStalled : .clientGone)
+        }
+    }
+
+    // MARK: Steps 6 and 7
+
+    /// Passes on the final head, and the body behind it.
+    private func relay(_ server: any ServerStream, _ client: any ClientStream, _ route: Int) async -> ResponseEnd {
+        releaseRequest(server)
+        var switchesTo: Bool?
+        client.withHead { head, bytes in
+            record.status = head.status
+            if head.status == 101 { switchesTo = head.switchesToWebSocket(bytes) }
+        }
+        if let isWebSocket = switchesTo {
+            guard isWebSocket, server.request.wantsWebSocket, server.isBodyComplete else {
+                return await respond(502, "The upstream switched protocols unasked", .upstreamFailed)
+            }
+            return await relayPipe(server, client)
+        }
+        phase = .relaying
+        client.withHead { head, bytes in server.sendHead(head, bytes) }
+        client.releaseHead()
+        guard await relayBody(server, client) else { return broken() }
+
+        if upload == .running {
+            // The response is whole, the request is not. An upstream that stays wants the rest; one that goes does not.
+            if client.isPersistent { await finishUpload() } else { await endUpload() }
+        }
+        if client.isPersistent && server.isBodyComplete && upload != .broken && stopped == nil {
+            upstreams.park(client, snapshot.routes[route].upstream, snapshot)
+            self.client = nil
+        }
+        return .whole
+    }
+
+    /// Passes a body on until it is complete.
+    ///
+    /// - Returns: `false` when it broke off, or the client is gone.
+    private func relayBody(_ server: any ServerStream, _ client: any ClientStream) async -> Bool {
+        let limit = snapshot.configuration.limits.bufferSize
+        var isFirst = true
+        var moved = 0
+        do throws(ClientStreamError) {
+            while true {
+                // The head goes at once, with what of the body came in the same read.
+                let progress = try client.receiveBody(isReading: !isFirst, limit: limit) { buffer, count in
+                    record.bytesOut += UInt64(count)
+                    server.sendBody(&buffer, count)
                 }
-            } catch {
-                return .malformed(error)
+                let isComplete = client.isBodyComplete
+                if isComplete { server.endBody(trailers: client.trailers) }
+                if progress != .nothing || isFirst {
+                    if server.push() == .full { await waitForClient(server) }
+                }
+                if stopped != nil { return false }
+                if isComplete { return true }
+                switch progress {
+                case .moved(let count): moved += count
+                case .nothing where !isFirst:
+                    await client.readable()
+                    if stopped != nil { return false }
+                    moved = 0
+                case .nothing, .end: break
+                }
+                isFirst = false
+                if moved > Exchange.turnBytes {
+                    moved = 0
+                    await Task.yield()
+                }
             }
-        }
-    }
-
-    /// The request is with the upstream: from now on its answer may be overdue.
-    func awaitHead(_ snapshot: ProxySnapshot) {
-        guard isAwaitingHead, snapshot.responseHeaderTimeout > 0 else { return }
-        reactor.set(headerDeadline, after: snapshot.responseHeaderTimeout)
-    }
-
-    private func passOnInformational(_ size: Int) {
-        // RFC 9110 §15.2: a 1.0 client must not be sent one.
-        if request.minorVersion > 0 {
-            openOutbox()
-            inbound.withBytes { bytes in
-                loop.responseHead.appendForwarded(
-                    bytes, framing: .none, connection: .keepAlive, clientMinorVersion: 1, into: &outbox)
+        } catch {
+            // All that the client said before it ended has arrived; what the upstream still said has nobody to go to.
+            if phase == .piping && upload == .done && client.unacknowledged == 0 { return true }
+            if stopped == nil {
+                warn("response from upstream broke off") { line in
+                    line.field("upstream", record.upstream.map { "\($0)" } ?? "")
+                    line.field("error", error.reason)
+                }
             }
-            sendOutbox()
+            return false
         }
-        inbound.consume(size)
     }
 
-    /// Reads what the upstream has sent into `inbound`, which holds memory only while it holds bytes.
-    func receive(_ connection: ClientConnection, limit: Int) throws(IOError) -> ClientConnection.Received {
-        if inbound.capacity == 0 { inbound = reactor.buffers.take() }
-        if inbound.isEmpty { inbound.removeAll(headroom: Exchange.headroom) }
-        defer { if inbound.isEmpty { reactor.buffers.give(&inbound) } }
-        return try connection.receive(into: &inbound, limit: limit)
+    /// Passes on a 101; from then on both sides are byte pipes, until either ends.
+    private func relayPipe(_ server: any ServerStream, _ client: any ClientStream) async -> ResponseEnd {
+        phase = .piping
+        client.withHead { head, bytes in server.sendHead(head, bytes) }
+        client.releaseHead()
+        client.becomePipe()
+        server.becomePipe()
+        startUpload()
+        let isWhole = await relayBody(server, client)
+        if upload == .running && server.end == .orderly && stopped == nil { await uploadEnded() }
+        await endUpload()
+        patience.cancel()
+        if isWhole && (server.end == nil || upload == .done) { return .whole }
+        return broken()
     }
 
-    func openOutbox() {
-        if outbox.capacity == 0 { outbox = reactor.buffers.take() }
-    }
-
-    /// Sends what was gathered and gives the memory back.
-    func sendOutbox() {
-        if !outbox.isEmpty { stream?.send(&outbox) }
-        reactor.buffers.give(&outbox)
-    }
-
-    /// Room for a chunk header in front of a body's piece.
-    private static let headroom = 32
-
-    // MARK: Ends without an answer from the upstream
-
-    /// Answers by ourselves. The tunnel is kept only if the next request's start is certain.
-    func answer(
-        _ status: UInt16, _ body: String, _ end: ExchangeRecord.End,
-        extra: [(name: String, value: String)] = []
-    ) -> Next {
-        if record.end == .shutdown { return .cut }
-        record.status = status
-        record.end = end
-        guard let stream, stream.end == nil else { return clientGone() }
-        dropBufferedBody(stream)
-        let isKept = request.isPersistent && requestBody.isComplete && upload != .running && !isDraining
-        openOutbox()
-        ErrorAnswer.append(
-            status: status, body: body, extra: extra, connectionClose: !isKept, isHead: request.method == .head,
-            into: &outbox)
-        sendOutbox()
-        record.firstByte = reactor.now
-        return isKept ? .keepAlive : .close
-    }
-
-    /// A request that is refused often has its whole body here already: then the connection can go on.
-    private func dropBufferedBody(_ stream: TunnelStream) {
-        guard !requestBody.isComplete, upload == .idle, !stream.plaintext.isEmpty else { return }
-        let consumed = stream.plaintext.withMutableBytes { bytes in
-            (try? requestBody.decode(inPlace: bytes).consumed) ?? 0
-        }
-        stream.consume(consumed)
-    }
-
-    var isDraining: Bool { state.isDraining.load(ordering: .relaxed) }
-
-    func clientGone() -> Next {
-        if record.end != .shutdown { record.end = .clientGone }
+    /// What follows when the response did not come whole.
+    private func broken() -> ResponseEnd {
+        if let end = cutShort() { return end }
+        record.end = .upstreamFailed
         return .cut
     }
 
-    func abandoned() -> Next { .cut }
+    // MARK: Stops
 
-    private func refused(_ error: LeaseError) -> Next {
-        state.log(.warn, error.logMessage) { line in
-            labels.writeID(to: &line)
+    /// Gives the exchange up: what waits for the upstream or for the request's body ends, and finds the reason.
+    func stop(_ reason: Stop) {
+        guard stopped == nil, server != nil else { return }
+        stopped = reason
+        dial.cancel()
+        let isLate = reason == .headOverdue || reason == .uploadStuck || reason == .upstreamStalled
+        client?.close(IOError(isLate ? .timedOut : .closed, "exchange"))
+        if upload == .running { server?.wakeBody() }
+    }
+
+    func cancel() {
+        guard server != nil else { return }
+        worker.shared.requestCut()
+        stop(.shutdown)
+    }
+
+    /// Nobody is there for a response, or the response has begun: notes why, and ends.
+    private func cutShort() -> ResponseEnd? {
+        switch stopped {
+        case nil, .headOverdue where record.status == 0, .bodyMalformed where record.status == 0,
+            .bodyOverdue where record.status == 0, .upstreamStalled where record.status == 0:
+            return nil
+        case .clientGone: record.end = .clientGone
+        case .shutdown: record.end = .shutdown
+        case .bodyMalformed: record.end = .badRequest
+        case .clientStalled, .headOverdue, .bodyOverdue, .upstreamStalled: record.end = .timeout
+        case .uploadStuck: return nil
+        }
+        return .cut
+    }
+
+    // MARK: Responses of our own
+
+    private func respond(
+        _ status: UInt16, _ body: String, _ end: ExchangeRecord.End, fields: [(name: String, value: String)] = []
+    ) async -> ResponseEnd {
+        guard let server else { return .cut }
+        if let end = cutShort() { return end }
+        record.status = status
+        record.end = end
+        server.respond(OwnResponse(status: status, body: body, fields: fields), dropsBody: upload == .none)
+        record.firstByte = worker.reactor.now
+        if server.push() == .full {
+            do throws(IOError) { try await server.flush() } catch { return .cut }
+        }
+        return .whole
+    }
+
+    /// No connection to the upstream could be had.
+    private func refuse(_ error: LeaseError) async -> ResponseEnd {
+        warn(error.logMessage) { line in
             if let routeName { line.field("route", routeName) }
             error.writeFields(to: &line)
         }
-        if case .refused(_, let refusal) = error { loop.metrics.countRefusal(refusal) }
-        return answer(error.status, error.body, error.end)
+        if case .refused(_, let refusal) = error { worker.metrics.countRefusal(refusal) }
+        return await respond(error.status, error.body, error.end)
     }
 
-    private func noAnswer(_ error: IOError) -> Next {
-        if stream?.end != nil { return clientGone() }
-        if record.end == .shutdown { return abandoned() }
-        if upload == .malformed { return answer(400, "Malformed request body", .badRequest) }
-        state.log(.warn, "no answer from upstream") { line in
-            labels.writeID(to: &line)
+    /// The upstream gave no response.
+    private func respondToFailure(_ error: ClientStreamError) async -> ResponseEnd {
+        if let end = cutShort() { return end }
+        switch (stopped, error) {
+        case (.bodyMalformed, _): return await respond(400, "Malformed request body", .badRequest)
+        case (.bodyOverdue, _): return await respond(408, "The request's body stopped coming", .timeout)
+        case (nil, .malformed(let error)):
+            warn("malformed response from upstream") { line in line.field("reason", error.reason) }
+            return await respond(502, "The upstream sent a malformed response", .upstreamFailed)
+        default: break
+        }
+        let cause: String? =
+            switch stopped {
+            case .headOverdue: "response_header_timeout passed"
+            case .upstreamStalled: "took nothing of the request for send_timeout"
+            default: nil
+            }
+        warn("no response from upstream") { line in
             line.field("route", routeName ?? "")
             line.field("upstream", record.upstream.map { "\($0)" } ?? "")
-            line.field("error", isHeaderOverdue ? "response_header_timeout passed" : error.description)
+            line.field("error", cause ?? error.reason)
         }
-        return isHeaderOverdue
-            ? answer(504, "The upstream did not answer in time", .timeout)
-            : answer(502, "The upstream closed the connection without a whole answer", .upstreamFailed)
+        return cause != nil
+            ? await respond(504, "The upstream did not respond in time", .timeout)
+            : await respond(502, "The upstream closed the connection without a whole response", .upstreamFailed)
     }
 
-    // MARK: Start and finish
+    // MARK: Begin and finish
 
-    private func begin(_ stream: TunnelStream, _ number: UInt64, _ snapshot: ProxySnapshot) {
-        let head = loop.requestHead
-        request = Request(
-            method: head.method, minorVersion: head.minorVersion, isPersistent: head.isPersistent,
-            wantsUpgrade: head.upgrade != nil, framing: head.framing)
-        requestBody = BodyDecoder(head.framing, trailerLimits: snapshot.headLimits)
-        record = ExchangeRecord()
-        record.started = reactor.now
+    private func begin(_ stream: any ServerStream) {
+        server = stream
+        snapshot = worker.shared.snapshot
+        (phase, stopped, upload, hasUploaded) = (.idle, nil, .none, false)
         routeName = nil
-        upload = .idle
-        uploadHasSent = false
-        isUploadCancelled = false
-        isHeaderOverdue = false
-        isPipe = false
+        record = ExchangeRecord()
+        record.started = worker.reactor.now
         dial.reset()
-        stream.plaintext.withBytes { labels.take(connection: session.number, request: number, head, of: $0) }
+        stream.withHead { head, bytes in
+            labels.take(connection: stream.connectionNumber, request: stream.requestNumber, head, of: bytes)
+        }
+        stream.observer = self
+        if let end = stream.end { clientEnded(end) }
     }
 
     private func finish() {
-        reactor.remove(headerDeadline)
-        if let connection { connection.close() }
-        connection = nil
-        reactor.buffers.give(&inbound)
-        reactor.buffers.give(&outgoing)
-        reactor.buffers.give(&outbox)
+        headDeadline.cancel()
+        dropClient()
+        worker.reactor.buffers.give(&early)
         countMetrics()
         logFinish()
         labels.release()
-        stream = nil
+        server?.observer = nil
+        (server, phase) = (nil, .idle)
+    }
+
+    private func dropClient() {
+        guard let client else { return }
+        upstreams.drop(client)
+        self.client = nil
     }
 
     private func countMetrics() {
-        loop.metrics.requests += 1
-        loop.metrics.bytesUp += record.bytesIn
-        loop.metrics.bytesDown += record.bytesOut
-        if record.status > 0 { loop.metrics.countAnswer(status: Int(record.status)) }
-        if record.end == .limit { loop.metrics.requestsOverLimit += 1 }
-        if record.end != .complete { loop.metrics.exchangesAborted += 1 }
+        worker.metrics.requests += 1
+        worker.metrics.bytesUp += record.bytesIn
+        worker.metrics.bytesDown += record.bytesOut
+        if record.status > 0 { worker.metrics.countAnswer(status: Int(record.status)) }
+        if record.end == .limit { worker.metrics.requestsOverLimit += 1 }
+        if record.end != .complete { worker.metrics.exchangesAborted += 1 }
+    }
+
+    // MARK: Log
+
+    func warn(_ message: @autoclosure () -> String, _ fields: (inout LogLine) -> Void) {
+        worker.shared.log(.warn, message()) { line in
+            labels.writeID(to: &line)
+            fields(&line)
+        }
     }
 
     private func logStart() {
-        state.log(.info, "request started") { line in
+        worker.shared.log(.info, "request started") { line in
             labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)
@@ -474,26 +487,22 @@ final class Exchange {
     }
 
     private func logFinish() {
-        let now = Reactor.clock()
-        state.log(.info, "request finished") { line in
+        worker.shared.log(.info, "request finished") { line in
             labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)
-            line.field("status", Int(record.status))
-            if let upstream = record.upstream {
-                if case .ip(let address, let port) = upstream {
-                    line.field("upstream", address, port: port)
-                } else {
-                    line.field("upstream", "\(upstream)")
-                }
-            }
-            line.field("bytes_in", record.bytesIn)
-            line.field("bytes_out", record.bytesOut)
-            if record.firstByte > 0 {
-                line.field("ttfb_ms", milliseconds: .nanoseconds(Int64(record.firstByte &- record.started)))
-            }
-            line.field("duration_ms", milliseconds: .nanoseconds(Int64(now &- record.started)))
-            line.field("end", record.end.rawValue)
+            record.write(to: &line, now: Reactor.clock())
+        }
+    }
+}
+
+extension Exchange: ServerStreamObserver {
+    func clientEnded(_ end: StreamEnd) {
+        switch end {
+        // The upload delivers what was said before the end, and ends the upstream's side then.
+        case .orderly where phase == .piping: break
+        case .orderly, .lost: stop(.clientGone)
+        case .stalled: stop(.clientStalled)
         }
     }
 }

@@ -1,7 +1,7 @@
 internal import TunnelCore
 internal import TunnelIO
 
-/// What is told of one exchange when it is over.
+/// What the log says of one exchange when it is over.
 struct ExchangeRecord {
     /// Why an exchange ended; the raw value is the log's word.
     enum End: String {
@@ -25,10 +25,26 @@ struct ExchangeRecord {
     var bytesOut: UInt64 = 0
     var end = End.complete
     var upstream: SocketAddress?
+
+    /// Writes it as fields of the exchange's last line.
+    ///
+    /// - Parameter now: of the clock that `started` is of.
+    func write(to line: inout LogLine, now: UInt64) {
+        line.field("status", Int(status))
+        switch upstream {
+        case .ip(let address, let port): line.field("upstream", address, port: port)
+        case let other?: line.field("upstream", "\(other)")
+        case nil: break
+        }
+        line.field("bytes_in", bytesIn)
+        line.field("bytes_out", bytesOut)
+        if firstByte > 0 { line.field("ttfb_ms", milliseconds: .nanoseconds(Int64(firstByte &- started))) }
+        line.field("duration_ms", milliseconds: .nanoseconds(Int64(now &- started)))
+        line.field("end", end.rawValue)
+    }
 }
 
-/// The names of one request, copied out of its head so that the log can tell them at the end: its number, method, host
-/// and path.
+/// The names of one request, copied out of its head for the lines of the log: its number, method, host and path.
 struct RequestLabels: ~Copyable {
     private var bytes = ByteBuffer()
     private var idEnd = 0

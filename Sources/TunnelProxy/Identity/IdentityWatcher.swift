@@ -6,7 +6,7 @@ internal import TunnelTLS
 /// Looks at the certificate files every `tls.reload_interval`, by content, and swaps the pair in one step.
 ///
 /// Content, not inode or time: Kubernetes changes a mounted Secret by moving a symlink above the file. A pair that is
-/// broken, does not match or is half written changes nothing and is told once; the next look finds it whole.
+/// broken, does not match or is half written changes nothing and is logged once; the next look finds it whole.
 final class IdentityWatcher: Sendable {
     private struct Seen {
         var files: IdentityFiles
@@ -17,9 +17,10 @@ final class IdentityWatcher: Sendable {
     }
 
     private let interval: UInt64
-    private let proxy: ProxyState
+    private let shared: SharedState
     private let loop: Loop
     private let seen: Mutex<Seen>
+    private let looking = Mutex<Void>(())
     private let isStopped = Flag()
 
     /// Keys that encrypt session tickets are replaced this often; the previous ones still open older tickets.
@@ -27,15 +28,15 @@ final class IdentityWatcher: Sendable {
 
     /// - Parameter inForce: what the identity in use was made from. Not read again: the files may have changed since.
     init(
-        _ tls: ProxyConfiguration.TLS, inForce: IdentityFiles.Contents, _ proxy: ProxyState, _ loop: Loop
+        _ tls: ProxyConfiguration.TLS, inForce: IdentityFiles.Contents, _ shared: SharedState, _ loop: Loop
     ) {
         seen = Mutex(Seen(files: IdentityFiles(tls), inForce: inForce))
         interval = tls.reloadInterval.nanoseconds
-        (self.proxy, self.loop) = (proxy, loop)
+        (self.shared, self.loop) = (shared, loop)
     }
 
     func start() {
-        tell(proxy.credentials.current.identity, "certificate loaded")
+        tell(shared.credentials.current.identity, "certificate loaded")
         scheduleNext()
     }
 
@@ -51,34 +52,34 @@ final class IdentityWatcher: Sendable {
 
     private func scheduleNext() {
         guard interval > 0 else { return }
-        loop.spawn { loop in self.arm(loop.reactor) }
-    }
-
-    private func arm(_ reactor: Reactor) {
-        // Weakly: the loop, which we hold, holds the deadline, and after the end nothing takes it out.
-        reactor.set(Deadline { [weak self] in self?.lookSoon() }, after: interval)
+        loop.spawn { loop in
+            // Weakly: we hold the loop, which holds this.
+            loop.reactor.runLater(after: self.interval) { [weak self] in self?.lookSoon() }
+        }
     }
 
     private func lookSoon() {
         guard !isStopped.isSet else { return }
         // A full queue means that the machine has worse problems; the next interval tries again.
-        if !BlockingPool.shared.submit({ self.look() }) { scheduleNext() }
+        if !BlockingPool.files.submit({ self.look() }) { scheduleNext() }
     }
 
     private func look() {
         check()
         do throws(TLSError) {
-            _ = try proxy.credentials.ticketKeys.rotateIfDue(
+            _ = try shared.credentials.ticketKeys.rotateIfDue(
                 now: Int64(Reactor.clock() / 1_000_000_000), every: IdentityWatcher.ticketKeyLife)
         } catch {
-            proxy.log(.error, "ticket keys not rotated") { $0.field("error", error.description) }
+            shared.log(.error, "ticket keys not rotated") { $0.field("error", error.description) }
         }
         if !isStopped.isSet { scheduleNext() }
     }
 
-    /// Takes the files' contents into use if they are new and a pair.
-    func check() {
-        let files = files
+    /// Takes the files' contents into use if they are new and a pair. One look at a time: of two, the one that read the
+    /// older contents could be the last to put them in force.
+    func check() { looking.withLock { _ in look(at: files) } }
+
+    private func look(at files: IdentityFiles) {
         let contents: IdentityFiles.Contents
         do throws(FileError) { contents = try files.read() } catch {
             let isNews = seen.withLock { seen in
@@ -96,7 +97,7 @@ final class IdentityWatcher: Sendable {
         guard isNew else { return }
         do {
             let identity = try files.identity(of: contents)
-            try proxy.credentials.replace(with: identity)
+            try shared.credentials.replace(with: identity)
             seen.withLock { seen in
                 seen.inForce = contents
                 seen.refused = nil
@@ -109,17 +110,17 @@ final class IdentityWatcher: Sendable {
     }
 
     private func refuse(_ reason: String) {
-        proxy.log(.warn, "certificate not reloaded, the old one stays") { $0.field("reason", reason) }
+        shared.log(.warn, "certificate not reloaded, the old one stays") { $0.field("reason", reason) }
     }
 
     private func tell(_ identity: TLSIdentity, _ message: String) {
-        proxy.log(.info, message) { line in
+        shared.log(.info, message) { line in
             line.field("subject", identity.subject)
             line.field("fingerprint", identity.fingerprint)
             line.field("not_after", UnixTime(seconds: identity.notAfter).description)
         }
         if identity.notAfter < SystemClock.now().seconds {
-            proxy.log(.warn, "certificate has expired") { line in
+            shared.log(.warn, "certificate has expired") { line in
                 line.field("not_after", UnixTime(seconds: identity.notAfter).description)
             }
         }

@@ -8,9 +8,10 @@ internal import TunnelTLS
 /// It runs on threads of its own. It installs no signal handlers and writes nowhere but to the log that it is given.
 ///
 ///     let server = try ProxyServer(configuration: .load(path: "config.yaml"), log: log)
-///     try server.start()
-///     …
-///     let wasClean = await server.stop()
+///     try await server.run()  // until the task is cancelled, or stop() is called elsewhere
+///
+/// Its life goes one way: idle, running, draining, stopped. A stop that comes before the start, or in the midst of it, counts.
+/// A server that is dropped while it runs cuts its connections and ends.
 public final class ProxyServer: Sendable {
     public enum State: Sendable, Equatable {
         case idle
@@ -20,17 +21,20 @@ public final class ProxyServer: Sendable {
         case stopped
     }
 
-    private struct Parts: Sendable {
-        var state = State.idle
-        var group: LoopGroup?
-        var address: SocketAddress?
-        var watcher: IdentityWatcher?
-        /// How the stop went; set with the state `stopped`.
-        var wasClean = false
-        var waiters: [UnsafeContinuation<Bool, Never>] = []
+    private enum Life: Sendable {
+        case idle
+        case starting(mustStop: Bool)
+        case running(RunningProxy)
+        case stopping(RunningProxy?)
+        case stopped(wasClean: Bool)
     }
 
-    private let proxy: ProxyState
+    private struct Parts: Sendable {
+        var life = Life.idle
+        var waiters: [@Sendable (Bool) -> Void] = []
+    }
+
+    private let shared: SharedState
     private let parts = Mutex(Parts())
     private let identityAtStart: IdentityFiles.Contents
 
@@ -46,204 +50,205 @@ public final class ProxyServer: Sendable {
             minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12, alpn: ["http/1.1"],
             sessionTickets: configuration.tls.sessionTickets)
         let credentials = try ServerCredentials(identity: identity, options: options)
-        proxy = ProxyState(snapshot, credentials: credentials, log: log)
+        shared = SharedState(snapshot, credentials: credentials, log: log)
     }
+
+    deinit {
+        guard case .running(let running) = parts.withLock({ $0.life }) else { return }
+        let shared = shared
+        shared.idle.interrupt()
+        _ = BlockingPool.shutdown.submit { _ = running.drain(shared) }
+    }
+
+    // MARK: Start
 
     /// Binds the listener and starts serving. Returns as soon as connections are accepted.
     ///
-    /// - Throws: when the address cannot be bound or a thread cannot be started; the proxy is then as before.
+    /// - Throws: ``ProxyError`` when the address cannot be bound or a thread cannot be started; the proxy is then as before.
+    ///   Also when it was started or stopped before.
     public func start() throws {
-        let isFirst = parts.withLock { parts in
-            guard parts.state == .idle else { return false }
-            parts.state = .running
-            return true
-        }
-        guard isFirst else { throw ProxyError("the proxy was started before") }
-        do { try open() } catch {
-            parts.withLock { $0.state = .idle }
-            throw error
-        }
-    }
-
-    /// Starts and serves until ``stop()`` or ``stopAndWait()`` is called from elsewhere.
-    ///
-    /// - Returns: whether the stop was clean.
-    /// - Throws: what ``start()`` throws.
-    @discardableResult
-    public func run() async throws -> Bool {
-        try start()
-        return await withUnsafeContinuation { continuation in
-            let result: Bool? = parts.withLock { parts in
-                if parts.state == .stopped { return parts.wasClean }
-                parts.waiters.append(continuation)
+        let refusal: ProxyError? = parts.withLock { parts in
+            switch parts.life {
+            case .idle:
+                parts.life = .starting(mustStop: false)
                 return nil
+            case .starting, .running: return ProxyError("the proxy was started before")
+            case .stopping, .stopped: return ProxyError("the proxy was stopped before")
             }
-            if let result { continuation.resume(returning: result) }
         }
-    }
-
-    private func open() throws {
-        // What a reload has put in force meanwhile counts.
-        let configuration = proxy.snapshot.configuration
-        let group = try LoopGroup(count: configuration.threads)
-        do {
-            let listeners = try ListenerSet(configuration.listenAddress, count: group.loops.count)
-            proxy.snapshot = try ProxySnapshot(configuration, listeners: listeners.own)
-            let watcher = IdentityWatcher(configuration.tls, inForce: identityAtStart, proxy, group.loops[0])
-            parts.withLock { parts in
-                parts.group = group
-                parts.address = listeners.address
-                parts.watcher = watcher
+        if let refusal { throw refusal }
+        let running: RunningProxy
+        do { running = try RunningProxy.open(shared, identityAtStart) } catch {
+            let mustStop = parts.withLock { parts in
+                let mustStop = if case .starting(mustStop: true) = parts.life { true } else { false }
+                if !mustStop { parts.life = .idle }
+                return mustStop
             }
-            proxy.log(.info, "listening") { line in
-                line.field("addr", "\(listeners.address)")
-                line.field("loops", group.loops.count)
-            }
-            logRoutes(proxy.snapshot)
-            for (loop, listener) in zip(group.loops, listeners.listeners) {
-                let (proxy, isShared) = (proxy, listeners.isShared)
-                loop.spawn { loop in
-                    let part = ProxyLoop(loop.reactor, proxy)
-                    loop.reactor.context = part
-                    do throws(IOError) { try part.accept(from: listener, isShared: isShared) } catch {
-                        proxy.log(.error, "accept failed") { $0.field("error", error.description) }
-                    }
-                }
-            }
-            watcher.start()
-        } catch {
-            group.stop()
+            if mustStop { finishStop(wasClean: true) }
             throw error
         }
+        let mustStop = parts.withLock { parts in
+            if case .starting(mustStop: true) = parts.life {
+                parts.life = .stopping(running)
+                return true
+            }
+            parts.life = .running(running)
+            return false
+        }
+        if mustStop { drain(running) }
     }
 
-    private func logRoutes(_ snapshot: ProxySnapshot) {
-        for route in snapshot.routes {
-            proxy.log(.info, "route configured") { line in
-                line.field("route", route.name)
-                line.field("upstream", route.upstream.description)
-            }
+    /// Serves until the task is cancelled, or until ``stop()`` or ``beginGracefulShutdown()`` is called from elsewhere, and
+    /// returns when the proxy has stopped. Starts it, unless that is done already; after a stop it returns at once.
+    ///
+    /// - Throws: what ``start()`` throws.
+    public func run() async throws {
+        if case .idle = parts.withLock({ $0.life }) { try start() }
+        await withTaskCancellationHandler {
+            _ = await stopped()
+        } onCancel: {
+            beginGracefulShutdown()
         }
     }
+
+    // MARK: Facts
 
     /// What the proxy is doing.
-    public var state: State { parts.withLock { $0.state } }
-
-    /// Where it listens, for example `127.0.0.1:8080` or `unix:/run/proxy.sock`; `nil` before ``start()``.
-    public var address: String? { parts.withLock { $0.address.map { "\($0)" } } }
-
-    /// The TCP port it listens on, also when the configuration asked for any; `nil` before ``start()`` and for a Unix
-    /// socket.
-    public var port: UInt16? {
-        parts.withLock { parts in
-            if case .ip(_, let port) = parts.address { port } else { nil }
+    public var state: State {
+        switch parts.withLock({ $0.life }) {
+        case .idle: .idle
+        case .starting, .running: .running
+        case .stopping: .draining
+        case .stopped: .stopped
         }
+    }
+
+    /// Where it listens, for example `127.0.0.1:8080` or `unix:/run/proxy.sock`; `nil` before ``start()`` and after the stop.
+    public var address: String? { running.map { "\($0.address)" } }
+
+    /// The TCP port it listens on, also when the configuration asked for any; `nil` before ``start()``, after the stop, and
+    /// for a Unix socket.
+    public var port: UInt16? {
+        if case .ip(_, let port) = running?.address { port } else { nil }
     }
 
     /// Requests under way now.
-    public var requestsInFlight: Int { proxy.requests.load(ordering: .relaxed) }
+    public var requestsInFlight: Int { shared.requests }
 
     /// WebSockets open now.
-    public var connections: Int { proxy.connections.load(ordering: .relaxed) }
+    public var connections: Int { shared.connections }
+
+    private var running: RunningProxy? {
+        switch parts.withLock({ $0.life }) {
+        case .running(let running): running
+        case .stopping(let running): running
+        case .idle, .starting, .stopped: nil
+        }
+    }
 
     // MARK: Reload
 
     /// Puts another configuration in force, in one step: routes, upstream policy, limits and log level. Streams that
-    /// are open go on under the one that they began with.
+    /// are open go on under the one that they began with. Reloads from several threads take effect one after another.
     ///
     /// - Returns: the settings that differ and need a restart; the running values stay.
     /// - Throws: ``ConfigurationError``; everything stays as it was.
     @discardableResult
     public func reload(_ configuration: ProxyConfiguration) throws -> [String] {
-        let (configuration, kept) = proxy.snapshot.configuration.reloading(configuration)
-        let listeners = parts.withLock { $0.address }.map { ListenerSet.own($0) } ?? []
-        let snapshot = try ProxySnapshot(configuration, listeners: listeners)
-        proxy.snapshot = snapshot
-        proxy.log.threshold = configuration.logLevel
-        for setting in kept {
-            proxy.log(.warn, "setting needs a restart") { $0.field("setting", setting) }
+        let running = running
+        let kept = try shared.replaceSnapshot { current in
+            let (next, kept) = current.configuration.reloading(configuration)
+            return (try current.replaced(by: next, listeners: running?.own ?? []), kept)
         }
-        logRoutes(snapshot)
-        parts.withLock { $0.watcher }?.retarget(configuration.tls)
-        for loop in loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.adopt(snapshot) } }
+        let snapshot = shared.snapshot
+        shared.log.threshold = configuration.logLevel
+        for setting in kept { shared.log(.warn, "setting needs a restart") { $0.field("setting", setting) } }
+        RunningProxy.logRoutes(snapshot, to: shared.log)
+        running?.adopt(snapshot)
         return kept
     }
 
-    private var loops: [Loop] { parts.withLock { $0.group?.loops ?? [] } }
-
     // MARK: Stop
 
-    /// Drains and stops: no new connections, requests under way may finish within `shutdown_timeout`, then every
-    /// WebSocket is closed with 1001.
-    ///
-    /// - Returns: `false` when requests had to be cut off, and at once when another call is draining already.
-    @discardableResult
-    public func stop() async -> Bool {
-        await withUnsafeContinuation { continuation in
-            let isQueued = ProxyServer.stopping.submit { continuation.resume(returning: self.stopAndWait()) }
-            // Without a thread to be had, better the caller waits than that nothing stops.
-            if !isQueued { continuation.resume(returning: stopAndWait()) }
+    /// Begins to drain and returns at once: no new connections, requests under way may finish within `shutdown_timeout`,
+    /// then every WebSocket is closed with 1001. A proxy that has not started will not.
+    public func beginGracefulShutdown() {
+        enum Next { case nothing, finish, drain(RunningProxy) }
+        let next: Next = parts.withLock { parts in
+            switch parts.life {
+            case .idle: return .finish
+            case .starting:
+                parts.life = .starting(mustStop: true)
+                return .nothing
+            case .running(let running):
+                parts.life = .stopping(running)
+                return .drain(running)
+            case .stopping, .stopped: return .nothing
+            }
+        }
+        switch next {
+        case .nothing: break
+        case .finish: finishStop(wasClean: true)
+        case .drain(let running): drain(running)
         }
     }
 
-    /// For draining, which takes long and must not wait behind lookups that take longer.
-    private static let stopping = BlockingPool(threads: 16, queued: 1024)
+    /// Drains as ``beginGracefulShutdown()`` does and waits for the end. Any number of callers get the same result.
+    ///
+    /// - Returns: `false` when requests had to be cut off.
+    @discardableResult
+    public func stop() async -> Bool {
+        beginGracefulShutdown()
+        return await stopped()
+    }
 
     /// ``stop()`` for callers outside of Swift concurrency: blocks the calling thread.
     @discardableResult
     public func stopAndWait() -> Bool {
-        let group: LoopGroup? = parts.withLock { parts in
-            guard parts.state == .running else { return nil }
-            parts.state = .draining
-            return parts.group
+        beginGracefulShutdown()
+        let signal = ThreadSignal()
+        let result = Mutex(true)
+        whenStopped { wasClean in
+            result.withLock { $0 = wasClean }
+            signal.post()
         }
-        guard let group else { return parts.withLock { $0.wasClean } }
-        parts.withLock { $0.watcher }?.stop()
-        proxy.isDraining.store(true, ordering: .sequentiallyConsistent)
-        proxy.log(.info, "shutting down") { $0.field("requests", requestsInFlight) }
-        for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.stopAccepting() } }
+        while !signal.wait(seconds: 3600) {}
+        return result.withLock { $0 }
+    }
 
-        let timeout = proxy.snapshot.configuration.shutdownTimeout.nanoseconds
-        let isClean = proxy.idle.wait(until: Reactor.clock() &+ timeout) {
-            self.proxy.requests.load(ordering: .sequentiallyConsistent) == 0
+    /// Makes a stop that waits for requests wait no longer.
+    public func stopNow() { shared.idle.interrupt() }
+
+    private func stopped() async -> Bool {
+        await withUnsafeContinuation { continuation in whenStopped { continuation.resume(returning: $0) } }
+    }
+
+    private func whenStopped(_ body: @escaping @Sendable (Bool) -> Void) {
+        let wasClean: Bool? = parts.withLock { parts in
+            if case .stopped(let wasClean) = parts.life { return wasClean }
+            parts.waiters.append(body)
+            return nil
         }
-        if !isClean { proxy.log(.warn, "shutdown cut short") { $0.field("requests", requestsInFlight) } }
-        for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.closeSessions() } }
-        // Also who is told to wait no longer says goodbye: the second wait is for the loops to send it.
-        if !allClosed(within: ProxyServer.closeTimeout)
-            && !allClosed(within: ProxyServer.cutTimeout, ignoringInterrupt: true)
-        {
-            // Whoever does not answer the close is cut off, so that no task or descriptor outlives the proxy.
-            for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.cutSessions() } }
-            _ = allClosed(within: ProxyServer.cutTimeout, ignoringInterrupt: true)
-        }
-        for loop in group.loops { loop.spawn { loop in ProxyLoop.current(on: loop)?.finish() } }
-        group.stop()
-        proxy.log(.info, "stopped") { $0.field("clean", isClean) }
+        if let wasClean { body(wasClean) }
+    }
+
+    /// For draining, which takes long and must not wait behind lookups that take longer.
+    private static let stopping = BlockingPool.shutdown
+
+    private func drain(_ running: RunningProxy) {
+        let isQueued = BlockingPool.shutdown.submit { [self] in finishStop(wasClean: running.drain(shared)) }
+        // Without a thread to be had, better the caller waits than that nothing stops.
+        if !isQueued { finishStop(wasClean: running.drain(shared)) }
+    }
+
+    private func finishStop(wasClean: Bool) {
         let waiters = parts.withLock { parts in
-            parts.state = .stopped
-            (parts.group, parts.watcher) = (nil, nil)
-            parts.wasClean = isClean
+            parts.life = .stopped(wasClean: wasClean)
             defer { parts.waiters = [] }
             return parts.waiters
         }
-        for waiter in waiters { waiter.resume(returning: isClean) }
-        return isClean
+        for waiter in waiters { waiter(wasClean) }
     }
-
-    private func allClosed(within nanoseconds: UInt64, ignoringInterrupt: Bool = false) -> Bool {
-        proxy.idle.wait(until: Reactor.clock() &+ nanoseconds, ignoringInterrupt: ignoringInterrupt) {
-            self.proxy.connections.load(ordering: .sequentiallyConsistent) == 0
-        }
-    }
-
-    /// Makes a ``stop()`` that waits for requests wait no longer.
-    public func stopNow() { proxy.idle.interrupt() }
-
-    /// For the closing handshakes of all WebSockets together.
-    private static let closeTimeout: UInt64 = 2_000_000_000
-    /// For the loops to let go of what was cut off.
-    private static let cutTimeout: UInt64 = 200_000_000
 }
 
 /// Why the proxy cannot do what was asked.

@@ -2,57 +2,16 @@ internal import TunnelCore
 internal import TunnelIO
 internal import TunnelTLS
 
-/// Why a tunnel carries no more bytes from its far side.
-enum TunnelEnd: Equatable {
-    /// The WebSocket's closing handshake, or TLS close_notify.
-    case closed
-    /// The TCP connection ended or failed without either.
-    case lost
-    /// Nothing at all arrived for `websocket.idle_timeout`.
-    case idle
-    /// The peer broke RFC 6455 or TLS; the words are for the log.
-    case failed(String)
-    /// We ended it ourselves.
-    case ended
-}
-
-/// The plaintext side of one tunnel: bytes inside TLS inside a WebSocket inside a TCP connection.
+/// A tunnel on its socket: drives a ``TunnelTransport``, and is the byte stream inside.
 ///
-/// Driven from below: the loop's readiness dispatch takes socket bytes through the frame decoder and the TLS engine
-/// into ``plaintext`` without waking anybody, and answers pings, closes and handshake records by itself. A task is woken
-/// only when it waits and plaintext, or the end, has come. Above `highWater` bytes of plaintext the socket is not read.
-final class TunnelStream: SocketReader {
-    private let socket: Socket
-    private let reactor: Reactor
-    private let settings: Settings
-
-    private var frames: FrameDecoder
-    private var controlFrames = FrameEncoder(role: .server)
-    private var deflate: PerMessageDeflate?
-    private var engine: TLSEngine
-    /// The start of a frame whose rest has not come: at most ``FrameDecoder/maxUnconsumed`` bytes.
-    private var partial = ByteBuffer()
-
-    /// What the far side sent and nobody has consumed.
-    var plaintext = ByteBuffer()
-    /// Why no more plaintext will come; `nil` while it may.
-    private(set) var end: TunnelEnd?
-    /// Whether anything came that should be TLS.
-    private(set) var isHandshakeBegun = false
-    private(set) var isHandshakeComplete = false
-    private(set) var handshakeError: TLSError?
-
-    private var waiter: UnsafeContinuation<Void, Never>?
-    /// Called once when the stream ends while an exchange runs, so that its upstream ends too.
-    var onEnd: (() -> Void)?
-
-    private var isPaused = false
-    private var sentClose = false
-    private var receivedClose = false
-    private var lastArrival: UInt64
-    private var lastPing: UInt64
-    private lazy var heartbeat = Deadline { [unowned self] in beat() }
-
+/// Driven from below: the loop's readiness dispatch takes socket bytes through the transport into `plaintext` without
+/// waking anybody, and what the transport answers by itself (pings, handshake records, the closing handshake) goes out
+/// from there. A task is woken only when it waits and plaintext, or the end, has come: an event stream that is silent for an
+/// hour costs no task that polls. Above `highWater` bytes of plaintext the socket is not read, which is how back-pressure
+/// reaches the far side.
+///
+/// One turn takes a bounded number of reads and frames; what is left is taken in the next one, after the loop's other sockets.
+final class TunnelStream: SocketReader, ByteStream {
     struct Settings {
         /// Bytes of plaintext above which the socket is left alone.
         var highWater = 64 * 1024
@@ -63,14 +22,40 @@ final class TunnelStream: SocketReader {
         var maxFramePayload = 16 << 20
     }
 
-    /// The largest plaintext put into one frame: two full TLS records (RFC 8446 §5.1).
-    private static let framePlaintext = 32 * 1024
-    /// Reads of the socket in one turn, so that one fast peer leaves time for the others.
+    private enum Reading {
+        case flowing
+        /// The socket is left alone until plaintext has been taken.
+        case paused
+        /// The connection's bytes are over.
+        case ended
+    }
+
+    /// Reads of the socket in one turn.
     private static let maxReadsPerTurn = 4
-    /// Answers to pings stop above this many unsent bytes; RFC 6455 §5.5.3 asks only for the latest one.
+    /// Pings are not answered above this many unsent bytes; RFC 6455 §5.5.3 asks only for the latest one.
     private static let maxUnsentForPong = 64 * 1024
+    /// No writer of ours leaves so much unsent: it is the answers of TLS, which the peer asks for and does not read.
+    private static let maxUnsent = 1 << 20
     /// How long the closing handshakes may take before the connection is cut.
     private static let closeTimeout: UInt64 = 5_000_000_000
+
+    private let socket: Socket
+    private let reactor: Reactor
+    private let settings: Settings
+    private var transport: TunnelTransport
+    private var heartbeat: Heartbeat
+    private lazy var beat = Deadline(on: reactor) { [unowned self] in checkHeartbeat() }
+
+    private var reading = Reading.flowing
+    /// Received and not decoded: the start of a frame, or what was over the turn's budget.
+    private var undecoded = ByteBuffer()
+    private var hasWholeFrames = false
+    /// Decrypted, and not yet taken.
+    private var plaintext = ByteBuffer()
+    private var waiter: UnsafeContinuation<Void, Never>?
+
+    var onEnd: (() -> Void)?
+    var readsBeforeEnd = false
 
     init(
         _ socket: Socket, on reactor: Reactor, engine: consuming TLSEngine, deflate: consuming PerMessageDeflate?,
@@ -79,385 +64,316 @@ final class TunnelStream: SocketReader {
         self.socket = socket
         self.reactor = reactor
         self.settings = settings
-        let isCompressing = deflate != nil
-        frames = FrameDecoder(
-            role: .server, maxFramePayload: settings.maxFramePayload, allowsCompression: isCompressing)
-        self.engine = engine
-        self.deflate = deflate
-        lastArrival = reactor.now
-        lastPing = reactor.now
+        transport = TunnelTransport(
+            role: .server, engine: engine, deflate: deflate, maxFramePayload: settings.maxFramePayload)
+        heartbeat = Heartbeat(
+            pingInterval: settings.pingInterval, idleTimeout: settings.idleTimeout, now: reactor.now)
     }
 
-    /// Starts reading. `early` are bytes that came behind the upgrade request.
-    func start(early: UnsafeRawBufferPointer) {
+    /// Starts reading.
+    ///
+    /// - Parameter early: bytes that came behind the upgrade request. Whole frames may be among them, whose sender waits
+    ///   for an answer before it says more.
+    func start(early: [UInt8]) {
         socket.reader = self
         armHeartbeat()
-        // Whole frames may be among them, whose sender waits for an answer before it says more.
-        var bytes = ByteBuffer()
-        bytes.append(early)
-        bytes.withMutableBytes { process($0) }
+        undecoded.append(early)
+        hasWholeFrames = !early.isEmpty
         pump()
     }
 
-    // MARK: What the session does
+    // MARK: Facts
 
-    /// Waits for more plaintext than `count` bytes, for the end, or for ``wake()``. One task may wait at a time.
-    func readable(beyond count: Int = 0) async {
-        // Whoever needs more than there is would wait for ever below the mark for reading on.
-        if plaintext.count <= count { readOn() } else { resumeReading() }
-        if plaintext.count <= count && end == nil { await withUnsafeContinuation { waiter = $0 } }
+    /// Why no more plaintext will come; `nil` while it may.
+    var end: TunnelEnd? { transport.end }
+    /// Plaintext that waits to be taken.
+    var pendingCount: Int { plaintext.count }
+    var isHandshakeBegun: Bool { transport.isHandshakeBegun }
+    var isHandshakeComplete: Bool { transport.isHandshakeComplete }
+    var handshakeError: TLSError? { transport.handshakeError }
+    var tlsVersion: String { transport.tlsVersion }
+    var cipher: String { transport.cipher }
+    var isResumed: Bool { transport.isResumed }
+    var applicationProtocol: String? { transport.applicationProtocol }
+
+    // MARK: ByteStream
+
+    var ended: StreamEnd? {
+        switch transport.end {
+        case nil: nil
+        case .closed: .orderly
+        case .stalled: .stalled
+        case .lost, .idle, .failed, .ended: .lost
+        }
     }
 
-    /// Drops consumed plaintext and reads on when there is room again.
-    func consume(_ count: Int) {
-        plaintext.consume(count)
+    func receive(into buffer: inout ByteBuffer, limit: Int) throws(IOError) -> Received {
+        if plaintext.isEmpty {
+            switch transport.end {
+            case nil: return .nothing
+            case .closed: return .end
+            case .stalled: throw IOError(.timedOut, "tunnel")
+            default: throw IOError(.closed, "tunnel")
+            }
+        }
+        let count = min(plaintext.count, limit - buffer.count)
+        guard count > 0 else { return .nothing }
+        if buffer.isEmpty && count == plaintext.count {
+            swap(&buffer, &plaintext)
+        } else {
+            plaintext.withBytes { buffer.append($0.extracting(0..<count)) }
+            plaintext.consume(count)
+        }
         if plaintext.isEmpty { reactor.buffers.give(&plaintext) }
         resumeReading()
+        return .bytes(count)
+    }
+
+    func readable() async {
+        if !plaintext.isEmpty || transport.end != nil { return }
+        await withUnsafeContinuation { waiter = $0 }
     }
 
     /// Waits until the handshake is over, either way, or for ``wake()``.
     func handshake() async {
-        if !isHandshakeComplete && end == nil { await withUnsafeContinuation { waiter = $0 } }
+        if !transport.isHandshakeComplete && transport.end == nil { await withUnsafeContinuation { waiter = $0 } }
     }
 
-    /// Wakes the waiting task although nothing came, because one of its deadlines has passed.
     func wake() {
         waiter?.resume()
         waiter = nil
     }
 
-    /// Encrypts and sends. What the kernel does not take is kept: await ``flush()`` before sending more.
-    func send(_ bytes: UnsafeRawBufferPointer) {
-        guard end == nil else { return }
-        var rest = bytes[...]
-        var failure: TLSError?
-        while !rest.isEmpty && failure == nil {
-            let part = UnsafeRawBufferPointer(rebasing: rest.prefix(TunnelStream.framePlaintext))
-            let mark = beginFrame()
-            do throws(TLSError) {
-                try engine.write(part, output: &reactor.staging)
-                finishFrame(mark)
-            } catch {
-                reactor.staging.truncate(to: mark)
-                failure = error
-            }
-            rest = rest.dropFirst(part.count)
-        }
-        socket.send(&reactor.staging)
-        // Last, because whoever is told may send, and the staging buffer is everybody's.
-        if let failure { finish(.failed("\(failure)")) }
+    func send(_ bytes: UnsafeRawBufferPointer) -> Room {
+        let hadEnded = transport.end != nil
+        transport.write(bytes, output: &reactor.staging)
+        let room = socket.send(&reactor.staging)
+        if !hadEnded && transport.end != nil { notifyEnd() }
+        return room
     }
 
-    /// Sends the bytes of `buffer` and empties it.
-    func send(_ buffer: inout ByteBuffer) {
-        buffer.withMutableBytes { send(UnsafeRawBufferPointer($0)) }
-        buffer.removeAll()
-    }
-
-    /// Waits until the kernel has taken what was sent.
-    ///
-    /// - Throws: ``IOError`` when the tunnel is gone.
-    func flush() async throws(IOError) {
-        do throws(IOError) { try await socket.flush() } catch {
-            // The socket tells its reader of a failed read only.
-            finish(.lost)
+    func flush(stall: UInt64) async throws(IOError) {
+        do throws(IOError) { try await socket.flush(stall: stall) } catch {
+            // The socket reports a failed read only.
+            finish(error.code == .timedOut ? .stalled : .lost)
             throw error
         }
     }
 
+    // MARK: Ending
+
     /// Ends the tunnel in order: close_notify, WebSocket close, and FIN when the far side has answered, or after a
     /// bound. Everything sent before still arrives.
     func close(_ code: CloseCode) async {
-        reactor.remove(heartbeat)
-        onEnd = nil
-        sendClose(code, closesTLS: true)
-        // Nobody will read it, and it must not keep the socket from being read.
-        reactor.buffers.give(&plaintext)
-        readOn()
-        let limit = Deadline { [unowned self] in
-            socket.close()
-            finish(.lost)
-        }
-        reactor.set(limit, after: TunnelStream.closeTimeout)
-        do throws(IOError) {
-            try await socket.flush()
-            if !receivedClose {
-                // What the far side still sends is taken and dropped: closing with unread bytes would reset the
-                // connection and could destroy what we sent last.
-                socket.shutdownWrite()
-                while end != .lost && !receivedClose && socket.failure == nil {
-                    await withUnsafeContinuation { waiter = $0 }
-                }
-            }
-        } catch {}
-        reactor.remove(limit)
-        cut()
+        transport.close(code, output: &reactor.staging)
+        await finishClosing()
     }
 
-    /// Ends the tunnel without close_notify, so that an answer that broke off is not taken for whole.
+    /// Ends the tunnel without close_notify, so that a response that broke off is not taken for whole.
     ///
     /// - Parameter code: what a WebSocket close says; with `nil` the connection just ends.
     func abort(_ code: CloseCode?) async {
-        guard let code, end == nil else { return cut() }
-        sendClose(code, closesTLS: false)
-        await close(code)
+        guard let code, transport.end == nil else { return cut() }
+        transport.abort(code, output: &reactor.staging)
+        await finishClosing()
     }
 
-    /// Ends the tunnel at once. The far side sees no orderly end: for an answer that broke off.
+    private func finishClosing() async {
+        beat.cancel()
+        onEnd = nil
+        _ = socket.send(&reactor.staging)
+        // Nobody will read it, and it must not keep the socket from being read.
+        reactor.buffers.give(&plaintext)
+        resumeReading()
+        let limit = Deadline(on: reactor) { [unowned self] in
+            socket.close()
+            finish(.lost)
+            wake()
+        }
+        limit.set(after: TunnelStream.closeTimeout)
+        do throws(IOError) {
+            try await socket.flush()
+            if !isOver {
+                // What the far side still sends is taken and dropped: closing with unread bytes would reset the
+                // connection and could destroy what we sent last.
+                socket.shutdownWrite()
+                while !isOver { await withUnsafeContinuation { waiter = $0 } }
+            }
+        } catch {}
+        limit.cancel()
+        cut()
+    }
+
+    /// Nothing more is to be expected from the far side.
+    private var isOver: Bool {
+        if case .ended = reading { return true }
+        return transport.peerCloseCode != nil || socket.failure != nil
+    }
+
+    /// Ends the tunnel at once. The far side sees no orderly end: for a response that broke off.
     func cut() {
-        reactor.remove(heartbeat)
+        beat.cancel()
         finish(.ended)
         socket.close()
         reactor.buffers.give(&plaintext)
-        partial.release()
+        reactor.buffers.give(&undecoded)
     }
-
-    // MARK: Facts for logs
-
-    var tlsVersion: String { engine.version?.rawValue ?? "" }
-    var cipher: String { engine.cipher ?? "" }
-    var isResumed: Bool { engine.isResumed }
-    var applicationProtocol: String? { engine.alpn }
-
-    // MARK: From the socket
-
-    func socketBecameReadable() { pump() }
-
-    func socketFailed(_ error: IOError) { finish(.lost) }
-
-    private func resumeReading() {
-        if plaintext.count < settings.highWater / 2 { readOn() }
-    }
-
-    private func readOn() {
-        guard isPaused else { return }
-        isPaused = false
-        pump()
-    }
-
-    /// Takes what the socket has, in bounded turns.
-    private func pump() {
-        var reads = 0
-        while true {
-            if end == nil && !sentClose && plaintext.count >= settings.highWater {
-                isPaused = true
-                // A peer that is gone will not read an answer: nobody half-closes a tunnel.
-                if socket.sawHangUp { finish(.lost) }
-                return
-            }
-            if reads == TunnelStream.maxReadsPerTurn {
-                socket.continueNextTurn()
-                return
-            }
-            reads += 1
-            // A frame header that came in two reads is put together at the front of the scratch memory.
-            let kept = partial.count
-            if kept > 0 {
-                partial.withMutableBytes { reactor.scratch.copyMemory(from: UnsafeRawBufferPointer($0)) }
-                partial.removeAll()
-            }
-            let room = UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[kept...])
-            let received: Int?
-            do throws(IOError) { received = try socket.receive(into: room) } catch {
-                finish(.lost)
-                return
-            }
-            if received == 0 {
-                finish(receivedClose || sentClose ? .closed : .lost)
-                if sentClose { finishClosing() }
-                return
-            }
-            let count = kept + (received ?? 0)
-            if count > kept {
-                lastArrival = reactor.now
-                process(UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[..<count]))
-            } else if kept > 0 {
-                partial.append(UnsafeRawBufferPointer(rebasing: reactor.scratch[..<kept]))
-            }
-            if received == nil { return }
-        }
-    }
-
-    /// Decodes frames in place and hands their payload on.
-    private func process(_ bytes: UnsafeMutableRawBufferPointer) {
-        var offset = 0
-        do throws(WebSocketError) {
-            while offset < bytes.count && !receivedClose {
-                let rest = UnsafeMutableRawBufferPointer(rebasing: bytes[offset...])
-                let step = try frames.next(rest)
-                offset += step.consumed
-                switch step.event {
-                case .needMore:
-                    partial.append(UnsafeRawBufferPointer(rebasing: bytes[offset...]))
-                    return
-                case .data(let range, let opcode, let isCompressed, let endOfMessage):
-                    guard opcode == .binary else {
-                        throw WebSocketError(code: .unsupportedData, reason: "a text frame")
-                    }
-                    let payload = UnsafeRawBufferPointer(rebasing: rest[range])
-                    if isCompressed { try inflate(payload, endOfMessage) } else { decrypt(payload) }
-                case .ping(let range): pong(UnsafeRawBufferPointer(rebasing: rest[range]))
-                case .pong: break
-                case .close(let code, _): peerClosed(code)
-                }
-            }
-        } catch {
-            fail(error)
-        }
-    }
-
-    private func inflate(_ payload: UnsafeRawBufferPointer, _ endOfMessage: Bool) throws(WebSocketError) {
-        var inflated = ByteBuffer()
-        let piece = payload.bindMemory(to: UInt8.self)
-        try deflate?.decompress(
-            piece.span, endOfMessage: endOfMessage, limit: settings.maxFramePayload, into: &inflated)
-        inflated.withMutableBytes { decrypt(UnsafeRawBufferPointer($0)) }
-    }
-
-    /// Feeds TLS, keeps the plaintext and sends what TLS itself has to say.
-    private func decrypt(_ records: UnsafeRawBufferPointer) {
-        guard end == nil, !sentClose else { return }
-        isHandshakeBegun = true
-        let before = plaintext.count
-        let wasComplete = isHandshakeComplete
-        let mark = beginFrame()
-        var failure: TLSError?
-        var isClosed = false
-        if plaintext.capacity == 0 && isHandshakeComplete { plaintext = reactor.buffers.take(atLeast: records.count) }
-        do throws(TLSError) {
-            let progress = try engine.process(
-                records, plaintext: &plaintext, plaintextLimit: .max, output: &reactor.staging)
-            if progress.handshakeCompleted { isHandshakeComplete = true }
-            isClosed = progress.isClosed
-        } catch {
-            failure = error
-        }
-        finishFrame(mark)
-        if !reactor.staging.isEmpty { socket.send(&reactor.staging) }
-        if plaintext.isEmpty { reactor.buffers.give(&plaintext) }
-        if let failure {
-            if !wasComplete { handshakeError = failure }
-            // TLS has said why in its alert; the WebSocket itself was in order.
-            sendClose(.normal, closesTLS: false)
-            finish(.failed("\(failure)"))
-        } else if isClosed {
-            finish(.closed)
-        } else if plaintext.count > before || isHandshakeComplete != wasComplete {
-            wake()
-        }
-    }
-
-    private func pong(_ payload: UnsafeRawBufferPointer) {
-        guard !sentClose, socket.unsentCount < TunnelStream.maxUnsentForPong else { return }
-        controlFrames.append(.pong, payload: payload, to: &reactor.staging)
-        socket.send(&reactor.staging)
-    }
-
-    private func peerClosed(_ code: CloseCode?) {
-        receivedClose = true
-        sendClose(code ?? .normal, closesTLS: isHandshakeComplete)
-        finish(.closed)
-        wake()
-    }
-
-    private func fail(_ error: WebSocketError) {
-        sendClose(error.code, closesTLS: false)
-        finish(.failed("\(error)"))
-    }
-
-    // MARK: Ending
 
     private func finish(_ reason: TunnelEnd) {
-        guard end == nil else {
-            if reason == .lost {
-                end = .lost
-                wake()
-            }
-            return
-        }
-        end = reason
+        let hadEnded = transport.end != nil
+        transport.finish(reason)
+        if !hadEnded { notifyEnd() }
+    }
+
+    private func notifyEnd() {
         let onEnd = onEnd
         self.onEnd = nil
         onEnd?()
         wake()
     }
 
-    /// The far side has ended the connection after our close.
-    private func finishClosing() {
-        receivedClose = true
+    // MARK: From the socket
+
+    func socketBecameReadable() { pump() }
+
+    func socketFailed(_ error: IOError) {
+        reading = .ended
+        finish(.lost)
         wake()
     }
 
-    private func sendClose(_ code: CloseCode, closesTLS: Bool) {
-        guard !sentClose else { return }
-        if closesTLS {
-            let mark = beginFrame()
-            engine.close(output: &reactor.staging)
-            finishFrame(mark)
-        }
-        sentClose = true
-        controlFrames.appendClose(code, to: &reactor.staging)
-        socket.send(&reactor.staging)
+    /// Reads on in the next turn, so that no reader is called from inside its own call.
+    private func resumeReading() {
+        guard case .paused = reading, plaintext.count < settings.highWater / 2 else { return }
+        reading = .flowing
+        socket.continueNextTurn()
     }
 
-    // MARK: Frames
-
-    /// Reserves a frame header in front of what is about to be encrypted.
-    private func beginFrame() -> Int {
-        let mark = reactor.staging.count
-        reactor.staging.append(TunnelStream.reservedHeader)
-        return mark
+    /// Takes what the socket has, up to the turn's bounds.
+    private func pump() {
+        var reads = 0
+        while case .flowing = reading {
+            if transport.end == nil && plaintext.count >= settings.highWater { return pause() }
+            guard reads < TunnelStream.maxReadsPerTurn else { return socket.continueNextTurn() }
+            reads += 1
+            // What was not decoded is put in front of what comes.
+            let kept = undecoded.count
+            if kept > 0 {
+                undecoded.withMutableBytes { reactor.scratch.copyMemory(from: UnsafeRawBufferPointer($0)) }
+                reactor.buffers.give(&undecoded)
+            }
+            if hasWholeFrames {
+                process(UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[..<kept]))
+                if hasWholeFrames { return socket.continueNextTurn() }
+                continue
+            }
+            let received: Int?
+            do throws(IOError) {
+                received = try socket.receive(
+                    into: UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[kept...]))
+            } catch {
+                reading = .ended
+                return finish(.lost)
+            }
+            guard let received else {
+                if kept > 0 { keep(UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[..<kept])) }
+                return
+            }
+            if received == 0 { return inputEnded() }
+            heartbeat.arrived(at: reactor.now)
+            process(UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[..<(kept + received)]))
+            if hasWholeFrames { return socket.continueNextTurn() }
+        }
+        // A peer that is gone reads no response.
+        if case .paused = reading, socket.sawHangUp && !readsBeforeEnd { finish(.lost) }
     }
 
-    /// Two bytes and a 16-bit length: what every frame of 126 to 65,535 bytes has (RFC 6455 §5.2).
-    private static let reservedHeader: StaticString = "\0\0\0\0"
+    private func pause() {
+        reading = .paused
+        if socket.sawHangUp && !readsBeforeEnd { finish(.lost) }
+    }
 
-    /// Writes the header of the frame that began at `mark`, now that its length is known.
-    private func finishFrame(_ mark: Int) {
-        let reserved = 4
-        let length = reactor.staging.count - mark - reserved
-        guard length > 0 else {
-            reactor.staging.truncate(to: mark)
-            return
+    private func inputEnded() {
+        reading = .ended
+        let hadEnded = transport.end != nil
+        transport.endOfInput()
+        if hadEnded { wake() } else { notifyEnd() }
+    }
+
+    private func keep(_ bytes: UnsafeMutableRawBufferPointer) {
+        undecoded = reactor.buffers.take(atLeast: bytes.count)
+        undecoded.append(UnsafeRawBufferPointer(bytes))
+    }
+
+    private func process(_ bytes: UnsafeMutableRawBufferPointer) {
+        let before = plaintext.count
+        let (hadEnded, wasComplete) = (transport.end != nil, transport.isHandshakeComplete)
+        if plaintext.capacity == 0 && wasComplete { plaintext = reactor.buffers.take(atLeast: bytes.count) }
+        let progress = transport.receive(
+            bytes, answersPings: socket.unsentCount < TunnelStream.maxUnsentForPong, plaintext: &plaintext,
+            output: &reactor.staging)
+        hasWholeFrames = progress.hasMore
+        if progress.consumed < bytes.count {
+            keep(UnsafeMutableRawBufferPointer(rebasing: bytes[progress.consumed...]))
         }
-        let header = FrameHeader(.binary, payloadLength: length)
-        let shift = header.size - reserved
-        if shift > 0 { reactor.staging.append([UInt8](repeating: 0, count: shift)) }
-        reactor.staging.withMutableBytes { bytes in
-            guard let start = bytes.baseAddress.map({ $0 + mark }) else { return }
-            if shift != 0 { (start + header.size).copyMemory(from: start + reserved, byteCount: length) }
-            _ = header.write(into: UnsafeMutableRawBufferPointer(start: start, count: header.size))
+        react(hadEnded: hadEnded, wasComplete: wasComplete, before)
+        if transport.awaitsSignature { sign() }
+    }
+
+    /// Sends what the transport has to say and wakes who waits for what has changed.
+    private func react(hadEnded: Bool, wasComplete: Bool, _ before: Int) {
+        if !reactor.staging.isEmpty { _ = socket.send(&reactor.staging) }
+        if socket.unsentCount > TunnelStream.maxUnsent { transport.finish(.failed("takes no answers of TLS")) }
+        if plaintext.isEmpty { reactor.buffers.give(&plaintext) }
+        if !hadEnded && transport.end != nil {
+            notifyEnd()
+        } else if plaintext.count > before || transport.isHandshakeComplete != wasComplete || hadEnded {
+            wake()
         }
-        if shift < 0 { reactor.staging.truncate(to: mark + header.size + length) }
+    }
+
+    // MARK: The signature
+
+    /// Lets another thread make the signature of a full handshake, which with RSA takes as long as dozens of requests.
+    private func sign() {
+        guard let engine = transport.takeSigner() else { return }
+        let job = SigningJob(engine)
+        let isQueued = reactor.offload(to: .signatures, for: self, { job.run() }) { stream in stream.signed(job) }
+        // With more handshakes waiting than that, one more is the least of it.
+        if !isQueued {
+            job.run()
+            signed(job)
+        }
+    }
+
+    private func signed(_ job: SigningJob) {
+        guard let engine = job.takeEngine() else { return }
+        let before = plaintext.count
+        let hadEnded = transport.end != nil
+        transport.signed(
+            engine, flight: job.flight, failure: job.failure, plaintext: &plaintext, output: &reactor.staging)
+        react(hadEnded: hadEnded, wasComplete: false, before)
     }
 
     // MARK: Heartbeat
 
     private func armHeartbeat() {
-        var due = UInt64.max
-        if settings.pingInterval > 0 { due = lastPing &+ settings.pingInterval }
-        if settings.idleTimeout > 0 { due = min(due, lastArrival &+ settings.idleTimeout) }
-        if due < .max { reactor.set(heartbeat, after: due > reactor.now ? due - reactor.now : 1) }
+        if let delay = heartbeat.next(at: reactor.now) { beat.set(after: delay) }
     }
 
-    private func beat() {
-        guard end == nil else { return }
-        // While we leave the socket alone, silence says nothing about the far side.
-        if isPaused { lastArrival = reactor.now }
-        if settings.idleTimeout > 0 && reactor.now &- lastArrival >= settings.idleTimeout {
-            sendClose(.goingAway, closesTLS: isHandshakeComplete)
-            finish(.idle)
-            return
-        }
-        if settings.pingInterval > 0 && reactor.now &- lastPing >= settings.pingInterval {
-            lastPing = reactor.now
-            if socket.unsentCount < TunnelStream.maxUnsentForPong { ping() }
+    private func checkHeartbeat() {
+        guard transport.end == nil else { return }
+        if case .paused = reading { heartbeat.arrived(at: reactor.now) }
+        switch heartbeat.beat(at: reactor.now) {
+        case .giveUp:
+            transport.close(.goingAway, output: &reactor.staging)
+            _ = socket.send(&reactor.staging)
+            return finish(.idle)
+        case .ping where socket.unsentCount < TunnelStream.maxUnsentForPong:
+            transport.ping(output: &reactor.staging)
+            _ = socket.send(&reactor.staging)
+        case .ping, nil: break
         }
         armHeartbeat()
-    }
-
-    private func ping() {
-        controlFrames.append(.ping, payload: UnsafeRawBufferPointer(start: nil, count: 0), to: &reactor.staging)
-        socket.send(&reactor.staging)
     }
 }

@@ -1,28 +1,65 @@
 internal import TunnelCore
 internal import TunnelIO
 
-/// The connections of one loop to its upstreams: opened where the policy allows, kept for the next request.
+/// The connections of one worker to its upstreams: opened where the policy allows, parked for the next request.
 final class UpstreamPools {
-    private unowned let loop: ProxyLoop
+    private let worker: Worker
     private unowned let reactor: Reactor
     private var pools: [UpstreamAddress: UpstreamPool] = [:]
+    /// Shells without a connection.
+    private var spareClients: [HTTP1Client] = []
+    private static let maxSpareClients = 256
 
-    init(_ loop: ProxyLoop) {
-        self.loop = loop
-        reactor = loop.reactor
+    init(on worker: Worker) {
+        self.worker = worker
+        reactor = worker.reactor
     }
 
-    /// A connection for one request.
+    // MARK: Streams
+
+    /// An upstream's side for one request; to be given to ``park(_:_:_:)`` or ``drop(_:)`` in the end.
     ///
     /// - Parameters:
-    ///   - fresh: take none that was used before.
+    ///   - fresh: on a connection that was not used before.
     ///   - cancellation: gives up waiting.
-    func lease(
+    func client(
+        for upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool, cancellation: Cancellation
+    ) async throws(LeaseError) -> any ClientStream {
+        let connection = try await checkOut(upstream, snapshot, fresh: fresh, cancellation: cancellation)
+        let client = spareClients.popLast() ?? HTTP1Client(on: worker)
+        client.attach(connection)
+        return client
+    }
+
+    /// Keeps the connection for another request, if nothing of this one's response is left on it.
+    func park(_ client: any ClientStream, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot) {
+        guard let client = client as? HTTP1Client else { return }
+        let isDrained = client.isDrained
+        guard let connection = release(client) else { return }
+        if isDrained { park(connection, upstream, snapshot) } else { connection.close() }
+    }
+
+    /// Ends the connection.
+    func drop(_ client: any ClientStream) {
+        guard let client = client as? HTTP1Client else { return }
+        release(client)?.close()
+    }
+
+    private func release(_ client: HTTP1Client) -> ClientConnection? {
+        let connection = client.detach()
+        if spareClients.count < UpstreamPools.maxSpareClients { spareClients.append(client) }
+        return connection
+    }
+
+    // MARK: Connections
+
+    /// A connection for one request.
+    func checkOut(
         _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool, cancellation: Cancellation
     ) async throws(LeaseError) -> ClientConnection {
-        if !fresh, let pooled = pools[upstream]?.take(snapshot) {
-            loop.metrics.poolHits += 1
-            return pooled
+        if !fresh, let parked = pools[upstream]?.take(snapshot) {
+            worker.metrics.poolHits += 1
+            return parked
         }
         let addresses = try await allowedAddresses(of: upstream, snapshot, cancellation)
         let socket: Socket
@@ -31,10 +68,10 @@ final class UpstreamPools {
             (socket, address) = try await Connector.connect(
                 to: addresses, timeout: snapshot.connectTimeout, cancellation: cancellation, on: reactor)
         } catch {
-            loop.metrics.upstreamConnectsFailed += 1
+            worker.metrics.upstreamConnectsFailed += 1
             throw .dial(error)
         }
-        loop.metrics.upstreamConnects += 1
+        worker.metrics.upstreamConnects += 1
         let connection = ClientConnection(socket, address, on: reactor)
         guard upstream.scheme == .https else { return connection }
         do throws(IOError) {
@@ -47,7 +84,7 @@ final class UpstreamPools {
                 context, serverName: name, timeout: snapshot.connectTimeout, cancellation: cancellation)
         } catch {
             connection.close()
-            loop.metrics.upstreamConnectsFailed += 1
+            worker.metrics.upstreamConnectsFailed += 1
             throw .tls(address, error)
         }
         return connection
@@ -76,8 +113,8 @@ final class UpstreamPools {
         return Connector.alternating(allowed).map { .ip($0, port: upstream.port) }
     }
 
-    /// Keeps a connection whose last answer is whole.
-    func giveBack(_ connection: ClientConnection, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot) {
+    /// Keeps a connection whose last response is whole.
+    func park(_ connection: ClientConnection, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot) {
         let pool: UpstreamPool
         if let known = pools[upstream] {
             pool = known
@@ -88,7 +125,7 @@ final class UpstreamPools {
         pool.give(connection, snapshot)
     }
 
-    /// Closes every idle connection, at the end of the proxy.
+    /// Closes every parked connection, at the end of the proxy.
     func closeAll() { keep(only: []) }
 
     /// Closes the connections to all other upstreams.
@@ -120,7 +157,7 @@ final class UpstreamPool {
         check(snapshot)
         while let connection = idle.popLast() {
             connection.takeUp()
-            if !connection.hasInput { return connection }
+            if !connection.hasInputNow { return connection }
             connection.close()
         }
         return nil
@@ -129,7 +166,7 @@ final class UpstreamPool {
     func give(_ connection: ClientConnection, _ snapshot: ProxySnapshot) {
         check(snapshot)
         guard idle.count < snapshot.configuration.upstream.maxIdlePerRoute, snapshot.poolIdleTimeout > 0,
-            isAllowed(connection, snapshot)
+            isAllowed(connection, snapshot), !connection.hasInputNow
         else { return connection.close() }
         idle.append(connection)
         connection.putAside(discard: discard)
@@ -144,7 +181,8 @@ final class UpstreamPool {
 
     /// After a reload, drops what the new policy refuses; a TLS connection was verified by anchors that may have gone.
     private func check(_ snapshot: ProxySnapshot) {
-        guard self.snapshot !== snapshot else { return }
+        // A stream that began under an older configuration changes nothing.
+        guard snapshot.generation > (self.snapshot?.generation ?? 0) || self.snapshot == nil else { return }
         self.snapshot = snapshot
         idle.removeAll { connection in
             if upstream.scheme == .http && isAllowed(connection, snapshot) { return false }

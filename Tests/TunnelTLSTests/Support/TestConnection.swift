@@ -1,5 +1,7 @@
+import COpenSSL
 import TunnelCore
-import TunnelTLS
+
+@testable import TunnelTLS
 
 /// A client and a server joined in memory; the bytes between them arrive in pieces of `pieceSize`.
 struct TestConnection: ~Copyable {
@@ -13,10 +15,21 @@ struct TestConnection: ~Copyable {
     var atClient = ByteBuffer()
     var serverCompletions = 0
     var clientCompletions = 0
+    /// How often the server waited for `sign`, which `deliverToServer` then calls.
+    var pauses = 0
 
-    init(_ contexts: TestContexts, serverName: String = "localhost", session: TLSClientSession? = nil) throws {
-        let server = try TLSEngine(server: contexts.server)
+    /// - Parameter groups: the client's groups in OpenSSL's words, the one it sends a key share of first.
+    /// - Parameter ciphers: the client's suites for TLS 1.2.
+    init(
+        _ contexts: TestContexts, serverName: String = "localhost", session: TLSClientSession? = nil,
+        groups: String? = nil, ciphers: String? = nil, pausesBeforeSigning: Bool = false
+    ) throws {
+        let server = try TLSEngine(server: contexts.server, pausesBeforeSigning: pausesBeforeSigning)
         var client = try TLSEngine(client: contexts.client, serverName: serverName, session: session)
+        groups?.withCString { list in
+            _ = SSL_ctrl(client.ssl, SSL_CTRL_SET_GROUPS_LIST, 0, UnsafeMutableRawPointer(mutating: list))
+        }
+        if let ciphers { SSL_set_cipher_list(client.ssl, ciphers) }
         var toServer = ByteBuffer()
         try client.start(output: &toServer)
         self.server = server
@@ -35,7 +48,13 @@ struct TestConnection: ~Copyable {
 
     mutating func deliverToServer(cut: Int = .max, pieceSize: Int = .max, limit: Int = 1 << 30) throws(TLSError) {
         for piece in toServer.takePieces(first: cut, others: pieceSize) {
-            let progress = try server.process(piece, plaintext: &atServer, limit: limit, output: &toClient)
+            var progress = try server.process(piece, plaintext: &atServer, limit: limit, output: &toClient)
+            if progress.awaitsSignature {
+                pauses += 1
+                try server.sign(output: &toClient)
+                let rest = Array(piece[progress.consumed...])
+                progress = try server.process(rest, plaintext: &atServer, limit: limit, output: &toClient)
+            }
             if progress.handshakeCompleted { serverCompletions += 1 }
         }
     }

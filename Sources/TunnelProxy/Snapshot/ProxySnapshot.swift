@@ -11,6 +11,8 @@ final class ProxySnapshot: Sendable {
     }
 
     let configuration: ProxyConfiguration
+    /// Counts the snapshots of one proxy: which of two is newer.
+    let generation: UInt64
     let routes: [Route]
     let policy: UpstreamPolicy
     let headLimits: HeadLimits
@@ -22,6 +24,8 @@ final class ProxySnapshot: Sendable {
     // The configuration's durations in the loop's unit.
     let headerTimeout: UInt64
     let keepAliveTimeout: UInt64
+    let bodyTimeout: UInt64
+    let sendTimeout: UInt64
     let handshakeTimeout: UInt64
     let connectTimeout: UInt64
     let responseHeaderTimeout: UInt64
@@ -31,8 +35,11 @@ final class ProxySnapshot: Sendable {
 
     /// - Parameter listeners: the proxy's own addresses, never to be dialled.
     /// - Throws: ``ConfigurationError`` for what only shows here, such as a CA file that holds no certificate.
-    init(_ configuration: ProxyConfiguration, listeners: [UpstreamPolicy.Listener]) throws {
+    init(
+        _ configuration: ProxyConfiguration, listeners: [UpstreamPolicy.Listener], generation: UInt64 = 0
+    ) throws {
         self.configuration = configuration
+        self.generation = generation
         routes = configuration.routes.map { Route(name: $0.key, upstream: $0.upstream) }
         table = try RouteTable(
             routes: routes.enumerated().map { (host: $1.name, value: $0) }, tunnelDomain: configuration.tunnelDomain)
@@ -57,12 +64,21 @@ final class ProxySnapshot: Sendable {
         }
         headerTimeout = limits.headerTimeout.nanoseconds
         keepAliveTimeout = limits.keepAliveTimeout.nanoseconds
+        bodyTimeout = limits.bodyTimeout.nanoseconds
+        sendTimeout = limits.sendTimeout.nanoseconds
         handshakeTimeout = configuration.tls.handshakeTimeout.nanoseconds
         connectTimeout = configuration.upstream.connectTimeout.nanoseconds
         responseHeaderTimeout = configuration.upstream.responseHeaderTimeout.nanoseconds
         dnsTimeout = configuration.upstream.dnsTimeout.nanoseconds
         dnsTTL = configuration.upstream.dnsTTL.nanoseconds
         poolIdleTimeout = configuration.upstream.idleTimeout.nanoseconds
+    }
+
+    /// The snapshot that follows this one.
+    func replaced(
+        by configuration: ProxyConfiguration, listeners: [UpstreamPolicy.Listener]
+    ) throws -> ProxySnapshot {
+        try ProxySnapshot(configuration, listeners: listeners, generation: generation + 1)
     }
 
     /// The index in `routes` of the route for a Host value.

@@ -1,0 +1,180 @@
+internal import TunnelCore
+internal import TunnelIO
+internal import TunnelTLS
+
+/// One connection of cloudflared: the WebSocket upgrade, the inner TLS handshake, then the protocol that ALPN chose.
+final class TunnelConnection {
+    /// How far it has come, with what there is to end then.
+    private enum Phase {
+        case upgrading(RequestReader)
+        case shakingHands(TunnelStream)
+        case serving(TunnelStream, HTTP1Server, Exchange)
+        case over
+    }
+
+    private let worker: Worker
+    private let upstreams: UpstreamPools
+    private let socket: Socket
+    private let peer: SocketAddress?
+    /// Names this connection in the log.
+    private let number: UInt64
+    private var phase = Phase.over
+    /// The proxy ends, and this connection with it.
+    private var isEnding = false
+    /// A far side that takes nothing more must not hold up the end.
+    private var lastDeadline: Deadline?
+    private static let endTimeout: UInt64 = 1_000_000_000
+
+    init(_ socket: Socket, peer: SocketAddress?, on worker: Worker, _ upstreams: UpstreamPools) {
+        (self.socket, self.peer, self.worker, self.upstreams) = (socket, peer, worker, upstreams)
+        number = worker.shared.connectionBegan()
+    }
+
+    /// Serves the connection to its end.
+    func serve() async {
+        await serveToEnd()
+        if case .shakingHands(let stream) = phase { stream.cut() }
+        if case .serving(let stream, let server, _) = phase {
+            server.reader.close()
+            stream.cut()
+        }
+        phase = .over
+        socket.close()
+        worker.shared.connectionEnded()
+    }
+
+    private func serveToEnd() async {
+        let reader = RequestReader(socket, on: worker)
+        phase = .upgrading(reader)
+        let upgrade = await WebSocketUpgrade.receive(
+            from: reader, on: socket, worker, number: number, peer: peerName)
+        guard let upgrade, !isEnding, let stream = openStream(upgrade) else { return }
+        phase = .shakingHands(stream)
+        stream.start(early: upgrade.early)
+        guard await shakeHands(stream), !isEnding else { return await stream.close(lastWord) }
+        let exchange = Exchange(on: worker, upstreams)
+        let server = HTTP1Server(
+            RequestReader(stream, on: worker), exchange, number: number, clientAddress: clientAddress, on: worker)
+        phase = .serving(stream, server, exchange)
+        switch await server.serve() {
+        case .close where stream.end == .lost: break
+        case .close: await stream.close(lastWord)
+        case .cut: await stream.abort(isEnding ? .goingAway : nil)
+        }
+    }
+
+    /// What the WebSocket is closed with when nothing went wrong.
+    private var lastWord: CloseCode { isEnding || worker.shared.isDraining ? .goingAway : .normal }
+
+    /// Ends the connection with 1001: now when it is between requests, else when its exchange has noticed.
+    func endNow() {
+        guard !isEnding else { return }
+        isEnding = true
+        switch phase {
+        case .upgrading: return socket.close()
+        case .shakingHands(let stream): stream.wake()
+        case .serving(_, let server, let exchange):
+            exchange.cancel()
+            server.reader.stop()
+        case .over: return
+        }
+        let deadline = Deadline(on: worker.reactor) { [unowned self] in socket.close(IOError(.timedOut, "shutdown")) }
+        lastDeadline = deadline
+        deadline.set(after: TunnelConnection.endTimeout)
+    }
+
+    /// Closes the connection under everything; each wait on it ends with an error.
+    func cut() {
+        endNow()
+        switch phase {
+        case .shakingHands(let stream), .serving(let stream, _, _): stream.cut()
+        case .upgrading, .over: break
+        }
+        socket.close()
+    }
+
+    private var peerName: String { peer.map { "\($0)" } ?? "unknown" }
+
+    private var clientAddress: [UInt8] {
+        if case .ip(let ip, _) = peer { Array("\(ip)".utf8) } else { [] }
+    }
+
+    // MARK: TLS
+
+    private func openStream(_ upgrade: WebSocketUpgrade) -> TunnelStream? {
+        let snapshot = worker.shared.snapshot
+        let websocket = snapshot.configuration.webSocket
+        let context = worker.shared.credentials.current
+        let engine: TLSEngine
+        do throws(TLSError) {
+            engine = try TLSEngine(server: context, pausesBeforeSigning: context.isSigningExpensive)
+        } catch {
+            worker.shared.log(.error, "tls session failed") { $0.field("error", error.description) }
+            return nil
+        }
+        let settings = TunnelStream.Settings(
+            highWater: snapshot.configuration.limits.bufferSize, pingInterval: websocket.pingInterval.nanoseconds,
+            idleTimeout: websocket.idleTimeout.nanoseconds, maxFramePayload: websocket.maxFrameSize)
+        let deflate = upgrade.deflate.map { PerMessageDeflate(role: .server, parameters: $0) }
+        return TunnelStream(socket, on: worker.reactor, engine: engine, deflate: deflate, settings: settings)
+    }
+
+    /// Waits for the inner handshake; the log says why when it fails.
+    private func shakeHands(_ stream: TunnelStream) async -> Bool {
+        var isOverdue = false
+        let deadline = Deadline(on: worker.reactor) {
+            isOverdue = true
+            stream.wake()
+        }
+        deadline.set(after: worker.shared.snapshot.handshakeTimeout)
+        while !stream.isHandshakeComplete && stream.end == nil && !isOverdue && !isEnding { await stream.handshake() }
+        deadline.cancel()
+        if stream.isHandshakeComplete {
+            worker.metrics.handshakesSucceeded += 1
+            if stream.isResumed { worker.metrics.handshakesResumed += 1 }
+            worker.shared.log(.debug, "tls handshake complete") {
+                $0.field("id", number)
+                $0.field("version", stream.tlsVersion)
+                $0.field("cipher", stream.cipher)
+                $0.field("resumed", stream.isResumed)
+                $0.field("alpn", stream.applicationProtocol ?? "")
+            }
+            return true
+        }
+        if isEnding { return false }
+        if stream.end == .closed, !stream.isHandshakeBegun {
+            // A health check: whoever agreed on a WebSocket and closed it in order has no failure to report.
+            worker.shared.log(.debug, "closed before a tls handshake") {
+                $0.field("id", number)
+                $0.field("peer", peerName)
+            }
+            return false
+        }
+        worker.metrics.handshakesFailed += 1
+        logFailure(stream, isOverdue: isOverdue)
+        if isOverdue { await stream.close(.policyViolation) }
+        return false
+    }
+
+    private func logFailure(_ stream: TunnelStream, isOverdue: Bool) {
+        let error = stream.handshakeError
+        let reason =
+            switch stream.end {
+            case _ where error?.alert != nil: error?.alert?.name ?? ""
+            case _ where error != nil: error?.description ?? ""
+            case _ where isOverdue: "timeout"
+            case .failed(let words): words
+            case .idle: "idle"
+            default: "connection closed by the peer"
+            }
+        worker.shared.log(.warn, "tls handshake failed") {
+            $0.field("id", number)
+            $0.field("peer", peerName)
+            $0.field("reason", reason)
+            if let error, let alert = error.alert {
+                $0.field("alert_from", alert.isFromPeer ? "peer" : "proxy")
+                $0.field("detail", error.detail)
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+internal import TunnelCore
+internal import TunnelIO
+
+/// The part of the proxy that lives on one loop: accepts its connections and keeps them, with a pool of connections to
+/// upstreams of its own.
+final class ProxyWorker {
+    let worker: Worker
+    let upstreams: UpstreamPools
+    private var connections: [ObjectIdentifier: TunnelConnection] = [:]
+    private var acceptor: Acceptor?
+
+    init(_ reactor: Reactor, _ shared: SharedState) {
+        worker = Worker(reactor, shared)
+        upstreams = UpstreamPools(on: worker)
+    }
+
+    /// The one on the current loop, for a task that has just started there.
+    static func current(on loop: isolated Loop) -> ProxyWorker? { loop.reactor.context as? ProxyWorker }
+
+    // MARK: Accepting
+
+    func accept(from listener: Listener, isShared: Bool) throws(IOError) {
+        let loop = worker.reactor.loop
+        let log = worker.shared.log
+        acceptor = try Acceptor(
+            listener, on: worker.reactor, isShared: isShared,
+            accepted: { descriptor, peer in
+                loop.spawn { loop in await ProxyWorker.current(on: loop)?.serve(descriptor, peer) }
+            },
+            failed: { error in log(.error, "accept failed") { $0.field("error", error.description) } })
+    }
+
+    private func serve(_ descriptor: CInt, _ peer: SocketAddress?) async {
+        let socket: Socket
+        do throws(IOError) { socket = try Socket(adopting: descriptor, on: worker.reactor) } catch {
+            worker.shared.log(.error, "accept failed") { $0.field("error", error.description) }
+            return
+        }
+        let connection = TunnelConnection(socket, peer: peer, on: worker, upstreams)
+        connections[ObjectIdentifier(connection)] = connection
+        await connection.serve()
+        connections[ObjectIdentifier(connection)] = nil
+    }
+
+    /// Forgets what belongs to upstreams that are no longer configured.
+    func adopt(_ snapshot: ProxySnapshot) { upstreams.keep(only: Set(snapshot.routes.map(\.upstream))) }
+
+    // MARK: Ending
+
+    /// Accepts no more; what is open goes on.
+    func stopAccepting() {
+        acceptor?.stop()
+        acceptor = nil
+    }
+
+    /// Closes every WebSocket: in order where no request is under way, at once where one is.
+    func endConnections() {
+        for connection in connections.values { connection.endNow() }
+    }
+
+    /// Closes what is still open without waiting for anybody.
+    func cutConnections() {
+        for connection in connections.values { connection.cut() }
+    }
+
+    /// Lets go of everything, when the connections have ended.
+    func finish() {
+        stopAccepting()
+        upstreams.closeAll()
+        // The loop holds us and we hold, by way of connections that would not end, the loop.
+        worker.reactor.context = nil
+    }
+}

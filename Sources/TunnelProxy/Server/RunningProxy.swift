@@ -1,0 +1,111 @@
+internal import TunnelCore
+internal import TunnelIO
+
+/// What a running proxy has open: its loops, its listeners, and the watch over its certificate.
+struct RunningProxy: Sendable {
+    private let group: LoopGroup
+    let address: SocketAddress
+    private let watcher: IdentityWatcher
+
+    /// For the closing handshakes of all WebSockets together.
+    private static let closeTimeout: UInt64 = 2_000_000_000
+    /// For the loops to let go of what was cut off.
+    private static let cutTimeout: UInt64 = 200_000_000
+
+    /// What the policy must know to never dial the proxy itself.
+    var own: [UpstreamPolicy.Listener] { ListenerSet.own(address) }
+
+    /// Binds and starts serving.
+    ///
+    /// - Parameter identity: what the identity in use was made from.
+    static func open(_ shared: SharedState, _ identity: IdentityFiles.Contents) throws -> RunningProxy {
+        // What a reload has put in force meanwhile counts.
+        let configuration = shared.snapshot.configuration
+        let group = try LoopGroup(count: configuration.threads)
+        do {
+            let listeners = try ListenerSet(configuration.listenAddress, count: group.loops.count)
+            try shared.replaceSnapshot { current in
+                (try current.replaced(by: current.configuration, listeners: listeners.own), ())
+            }
+            let watcher = IdentityWatcher(configuration.tls, inForce: identity, shared, group.loops[0])
+            shared.log(.info, "listening") { line in
+                line.field("addr", "\(listeners.address)")
+                line.field("loops", group.loops.count)
+            }
+            logRoutes(shared.snapshot, to: shared.log)
+            for (loop, listener) in zip(group.loops, listeners.listeners) {
+                let isShared = listeners.isShared
+                loop.spawn { loop in
+                    let worker = ProxyWorker(loop.reactor, shared)
+                    loop.reactor.context = worker
+                    do throws(IOError) { try worker.accept(from: listener, isShared: isShared) } catch {
+                        shared.log(.error, "accept failed") { $0.field("error", error.description) }
+                    }
+                }
+            }
+            watcher.start()
+            return RunningProxy(group: group, address: listeners.address, watcher: watcher)
+        } catch {
+            group.stop()
+            throw error
+        }
+    }
+
+    static func logRoutes(_ snapshot: ProxySnapshot, to log: Log) {
+        for route in snapshot.routes {
+            log(.info, "route configured") { line in
+                line.field("route", route.name)
+                line.field("upstream", route.upstream.description)
+            }
+        }
+    }
+
+    /// Takes up what a new snapshot changes outside of requests.
+    func adopt(_ snapshot: ProxySnapshot) {
+        watcher.retarget(snapshot.configuration.tls)
+        onEachWorker { $0.adopt(snapshot) }
+    }
+
+    /// Waits for requests within `shutdown_timeout`, closes every WebSocket and ends the threads. Blocks.
+    ///
+    /// - Returns: whether every request ended by itself.
+    func drain(_ shared: SharedState) -> Bool {
+        watcher.stop()
+        shared.drain()
+        shared.log(.info, "shutting down") { $0.field("requests", shared.requests) }
+        onEachWorker { $0.stopAccepting() }
+
+        let timeout = shared.snapshot.configuration.shutdownTimeout.nanoseconds
+        let isIdle = shared.idle.wait(until: Reactor.clock() &+ timeout) { shared.requests == 0 }
+        if !isIdle { shared.log(.warn, "shutdown cut short") { $0.field("requests", shared.requests) } }
+        onEachWorker { $0.endConnections() }
+        // Also who is asked to wait no longer says goodbye: the second wait is for the loops to send it.
+        if !allClosed(shared, within: RunningProxy.closeTimeout)
+            && !allClosed(shared, within: RunningProxy.cutTimeout, ignoringInterrupt: true)
+        {
+            // Whoever does not answer the close is cut off, so that no task or descriptor outlives the proxy.
+            onEachWorker { $0.cutConnections() }
+            _ = allClosed(shared, within: RunningProxy.cutTimeout, ignoringInterrupt: true)
+        }
+        onEachWorker { $0.finish() }
+        group.stop()
+        // Also a request that began after the wait, on a tunnel that was open still.
+        let isClean = isIdle && shared.requestsCut == 0
+        shared.log(.info, "stopped") { $0.field("clean", isClean) }
+        return isClean
+    }
+
+    private func allClosed(_ shared: SharedState, within nanoseconds: UInt64, ignoringInterrupt: Bool = false) -> Bool {
+        shared.idle.wait(until: Reactor.clock() &+ nanoseconds, ignoringInterrupt: ignoringInterrupt) {
+            shared.connections == 0
+        }
+    }
+
+    private func onEachWorker(_ body: @escaping @Sendable (ProxyWorker) -> Void) {
+        for loop in group.loops {
+            loop.spawn { loop in
+                if let worker = ProxyWorker.current(on: loop) { body(worker) }
+            }
+        }
+    }
+}

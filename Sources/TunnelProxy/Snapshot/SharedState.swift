@@ -1,0 +1,74 @@
+internal import Synchronization
+internal import TunnelCore
+internal import TunnelTLS
+
+/// What all workers of one proxy share: the configuration and the certificate in force, counters, and the log.
+final class SharedState: Sendable {
+    let log: Log
+    let credentials: ServerCredentials
+    private let current: Mutex<ProxySnapshot>
+    private let changes = Mutex<Void>(())
+
+    /// Requests under way in all.
+    private let requestCount = Atomic<Int>(0)
+    /// Requests that the end of the proxy cut off.
+    private let cutCount = Atomic<Int>(0)
+    /// WebSockets open in all.
+    private let connectionCount = Atomic<Int>(0)
+    private let draining = Atomic<Bool>(false)
+    private let lastConnection = Atomic<UInt64>(0)
+    /// Wakes who waits for requests or connections to reach zero.
+    let idle = IdleGate()
+
+    init(_ snapshot: ProxySnapshot, credentials: ServerCredentials, log: Log) {
+        (self.credentials, self.log) = (credentials, log)
+        current = Mutex(snapshot)
+    }
+
+    /// The configuration in force; read once a request.
+    var snapshot: ProxySnapshot { current.withLock { $0 } }
+
+    /// Puts what `make` makes of the snapshot in force into its place, with nobody in between.
+    func replaceSnapshot<Result: Sendable>(
+        _ make: (ProxySnapshot) throws -> (ProxySnapshot, Result)
+    ) rethrows -> Result {
+        // A lock of its own, because a new snapshot reads files, and no request waits for that.
+        try changes.withLock { _ in
+            let (next, result) = try make(snapshot)
+            current.withLock { $0 = next }
+            return result
+        }
+    }
+
+    // MARK: Counters
+
+    var requests: Int { requestCount.load(ordering: .sequentiallyConsistent) }
+    var requestsCut: Int { cutCount.load(ordering: .sequentiallyConsistent) }
+    var connections: Int { connectionCount.load(ordering: .sequentiallyConsistent) }
+
+    /// - Returns: the requests under way, this one among them.
+    func requestBegan() -> Int { requestCount.add(1, ordering: .relaxed).newValue }
+
+    func requestEnded() {
+        let left = requestCount.subtract(1, ordering: .sequentiallyConsistent).newValue
+        if left == 0 && isDraining { idle.wake() }
+    }
+
+    /// A request did not end by itself: the stop was not clean.
+    func requestCut() { cutCount.add(1, ordering: .sequentiallyConsistent) }
+
+    /// - Returns: the number that names the connection in the log.
+    func connectionBegan() -> UInt64 {
+        connectionCount.add(1, ordering: .relaxed)
+        return lastConnection.add(1, ordering: .relaxed).newValue
+    }
+
+    func connectionEnded() {
+        let left = connectionCount.subtract(1, ordering: .sequentiallyConsistent).newValue
+        if left == 0 && isDraining { idle.wake() }
+    }
+
+    /// The proxy takes no new connections, and closes each after its current request.
+    var isDraining: Bool { draining.load(ordering: .sequentiallyConsistent) }
+    func drain() { draining.store(true, ordering: .sequentiallyConsistent) }
+}

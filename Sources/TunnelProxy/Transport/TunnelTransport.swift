@@ -1,0 +1,369 @@
+internal import TunnelCore
+internal import TunnelTLS
+
+/// Why a tunnel carries no more bytes from its far side.
+package enum TunnelEnd: Equatable, Sendable {
+    /// The WebSocket's closing handshake, or TLS close_notify.
+    case closed
+    /// The TCP connection ended or failed without either.
+    case lost
+    /// Nothing at all arrived for `websocket.idle_timeout`.
+    case idle
+    /// The far side took nothing for `limits.send_timeout`.
+    case stalled
+    /// The peer broke RFC 6455 or TLS; the words are for the log.
+    case failed(String)
+    /// We ended it ourselves.
+    case ended
+}
+
+/// Everything between the bytes of a tunnel's connection and its plaintext, as one value: WebSocket frames, compression,
+/// TLS, and how the three are closed. No socket, no clock, no callbacks.
+///
+/// Two ends drive each other in a test with nothing but arrays of bytes; ``TunnelStream`` drives one on a socket. Received
+/// bytes are decoded where they lie. Whatever has to be sent is appended to the caller's `output`, which the caller sends
+/// after each call, also after one that ended the tunnel: it may be the alert or the Close frame that says why.
+///
+/// The peer decides how often most of this happens, so the work has a budget: each call takes at most `frameBudget`
+/// frames and makes at most one pong, for the latest ping (RFC 6455 §5.5.3).
+package struct TunnelTransport: ~Copyable {
+    /// What became of a call of ``receive(_:plaintext:output:)``.
+    package struct Progress: Equatable, Sendable {
+        /// Bytes from the front that are done with. The rest is to be given again, with more behind it.
+        package let consumed: Int
+        /// The budget was used up: the rest may hold whole frames, so call again next turn also when nothing more comes.
+        package let hasMore: Bool
+    }
+
+    /// Frames taken in one call. Each may cost a call of OpenSSL, however small it is.
+    package static let frameBudget = 256
+    /// Largest plaintext in one frame: two full TLS records (RFC 8446 §5.1).
+    private static let framePlaintext = 32 * 1024
+    /// Records held while a signature is made elsewhere. A client has nothing to say before it has our flight, but a
+    /// few bytes of what it may send early.
+    private static let maxHeld = 16 * 1024
+    private let role: WebSocketRole
+    private var frames: FrameDecoder
+    private var encoder: FrameEncoder
+    private var deflate: PerMessageDeflate?
+    private let maxInflated: Int
+    /// `nil` while another thread signs with it.
+    private var engine: TLSEngine?
+    private var handshake = Handshake.notBegun
+    private var closing = CloseHandshake()
+    /// What the latest ping of this call said, while it waits for its pong.
+    private var ping = ByteBuffer()
+    private var owesPong = false
+    /// Records that came while another thread signs.
+    private var held = ByteBuffer()
+
+    private enum Handshake: Equatable { case notBegun, underWay, signing, complete }
+
+    /// Why no more plaintext will come; `nil` while it may.
+    package private(set) var end: TunnelEnd?
+    /// Why the inner handshake failed, if it did.
+    package private(set) var handshakeError: TLSError?
+
+    /// - Parameters:
+    ///   - role: our own. A client begins with ``start(output:)``.
+    ///   - engine: of the same role.
+    ///   - maxFramePayload: bytes of payload in one frame of the peer, also when it is inflated.
+    package init(
+        role: WebSocketRole, engine: consuming TLSEngine, deflate: consuming PerMessageDeflate? = nil,
+        maxFramePayload: Int = 16 << 20
+    ) {
+        self.role = role
+        let isCompressing = deflate != nil
+        frames = FrameDecoder(role: role, maxFramePayload: maxFramePayload, allowsCompression: isCompressing)
+        encoder = FrameEncoder(role: role)
+        self.deflate = deflate
+        maxInflated = maxFramePayload
+        self.engine = engine
+    }
+
+    // MARK: Facts
+
+    /// Whether anything came that should be TLS.
+    package var isHandshakeBegun: Bool { handshake != .notBegun }
+    /// Whether plaintext can go both ways.
+    package var isHandshakeComplete: Bool { handshake == .complete }
+    /// Whether our Close frame has not gone out, so that something may still be sent.
+    package var isOpen: Bool { closing.isOpen }
+    /// What the peer's Close frame said; `nil` while none came, also where we failed the connection and look no more.
+    package var peerCloseCode: CloseCode? { closing.peerCode }
+
+    package var tlsVersion: String { engine?.version?.rawValue ?? "" }
+    package var cipher: String { engine?.cipher ?? "" }
+    package var isResumed: Bool { engine?.isResumed ?? false }
+    package var applicationProtocol: String? { engine?.alpn }
+    package var peerFingerprint: String? { engine?.peerFingerprint }
+    package var session: TLSClientSession? { engine?.session }
+
+    // MARK: Receiving
+
+    /// A client's first flight.
+    package mutating func start(output: inout ByteBuffer) throws(TLSError) {
+        let mark = beginFrame(&output)
+        defer { finishFrame(mark, &output) }
+        try engine?.start(output: &output)
+    }
+
+    /// Takes bytes of the connection, changed in place.
+    ///
+    /// - Parameters:
+    ///   - answersPings: `false` while the peer leaves what was sent before unread.
+    ///   - plaintext: what was decrypted is appended.
+    ///   - output: what must be sent is appended.
+    package mutating func receive(
+        _ bytes: UnsafeMutableRawBufferPointer, answersPings: Bool = true, plaintext: inout ByteBuffer,
+        output: inout ByteBuffer
+    ) -> Progress {
+        var offset = 0
+        var left = TunnelTransport.frameBudget
+        do throws(WebSocketError) {
+            while offset < bytes.count && !closing.isDone {
+                guard left > 0 else { break }
+                left -= 1
+                let rest = UnsafeMutableRawBufferPointer(rebasing: bytes[offset...])
+                let step = try frames.next(rest)
+                offset += step.consumed
+                switch step.event {
+                case .needMore:
+                    answerPing(&output)
+                    return Progress(consumed: offset, hasMore: false)
+                case .data(let range, let opcode, let isCompressed, let endOfMessage):
+                    guard opcode == .binary else {
+                        throw WebSocketError(code: .unsupportedData, reason: "a text frame")
+                    }
+                    let payload = UnsafeRawBufferPointer(rebasing: rest[range])
+                    if isCompressed {
+                        try inflate(payload, endOfMessage, &plaintext, &output)
+                    } else {
+                        try decrypt(payload, &plaintext, &output)
+                    }
+                case .ping(let range):
+                    if answersPings { note(ping: UnsafeRawBufferPointer(rebasing: rest[range])) }
+                case .pong: break
+                case .close(let code, _): peerClosed(code, &output)
+                }
+            }
+        } catch {
+            fail(error, &output)
+        }
+        answerPing(&output)
+        // Behind a Close frame nothing counts (§5.5.1).
+        if closing.isDone { return Progress(consumed: bytes.count, hasMore: false) }
+        return Progress(consumed: offset, hasMore: offset < bytes.count)
+    }
+
+    /// The connection's bytes are over.
+    package mutating func endOfInput() {
+        let wasClosing = !closing.isOpen
+        _ = closing.transportClosed()
+        finish(end == .closed || wasClosing ? .closed : .lost)
+    }
+
+    private mutating func inflate(
+        _ payload: UnsafeRawBufferPointer, _ endOfMessage: Bool, _ plaintext: inout ByteBuffer,
+        _ output: inout ByteBuffer
+    ) throws(WebSocketError) {
+        var inflated = ByteBuffer()
+        let piece = payload.bindMemory(to: UInt8.self)
+        try deflate?.decompress(piece.span, endOfMessage: endOfMessage, limit: maxInflated, into: &inflated)
+        // A typed throw does not pass through a closure that changes `self`.
+        var failure: WebSocketError?
+        inflated.withMutableBytes { bytes in
+            do throws(WebSocketError) { try decrypt(UnsafeRawBufferPointer(bytes), &plaintext, &output) } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Feeds TLS, keeps the plaintext, and frames what TLS itself has to say.
+    private mutating func decrypt(
+        _ records: UnsafeRawBufferPointer, _ plaintext: inout ByteBuffer, _ output: inout ByteBuffer
+    ) throws(WebSocketError) {
+        guard end == nil, closing.isOpen else { return }
+        if handshake == .notBegun { handshake = .underWay }
+        guard engine != nil else {
+            guard held.count + records.count <= TunnelTransport.maxHeld else {
+                throw WebSocketError(code: .policyViolation, reason: "more than a handshake needs")
+            }
+            return held.append(records)
+        }
+        let mark = beginFrame(&output)
+        var failure: TLSError?
+        var isClosed = false
+        do throws(TLSError) {
+            let progress = try engine?.process(
+                records, plaintext: &plaintext, plaintextLimit: .max, output: &output)
+            if let progress {
+                if progress.handshakeCompleted { handshake = .complete }
+                if progress.awaitsSignature { handshake = .signing }
+                isClosed = progress.isClosed
+            }
+        } catch {
+            failure = error
+        }
+        finishFrame(mark, &output)
+        if let failure { return failTLS(failure, &output) }
+        if isClosed { finish(.closed) }
+    }
+
+    // MARK: Sending
+
+    /// Encrypts `plaintext` into frames. Does nothing once the tunnel has ended.
+    package mutating func write(_ plaintext: UnsafeRawBufferPointer, output: inout ByteBuffer) {
+        guard end == nil, closing.isOpen else { return }
+        var rest = plaintext[...]
+        while !rest.isEmpty {
+            let part = UnsafeRawBufferPointer(rebasing: rest.prefix(TunnelTransport.framePlaintext))
+            let mark = beginFrame(&output)
+            do throws(TLSError) {
+                try engine?.write(part, output: &output)
+                finishFrame(mark, &output)
+            } catch {
+                output.truncate(to: mark)
+                return finish(.failed("\(error)"))
+            }
+            rest = rest.dropFirst(part.count)
+        }
+    }
+
+    /// Appends a ping. Its pong, like all else that arrives, says that the far side lives.
+    package mutating func ping(output: inout ByteBuffer) {
+        guard closing.isOpen else { return }
+        encoder.append(.ping, payload: UnsafeRawBufferPointer(start: nil, count: 0), to: &output)
+    }
+
+    private mutating func note(ping payload: UnsafeRawBufferPointer) {
+        ping.removeAll()
+        ping.append(payload)
+        owesPong = true
+    }
+
+    private mutating func answerPing(_ output: inout ByteBuffer) {
+        guard owesPong else { return }
+        owesPong = false
+        if closing.isOpen {
+            // Not the payload of any ping but the latest: a flood of them costs the peer more than us.
+            var payload = ByteBuffer()
+            swap(&payload, &ping)
+            payload.withBytes { encoder.append(.pong, payload: $0, to: &output) }
+        }
+        ping.release()
+    }
+
+    // MARK: The signature
+
+    /// Whether a full handshake is at its signature, which ``takeSigner()`` lets another thread make.
+    package var awaitsSignature: Bool { handshake == .signing && engine != nil }
+
+    /// Hands the engine out, for one call of its `sign`. Records that come meanwhile are held.
+    package mutating func takeSigner() -> TLSEngine? { awaitsSignature ? engine.take() : nil }
+
+    /// Takes the engine back and goes on.
+    ///
+    /// - Parameter flight: the records that `sign` made.
+    /// - Parameter failure: what it threw.
+    package mutating func signed(
+        _ engine: consuming TLSEngine, flight: borrowing ByteBuffer, failure: TLSError?, plaintext: inout ByteBuffer,
+        output: inout ByteBuffer
+    ) {
+        let isComplete = engine.isHandshakeComplete
+        self.engine = engine
+        guard closing.isOpen, end == nil else { return held.release() }
+        handshake = isComplete ? .complete : .underWay
+        if !flight.isEmpty { flight.withBytes { encoder.append(.binary, payload: $0, to: &output) } }
+        if let failure { return failTLS(failure, &output) }
+        guard !held.isEmpty else { return }
+        var records = ByteBuffer()
+        swap(&records, &held)
+        records.withMutableBytes { bytes in
+            // Only what exceeds the bound on held records throws.
+            do throws(WebSocketError) { try decrypt(UnsafeRawBufferPointer(bytes), &plaintext, &output) } catch {
+                fail(error, &output)
+            }
+        }
+    }
+
+    // MARK: Closing
+
+    /// Says that we are done: close_notify, then a Close frame. The peer's answer is still to come.
+    package mutating func close(_ code: CloseCode, output: inout ByteBuffer) {
+        perform(closing.close(code), closesTLS: isHandshakeComplete, &output)
+    }
+
+    /// Says in the WebSocket that we are done, and not in TLS: what was sent last is not whole.
+    package mutating func abort(_ code: CloseCode, output: inout ByteBuffer) {
+        perform(closing.close(code), closesTLS: false, &output)
+    }
+
+    /// Gives the tunnel up for a reason of the driver's: the far side is silent, takes nothing, or the connection failed.
+    package mutating func finish(_ reason: TunnelEnd) {
+        // A loss counts also behind an orderly end: nothing more can be sent.
+        if end == nil || reason == .lost { end = reason }
+    }
+
+    private mutating func peerClosed(_ code: CloseCode?, _ output: inout ByteBuffer) {
+        perform(closing.receivedClose(code), closesTLS: isHandshakeComplete, &output)
+        finish(.closed)
+    }
+
+    private mutating func fail(_ error: WebSocketError, _ output: inout ByteBuffer) {
+        perform(closing.fail(error.code), closesTLS: false, &output)
+        finish(.failed("\(error)"))
+    }
+
+    private mutating func failTLS(_ error: TLSError, _ output: inout ByteBuffer) {
+        if handshake != .complete { handshakeError = error }
+        // TLS has said why in its alert; the WebSocket itself was in order.
+        perform(closing.fail(.normal), closesTLS: false, &output)
+        finish(.failed("\(error)"))
+    }
+
+    private mutating func perform(_ action: CloseHandshake.Action?, closesTLS: Bool, _ output: inout ByteBuffer) {
+        switch action {
+        case .sendClose(let code), .sendCloseThenCloseTransport(let code):
+            if closesTLS {
+                let mark = beginFrame(&output)
+                engine?.close(output: &output)
+                finishFrame(mark, &output)
+            }
+            encoder.appendClose(code ?? .normal, to: &output)
+        case .closeTransport, nil: break
+        }
+    }
+
+    // MARK: Frames
+
+    /// Before each frame's payload, room for the usual header: two bytes and a 16-bit length, which is what every frame of
+    /// 126 to 65,535 bytes has (RFC 6455 §5.2), and a client's masking key.
+    private var reserved: Int { role == .server ? 4 : 8 }
+
+    private func beginFrame(_ output: inout ByteBuffer) -> Int {
+        let mark = output.count
+        output.append(role == .server ? "\0\0\0\0" : "\0\0\0\0\0\0\0\0")
+        return mark
+    }
+
+    /// Writes the header of the frame that began at `mark`, now that its length is known.
+    private mutating func finishFrame(_ mark: Int, _ output: inout ByteBuffer) {
+        let length = output.count - mark - reserved
+        guard length > 0 else { return output.truncate(to: mark) }
+        let header = encoder.header(.binary, payloadLength: length)
+        let shift = header.size - reserved
+        if shift > 0 { output.append([UInt8](repeating: 0, count: shift)) }
+        let reserved = reserved
+        output.withMutableBytes { bytes in
+            guard let start = bytes.baseAddress.map({ $0 + mark }) else { return }
+            // SAFETY: header and payload lie within `bytes`, which `shift` has just made long enough.
+            let payload = UnsafeMutableRawBufferPointer(start: start + header.size, count: length)
+            if shift != 0 { payload.baseAddress?.copyMemory(from: start + reserved, byteCount: length) }
+            _ = header.write(into: UnsafeMutableRawBufferPointer(start: start, count: header.size))
+            if let mask = header.mask { applyMask(mask, to: payload) }
+        }
+        if shift < 0 { output.truncate(to: mark + header.size + length) }
+    }
+}

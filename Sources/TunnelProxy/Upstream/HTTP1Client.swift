@@ -1,0 +1,215 @@
+internal import TunnelCore
+internal import TunnelIO
+
+/// The client's side of HTTP/1.1 on one connection to an upstream (RFC 9112), for one request and its response.
+///
+/// A shell that the pools use again with another connection: the buffers and the head's storage are taken when bytes come and
+/// given back when they have been passed on, so a response that is silent for an hour holds none.
+final class HTTP1Client: ClientStream {
+    private let worker: Worker
+    private(set) var connection: ClientConnection?
+    private(set) var isReused = false
+
+    // The request.
+    private var requestFraming = BodyFraming.none
+    /// A head and the first bytes of its body, until they are sent together.
+    private var gathered = ByteBuffer()
+    private var room = Room.room
+
+    // The response.
+    /// Received and not consumed, with room for a chunk header in front of a body's piece.
+    private var input = ByteBuffer()
+    private var head = ResponseHead()
+    private var headSize = 0
+    private var body = BodyDecoder(.none)
+    private var hasBegun = false
+    private(set) var isPersistent = false
+
+    private static let headroom = 32
+    /// Pieces of a body up to here are copied behind what was gathered.
+    private static let maxCopied = 12 * 1024
+
+    init(on worker: Worker) { self.worker = worker }
+
+    /// Makes it the client's side of `connection`.
+    func attach(_ connection: ClientConnection) {
+        self.connection = connection
+        isReused = connection.exchanges > 0
+        connection.exchanges += 1
+        (hasBegun, isPersistent, headSize) = (false, false, 0)
+        body = BodyDecoder(.none)
+        room = .room
+    }
+
+    /// Lets go of the connection, which the caller keeps or closes.
+    func detach() -> ClientConnection? {
+        worker.give(&head)
+        worker.reactor.buffers.give(&input)
+        worker.reactor.buffers.give(&gathered)
+        return connection.take()
+    }
+
+    var address: SocketAddress { connection?.address ?? .unix(path: "") }
+
+    // MARK: The request
+
+    func sendHead(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ rules: ForwardingRules) {
+        requestFraming = rules.framing
+        open(bytes.count + 512)
+        head.appendForwarded(
+            bytes, host: rules.host, framing: rules.framing, upgrade: rules.passesUpgrade, forwarded: rules.forwarded,
+            into: &gathered)
+    }
+
+    func sendBody(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count > 0 else { return }
+        if requestFraming == .chunked {
+            open(bytes.count + ChunkedEncoding.maxHeaderSize + 2)
+            ChunkedEncoding.appendHeader(size: bytes.count, into: &gathered)
+            gathered.append(bytes)
+            gathered.append(ChunkedEncoding.payloadEnd)
+        } else if bytes.count <= HTTP1Client.maxCopied || !gathered.isEmpty {
+            open(bytes.count)
+            gathered.append(bytes)
+        } else if connection?.send(bytes) == .full {
+            room = .full
+        }
+    }
+
+    func endBody(trailers: [UInt8]) {
+        guard requestFraming == .chunked else { return }
+        open(trailers.count + 8)
+        ChunkedEncoding.appendEnd(trailers: trailers, into: &gathered)
+    }
+
+    func push() -> Room {
+        if !gathered.isEmpty, connection?.send(&gathered) == .full { room = .full }
+        worker.reactor.buffers.give(&gathered)
+        defer { room = .room }
+        return room
+    }
+
+    func flush(stall: UInt64) async throws(IOError) {
+        guard let connection else { throw IOError(.closed, "write") }
+        try await connection.flush(stall: stall)
+    }
+
+    func finishSending() { connection?.shutdownWrite() }
+
+    var unacknowledged: Int { connection?.socket.unacknowledged ?? 0 }
+
+    private func open(_ count: Int) {
+        if gathered.capacity == 0 { gathered = worker.reactor.buffers.take(atLeast: count) }
+    }
+
+    // MARK: The response
+
+    func receiveHead(_ method: Method, _ limits: HeadLimits) throws(ClientStreamError) -> ResponseProgress {
+        let limit = max(BufferPool.bufferSize - HTTP1Client.headroom, limits.maxBytes + 1024)
+        while true {
+            if !input.isEmpty {
+                if !hasHead { head = worker.takeResponseHead() }
+                hasHead = true
+                do throws(HTTPError) {
+                    if let size = try parse(method, limits) {
+                        headSize = size
+                        return head.isInformational ? .interim : .final
+                    }
+                } catch { throw .malformed(error) }
+            }
+            do throws(IOError) {
+                switch try receive(limit: limit) {
+                case .bytes: hasBegun = true
+                case .nothing: return .nothing
+                case .end: throw IOError(.endOfStream, "read")
+                }
+            } catch { throw hasBegun ? .broken(error) : .unanswered(error) }
+        }
+    }
+
+    private var hasHead = false
+
+    private func parse(_ method: Method, _ limits: HeadLimits) throws(HTTPError) -> Int? {
+        var failure: HTTPError?
+        let size: Int? = input.withBytes { bytes in
+            do throws(HTTPError) { return try head.parse(bytes, limits: limits, requestMethod: method) } catch {
+                failure = error
+                return nil
+            }
+        }
+        if let failure { throw failure }
+        return size
+    }
+
+    func withHead(_ body: (borrowing ResponseHead, Span<UInt8>) -> Void) {
+        input.withBytes { body(head, $0) }
+    }
+
+    func releaseHead() {
+        if !head.isInformational {
+            body = BodyDecoder(head.framing, trailerLimits: worker.shared.snapshot.headLimits)
+            isPersistent = head.isPersistent && head.framing != .untilClose
+        }
+        hasHead = false
+        worker.give(&head)
+        input.consume(headSize)
+        if input.isEmpty { worker.reactor.buffers.give(&input) }
+    }
+
+    func becomePipe() {
+        isPersistent = false
+        requestFraming = .untilClose
+        body = BodyDecoder(.untilClose)
+    }
+
+    func receiveBody(
+        isReading: Bool, limit: Int, _ deliver: (inout ByteBuffer, Int) -> Void
+    ) throws(ClientStreamError) -> BodyProgress {
+        if body.isComplete { return .end }
+        if input.isEmpty {
+            guard isReading else { return .nothing }
+            do throws(IOError) {
+                switch try receive(limit: limit) {
+                case .bytes: break
+                case .nothing: return .nothing
+                case .end:
+                    do throws(HTTPError) { try body.endOfInput() } catch { throw IOError(.endOfStream, "read") }
+                    return .end
+                }
+            } catch { throw .broken(error) }
+        }
+        var failure: HTTPError?
+        let (consumed, produced) = input.withMutableBytes { bytes in
+            do throws(HTTPError) { return try body.decode(inPlace: bytes) } catch {
+                failure = error
+                return (0, 0)
+            }
+        }
+        if let failure { throw .malformed(failure) }
+        if produced > 0 { deliver(&input, produced) }
+        input.consume(consumed)
+        if input.isEmpty { worker.reactor.buffers.give(&input) }
+        return .moved(produced)
+    }
+
+    var isBodyComplete: Bool { body.isComplete }
+    var trailers: [UInt8] { body.trailers }
+
+    func readable() async { await connection?.readable() }
+
+    /// Nothing is left of the response, so another request can follow.
+    var isDrained: Bool { body.isComplete && input.isEmpty }
+
+    /// Reads what the upstream has sent into `input`, which holds memory only while it holds bytes.
+    private func receive(limit: Int) throws(IOError) -> Received {
+        guard let connection else { throw IOError(.closed, "read") }
+        if input.capacity == 0 { input = worker.reactor.buffers.take() }
+        if input.isEmpty { input.removeAll(headroom: HTTP1Client.headroom) }
+        defer { if input.isEmpty { worker.reactor.buffers.give(&input) } }
+        return try connection.receive(into: &input, limit: limit)
+    }
+
+    // MARK: The end
+
+    func close(_ reason: IOError) { connection?.close(reason) }
+}
