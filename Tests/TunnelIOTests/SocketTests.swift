@@ -41,8 +41,8 @@ import TunnelIO
         let left = try onLoop { loop in
             let socket = try Socket(adopting: descriptor, on: loop.reactor)
             defer { socket.close() }
-            bytes[..<(count / 2)].withUnsafeBytes { socket.send($0) }
-            bytes[(count / 2)...].withUnsafeBytes { socket.send($0) }
+            _ = bytes[..<(count / 2)].withUnsafeBytes { socket.send($0) }
+            _ = bytes[(count / 2)...].withUnsafeBytes { socket.send($0) }
             try await socket.flush()
             return socket.unsentCount
         }
@@ -57,7 +57,7 @@ import TunnelIO
             let reactor = loop.reactor
             let log = Box<[String]>([])
             let bytes = [UInt8](repeating: 7, count: 4_000_000)
-            bytes.withUnsafeBytes { socket.send($0) }
+            _ = bytes.withUnsafeBytes { socket.send($0) }
             #expect(socket.unsentCount > 0)
             reactor.spawn(with: Box2(socket, log)) { both in
                 try? await both.first.flush()
@@ -79,7 +79,7 @@ import TunnelIO
         let outcome = try onLoop { loop in
             let socket = try Socket(adopting: descriptor, on: loop.reactor)
             let log = Box<[String]>([])
-            [UInt8](repeating: 1, count: 4_000_000).withUnsafeBytes { socket.send($0) }
+            _ = [UInt8](repeating: 1, count: 4_000_000).withUnsafeBytes { socket.send($0) }
             loop.reactor.spawn(with: Box2(socket, log)) { both in
                 await both.first.readable()
                 both.second.value.append("read")
@@ -125,7 +125,7 @@ import TunnelIO
             await turns(on: loop.reactor)
             var errors: [String] = []
             do { _ = try socket.receive(into: loop.reactor.scratch) } catch { errors.append("\(error)") }
-            [1].withUnsafeBytes { socket.send($0) }
+            _ = [1].withUnsafeBytes { socket.send($0) }
             do { try await socket.flush() } catch { errors.append("\(error)") }
             return errors
         }
@@ -140,7 +140,7 @@ import TunnelIO
         let (text, error) = try onLoop { loop in
             let socket = try Socket(adopting: descriptor, on: loop.reactor)
             defer { socket.close() }
-            [1, 2, 3].withUnsafeBytes { socket.send($0) }
+            _ = [1, 2, 3].withUnsafeBytes { socket.send($0) }
             let error = socket.writeFailure
             let count = try socket.receive(into: loop.reactor.scratch) ?? 0
             return (String(decoding: loop.reactor.scratch[..<count], as: UTF8.self), error)

@@ -265,7 +265,7 @@ import TunnelProxy
         let proxy = try TestProxy(["a": upstream.port])
         let far = try proxy.farSide()
         #expect(try far.request().status == 502)
-        #expect(proxy.log.wait(for: "malformed answer from upstream").count == 1)
+        #expect(proxy.log.wait(for: "malformed response from upstream").count == 1)
         #expect(try far.request(host: "b.t.example").status == 502)
     }
 

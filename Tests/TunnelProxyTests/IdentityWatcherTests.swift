@@ -127,7 +127,7 @@ import TunnelTLS
         let first: TestIdentity.Pair
         let log = LogRecorder()
         let watcher: IdentityWatcher
-        private let state: ProxyState
+        private let state: SharedState
         private let loop: Loop
 
         init(certificate: String? = nil, key: String? = nil, first: TestIdentity.Pair? = nil) throws {
@@ -143,7 +143,7 @@ import TunnelTLS
             var settings = try TestProxy.Settings()
             settings.tls = ProxyConfiguration.TLS(certFile: certificateFile, keyFile: keyFile)
             let configuration = try settings.configuration()
-            state = ProxyState(
+            state = SharedState(
                 try ProxySnapshot(configuration, listeners: []),
                 credentials: try ServerCredentials(
                     identity: TLSIdentity(certificates: first.certificate, privateKey: first.key)),

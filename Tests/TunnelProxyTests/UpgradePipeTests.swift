@@ -4,13 +4,13 @@ import TunnelIO
 
 @Suite struct UpgradePipeTests {
     private static let request =
-        "GET /ws HTTP/1.1\r\nHost: a.t.example\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
-    private static let switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+        "GET /ws HTTP/1.1\r\nHost: a.t.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    private static let switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
     @Test func bytesGoBothWaysUntilTheUpstreamEnds() throws {
         let upstream = try Upstream { connection, _ in
             guard let head = connection.readHead() else { return }
-            #expect(head.contains("Upgrade: echo\r\n"))
+            #expect(head.contains("Upgrade: websocket\r\n"))
             connection.send(UpgradePipeTests.switching + "first")
             #expect(connection.readBody(4) == "ping")
             connection.send("pong")
@@ -19,7 +19,7 @@ import TunnelIO
         let far = try proxy.farSide()
         try far.send(UpgradePipeTests.request)
         let answer = try far.answer()
-        #expect(answer.status == 101 && answer.fields["upgrade"] == "echo")
+        #expect(answer.status == 101 && answer.fields["upgrade"] == "websocket")
         try far.send("ping")
         try far.wait(for: "close 1000")
         #expect(String(decoding: far.takePlaintext(), as: UTF8.self) == "firstpong")

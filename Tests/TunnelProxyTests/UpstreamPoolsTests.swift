@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import TunnelCore
 import TunnelIO
@@ -20,7 +21,7 @@ import TunnelTLS
             #expect(next1 === second)
             let next2 = try await bench.lease()
             #expect(next2 === first)
-            #expect(bench.loop.metrics.poolHits == 2 && bench.loop.metrics.upstreamConnects == 2)
+            #expect(bench.worker.metrics.poolHits == 2 && bench.worker.metrics.upstreamConnects == 2)
         }
     }
 
@@ -139,9 +140,9 @@ import TunnelTLS
             let bench = try Bench(loop.reactor, upstream.port)
             let first = try await bench.lease()
             bench.giveBack(first)
-            bench.loop.upstreams.keep(only: [bench.upstream])
+            bench.upstreams.keep(only: [bench.upstream])
             #expect(!first.socket.isClosed)
-            bench.loop.upstreams.keep(only: [])
+            bench.upstreams.keep(only: [])
             #expect(first.socket.isClosed)
         }
     }
@@ -191,25 +192,28 @@ import TunnelTLS
 
     /// The pools of one loop, without a server.
     private final class Bench {
-        let loop: ProxyLoop
+        let worker: Worker
+        let upstreams: UpstreamPools
         let upstream: UpstreamAddress
         private let port: UInt16
         private let first: ProxySnapshot
+        private static let count = Atomic<UInt64>(0)
 
         init(_ reactor: Reactor, _ port: UInt16, change: (inout TestProxy.Settings) -> Void = { _ in }) throws {
             self.port = port
             upstream = try UpstreamAddress("http://127.0.0.1:\(port)")
             first = try Bench.makeSnapshot(port, change)
             let pair = try TestIdentity.shared.get()
-            let state = ProxyState(
+            let state = SharedState(
                 first,
                 credentials: try ServerCredentials(
                     identity: TLSIdentity(certificates: pair.certificate, privateKey: pair.key)),
                 log: LogRecorder().log())
-            loop = ProxyLoop(reactor, state)
+            worker = Worker(reactor, state)
+            upstreams = UpstreamPools(on: worker)
         }
 
-        deinit { loop.upstreams.closeAll() }
+        deinit { upstreams.closeAll() }
 
         func snapshot(_ change: (inout TestProxy.Settings) -> Void) throws -> ProxySnapshot {
             try Bench.makeSnapshot(port, change)
@@ -220,15 +224,18 @@ import TunnelTLS
         ) throws -> ProxySnapshot {
             var settings = try TestProxy.Settings(["a": port])
             change(&settings)
-            return try ProxySnapshot(settings.configuration(), listeners: [])
+            // Each is newer than those before it.
+            return try ProxySnapshot(
+                settings.configuration(), listeners: [],
+                generation: count.add(1, ordering: .relaxed).newValue)
         }
 
         func lease(fresh: Bool = false, by snapshot: ProxySnapshot? = nil) async throws -> ClientConnection {
-            try await loop.upstreams.lease(upstream, snapshot ?? first, fresh: fresh, cancellation: Cancellation())
+            try await upstreams.checkOut(upstream, snapshot ?? first, fresh: fresh, cancellation: Cancellation())
         }
 
         func giveBack(_ connection: ClientConnection, by snapshot: ProxySnapshot? = nil) {
-            loop.upstreams.giveBack(connection, upstream, snapshot ?? first)
+            upstreams.park(connection, upstream, snapshot ?? first)
         }
     }
 }

@@ -360,14 +360,16 @@ final class Exchange: RequestHandler {
     /// Nobody is there for a response, or the response has begun: notes why, and ends.
     private func cutShort() -> ResponseEnd? {
         switch stopped {
-        case nil, .headOverdue where record.status == 0, .bodyMalformed where record.status == 0,
-            .bodyOverdue where record.status == 0, .upstreamStalled where record.status == 0:
-            return nil
+        case nil, .uploadStuck: return nil
         case .clientGone: record.end = .clientGone
+        case .clientStalled: record.end = .timeout
         case .shutdown: record.end = .shutdown
-        case .bodyMalformed: record.end = .badRequest
-        case .clientStalled, .headOverdue, .bodyOverdue, .upstreamStalled: record.end = .timeout
-        case .uploadStuck: return nil
+        case .bodyMalformed:
+            if record.status == 0 { return nil }
+            record.end = .badRequest
+        case .headOverdue, .bodyOverdue, .upstreamStalled:
+            if record.status == 0 { return nil }
+            record.end = .timeout
         }
         return .cut
     }

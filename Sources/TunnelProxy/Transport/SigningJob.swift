@@ -10,11 +10,11 @@ final class SigningJob: @unchecked Sendable {
     private(set) var flight = ByteBuffer()
     private(set) var failure: TLSError?
 
-    init(_ engine: consuming TLSEngine) { self.engine = engine }
+    init(_ engine: consuming TLSEngine) { self.engine = consume engine }
 
     /// Signs, and goes on with the handshake as far as it comes.
     func run() {
-        do throws(TLSError) { _ = try engine?.sign(output: &flight) } catch { failure = error }
+        do throws(TLSError) { try engine?.sign(output: &flight) } catch { failure = error }
     }
 
     func takeEngine() -> TLSEngine? { engine.take() }

@@ -1,5 +1,5 @@
-internal import TunnelCore
-internal import TunnelTLS
+package import TunnelCore
+package import TunnelTLS
 
 /// Why a tunnel carries no more bytes from its far side.
 package enum TunnelEnd: Equatable, Sendable {
@@ -78,7 +78,7 @@ package struct TunnelTransport: ~Copyable {
         encoder = FrameEncoder(role: role)
         self.deflate = deflate
         maxInflated = maxFramePayload
-        self.engine = engine
+        self.engine = consume engine
     }
 
     // MARK: Facts
@@ -92,12 +92,20 @@ package struct TunnelTransport: ~Copyable {
     /// What the peer's Close frame said; `nil` while none came, also where we failed the connection and look no more.
     package var peerCloseCode: CloseCode? { closing.peerCode }
 
-    package var tlsVersion: String { engine?.version?.rawValue ?? "" }
-    package var cipher: String { engine?.cipher ?? "" }
-    package var isResumed: Bool { engine?.isResumed ?? false }
-    package var applicationProtocol: String? { engine?.alpn }
-    package var peerFingerprint: String? { engine?.peerFingerprint }
-    package var session: TLSClientSession? { engine?.session }
+    package var tlsVersion: String { ask { $0.version?.rawValue ?? "" } ?? "" }
+    package var cipher: String { ask { $0.cipher ?? "" } ?? "" }
+    package var isResumed: Bool { ask { $0.isResumed } ?? false }
+    package var applicationProtocol: String? { ask { $0.alpn } ?? nil }
+    package var peerFingerprint: String? { ask { $0.peerFingerprint } ?? nil }
+    /// A client's, to resume with.
+    package var session: TLSClientSession? { ask { $0.session } ?? nil }
+
+    private func ask<Answer>(_ question: (borrowing TLSEngine) -> Answer) -> Answer? {
+        switch engine {
+        case .some(let engine): question(engine)
+        case .none: nil
+        }
+    }
 
     // MARK: Receiving
 
@@ -272,7 +280,7 @@ package struct TunnelTransport: ~Copyable {
         output: inout ByteBuffer
     ) {
         let isComplete = engine.isHandshakeComplete
-        self.engine = engine
+        self.engine = consume engine
         guard closing.isOpen, end == nil else { return held.release() }
         handshake = isComplete ? .complete : .underWay
         if !flight.isEmpty { flight.withBytes { encoder.append(.binary, payload: $0, to: &output) } }
@@ -307,6 +315,8 @@ package struct TunnelTransport: ~Copyable {
     }
 
     private mutating func peerClosed(_ code: CloseCode?, _ output: inout ByteBuffer) {
+        // The peer pinged before it closed, and both may have come in one read.
+        answerPing(&output)
         perform(closing.receivedClose(code), closesTLS: isHandshakeComplete, &output)
         finish(.closed)
     }

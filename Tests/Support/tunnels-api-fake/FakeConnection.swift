@@ -146,7 +146,7 @@ final class FakeConnection {
     }
 
     private func send(_ bytes: [UInt8]) async {
-        bytes.withUnsafeBytes { socket.send($0) }
+        _ = bytes.withUnsafeBytes { socket.send($0) }
         // A client that has gone shows at the next read.
         try? await socket.flush()
     }

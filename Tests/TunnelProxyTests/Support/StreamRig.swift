@@ -34,10 +34,22 @@ final class StreamRig {
         socket = try Socket(adopting: descriptor, on: reactor)
         stream = TunnelStream(
             socket, on: reactor, engine: try TLSEngine(server: context), deflate: nil, settings: settings)
-        if starts { early.withUnsafeBytes { stream.start(early: $0) } }
+        if starts { stream.start(early: early) }
     }
 
     deinit { socket.close() }
+
+    /// What the far side said and the stream's reader has taken so far.
+    private var taken = ByteBuffer()
+
+    /// Takes what there is, at most `limit` bytes in all.
+    @discardableResult
+    func take(limit: Int = .max) -> [UInt8] {
+        _ = try? stream.receive(into: &taken, limit: limit)
+        return taken.array
+    }
+
+    func consume(_ count: Int) { taken.consume(count) }
 
     /// Gives bytes to the stream.
     func deliver(_ bytes: [UInt8]) {
