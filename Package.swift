@@ -42,8 +42,10 @@ let package = Package(
         .target(
             name: "TunnelProxy", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"], exclude: papers,
             swiftSettings: swift),
+        .target(name: "TunnelCLI", dependencies: ["TunnelCore"], swiftSettings: swift),
         .executableTarget(
-            name: "mcp-proxy", dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"],
+            name: "mcp-proxy",
+            dependencies: ["TunnelCLI", "TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"],
             swiftSettings: swift),
 
         .target(
@@ -53,7 +55,8 @@ let package = Package(
             name: "TunnelSetup", dependencies: ["TunnelCore", "TunnelPKI", "TunnelIO", "TunnelAPI", "CLinux"],
             exclude: papers, swiftSettings: swift),
         .executableTarget(
-            name: "setup", dependencies: ["TunnelSetup", "TunnelCore", "TunnelPKI", "TunnelIO", "TunnelAPI", "CLinux"],
+            name: "setup",
+            dependencies: ["TunnelCLI", "TunnelSetup", "TunnelCore", "TunnelPKI", "TunnelIO", "TunnelAPI", "CLinux"],
             swiftSettings: swift),
 
         .executableTarget(
@@ -109,9 +112,11 @@ let package = Package(
             name: "TunnelSetupTests",
             dependencies: ["TunnelSetup", "TunnelCore", "TunnelPKI", "TunnelAPI", "TunnelsAPIFake"],
             swiftSettings: swift),
-        .testTarget(name: "SetupTests", dependencies: ["setup", "TunnelSetup", "TunnelCore"], swiftSettings: swift),
+        .testTarget(name: "TunnelCLITests", dependencies: ["TunnelCLI"], swiftSettings: swift),
         .testTarget(
-            name: "McpProxyTests", dependencies: ["mcp-proxy", "TunnelCore", "TunnelIO", "TunnelProxy"],
+            name: "SetupTests", dependencies: ["setup", "TunnelCLI", "TunnelSetup", "TunnelCore"], swiftSettings: swift),
+        .testTarget(
+            name: "McpProxyTests", dependencies: ["mcp-proxy", "TunnelCLI", "TunnelCore", "TunnelIO", "TunnelProxy"],
             swiftSettings: swift),
     ]
 )

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import TunnelAPI
+import TunnelCLI
 import TunnelCore
 
 /// The environment variables that setup reads, taken once at the start.
@@ -59,6 +60,6 @@ struct SetupEnvironment: Sendable {
         return all
     }
 
-    /// What tells that setup runs in a Kubernetes pod.
+    /// The variables by which a process knows that it runs in a Kubernetes pod.
     var cluster: [String: String] { values.filter { $0.key.hasPrefix("KUBERNETES_SERVICE_") } }
 }

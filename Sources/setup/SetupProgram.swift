@@ -1,54 +1,44 @@
+import CLinux
+import Glibc
 import Synchronization
-import TunnelCore
+import TunnelCLI
 import TunnelIO
 import TunnelSetup
 
 /// The program: finds the command, runs it on a loop on the main thread, and prints what went wrong.
 enum SetupProgram {
+    private static let table = SetupCommands.table
+
     static func run(_ arguments: [String]) -> ExitStatus {
         ProcessHardening.apply()
         let environment = SetupEnvironment.take()
         let console = Console()
-        switch arguments.first {
-        case "help", "--help", "-help", "-h":
-            console.show(CommandTable.usage.trimmed)
-            return .done
-        case "version", "--version", "-version":
-            console.show(SetupVersion.text)
-            return .done
-        default: break
-        }
         do {
-            let (command, rest) = try CommandTable.find(arguments)
-            return try run(command, rest, environment, console)
+            switch try table.parse(arguments) {
+            case .help(let text): console.show(text)
+            case .version: console.show(version)
+            case .run(let command, let arguments): return try run(command, arguments, environment, console)
+            }
+            return .done
         } catch let error as UsageError {
-            console.tell("setup: \(error.reason) (setup --help tells the commands)")
-            return .usage
+            // The flags could not be read, and with them not whether JSON is wanted.
+            let isJSON = arguments.contains("--json") || arguments.contains("-json")
+            return refuse(error, nil, isJSON: isJSON, console)
         } catch {
-            console.tell("setup: \(error)")
+            console.note("setup: \(error)")
             return .failed
         }
     }
 
+    /// The program's version is that of the library, and each library has its own.
+    private static var version: String {
+        let libraries = SetupVersions.libraries.map { "  \($0.name) \($0.version)" }.joined(separator: "\n")
+        return "setup \(TunnelSetupVersion.current)\n\(libraries)"
+    }
+
     private static func run(
-        _ command: Command, _ rest: [String], _ environment: SetupEnvironment, _ console: Console
+        _ command: SetupCommand, _ arguments: Arguments, _ environment: SetupEnvironment, _ console: Console
     ) throws -> ExitStatus {
-        let arguments: Arguments
-        do throws(UsageError) {
-            arguments = try Arguments(rest, flags: command.allFlags)
-            if arguments.has(.help) {
-                console.show(command.help.trimmed)
-                return .done
-            }
-            guard command.operandCount.contains(arguments.positionals.count) else {
-                let extra = arguments.positionals.dropFirst(command.operandCount.upperBound).first
-                throw UsageError(
-                    extra.map { "unexpected argument \(Diagnostic.excerpt($0))" } ?? "\(command.operands) is needed")
-            }
-        } catch {
-            // The flags could not be read, and with them not whether JSON is wanted.
-            return refuse(error, command, isJSON: rest.contains("--json") || rest.contains("-json"), console)
-        }
         let loop = try Loop()
         let invocation = Invocation(arguments: arguments, environment: environment, console: console, loop: loop)
         let outcome = Outcome()
@@ -59,7 +49,7 @@ enum SetupProgram {
         }
         loop.run()
         if let cause = console.lost {
-            console.tell("setup \(command.name): the result could not be written to standard output: \(cause)")
+            console.note("setup \(command.name): the result could not be written to standard output: \(cause)")
             return .failed
         }
         return outcome.status.withLock { $0 }
@@ -69,30 +59,39 @@ enum SetupProgram {
         let status = Mutex(ExitStatus.failed)
     }
 
-    /// Runs the command and tells a failure, on standard output too where JSON was asked for.
-    private static func run(_ command: Command, _ invocation: Invocation) async -> ExitStatus {
+    /// Runs the command and reports a failure, on standard output too where JSON was asked for.
+    private static func run(_ command: SetupCommand, _ invocation: Invocation) async -> ExitStatus {
         let (console, isJSON) = (invocation.console, invocation.arguments.has(.json))
-        do { return try await command.run(invocation) } catch let error as UsageError {
+        do { return try await command.action(invocation) } catch let error as UsageError {
             return refuse(error, command, isJSON: isJSON, console)
         } catch {
             let failure = FailureReport(error)
-            console.tell("setup \(command.name): \(failure.text)")
+            console.note("setup \(command.name): \(failure.text)")
             if isJSON { console.show(json: failure) }
             return .failed
         }
     }
 
     private static func refuse(
-        _ error: UsageError, _ command: Command, isJSON: Bool, _ console: Console
+        _ error: UsageError, _ command: SetupCommand?, isJSON: Bool, _ console: Console
     ) -> ExitStatus {
-        let remedy = "setup \(command.name) --help tells the flags"
-        console.tell("setup \(command.name): \(error.reason) (\(remedy))")
-        if isJSON { console.show(json: FailureReport(error, remedy: remedy)) }
+        console.note(table.message(error, in: command))
+        if isJSON { console.show(json: FailureReport(error, remedy: table.remedy(error, in: command))) }
         return .usage
     }
 }
 
-extension String {
-    /// Without the line feed that a literal of whole lines ends with.
-    var trimmed: String { hasSuffix("\n") ? String(dropLast()) : self }
+/// Keeps keys and tokens in memory from reaching a core file, a crash report, or a debugger of another process of the
+/// same user.
+enum ProcessHardening {
+    static func apply() {
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+        // A core_pattern that pipes to a program ignores the limit, but not this.
+        _ = CLinux_forbid_dump()
+        // The runtime's own report of a crash shows registers and the memory that they point to.
+        for number in [SIGQUIT, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP] { signal(number, SIG_DFL) }
+        // A peer that closes early is an error of that write, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+    }
 }

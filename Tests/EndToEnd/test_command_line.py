@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -37,6 +38,30 @@ def test_help_names_every_flag(binary: Path, flag: str) -> None:
     text = result.stdout + result.stderr
     for name in ("-config", "-tunnel-domain", "-version", "-help", "demo", "/etc/mcp-gateway/config.yaml"):
         assert name in text
+
+
+@pytest.mark.parametrize("command", ["healthcheck", "demo", "hello"])
+@pytest.mark.parametrize("form", ["{} --help", "--help {}", "help {}", "{} -h"])
+def test_commands_have_help(binary: Path, command: str, form: str) -> None:
+    result = run(binary, *form.format(command).split())
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"Usage: mcp-proxy {command} [flags]\n") and "\nExample:\n" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["-confg", "x"], "did you mean -config?"),
+        (["-tunnel", "x"], "did you mean -tunnel-domain?"),
+        (["healthchek"], "did you mean healthcheck?"),
+        (["healthcheck", "-addr", "proxy:8080"], "write 127.0.0.1:8080"),
+        (["-addr", ":8080"], "flag -addr belongs to healthcheck"),
+    ],
+)
+def test_usage_errors_are_one_line_with_a_remedy(binary: Path, arguments: list[str], text: str) -> None:
+    result = run(binary, *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert text in result.stderr and "-help lists" in result.stderr and result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -108,6 +133,45 @@ def test_clean_end_with_0_on_both_signals(start) -> None:
         proxy: Proxy = start({"echo": "http://10.0.0.1:1"})
         proxy.signal(number)
         assert proxy.process.wait(10) == 0
+
+
+IGNORED = ["SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGPIPE", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGRTMIN", "SIGRTMAX"]
+
+
+async def test_other_signals_are_ignored(start) -> None:
+    async with Upstream(echo) as upstream:
+        proxy: Proxy = start({"echo": upstream})
+        async with proxy.far.http("echo") as http:
+            for name in IGNORED:
+                proxy.signal(getattr(signal, name))
+                # A signal acts before the process goes on with anything else: the next response proves that it did.
+                assert (await http.get()).status == 200, name
+        assert proxy.process.poll() is None and not proxy.found("shutting down")
+        # And so they are while it drains.
+        proxy.signal(signal.SIGTERM)
+        proxy.signal(signal.SIGUSR1)
+        assert await asyncio.to_thread(proxy.process.wait, 10) == 0
+        assert proxy.found("stopped .*clean=true")
+
+
+async def test_signals_of_every_thread_and_of_one_moment_count(start) -> None:
+    """Sent to each thread by its own number, and twice at once: a reload and an orderly end, and no other."""
+    proxy: Proxy = start({"echo": "http://10.0.0.1:1"})
+    threads = [int(name) for name in os.listdir(f"/proc/{proxy.process.pid}/task")]
+    assert len(threads) > 1
+    for thread in threads:
+        os.kill(thread, signal.SIGHUP)
+        os.kill(thread, signal.SIGHUP)
+    proxy.wait_for("configuration reloaded")
+    os.kill(threads[-1], signal.SIGTERM)
+    assert await asyncio.to_thread(proxy.process.wait, 10) == 0
+
+
+def test_quit_has_its_default(start) -> None:
+    proxy: Proxy = start({"echo": "http://10.0.0.1:1"})
+    proxy.expected_status = -signal.SIGQUIT
+    proxy.signal(signal.SIGQUIT)
+    assert proxy.process.wait(10) == -signal.SIGQUIT
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root can become somebody without rights; others would have to be him")

@@ -77,6 +77,20 @@ def test_help_names_every_command(alone: Setup, flag: str) -> None:
         assert name in outcome.stdout
 
 
+@pytest.mark.parametrize("group", ["tunnels", "certs", "token"])
+@pytest.mark.parametrize("form", ["{} --help", "--help {}", "help {}"])
+def test_help_of_a_group_lists_its_commands(alone: Setup, group: str, form: str) -> None:
+    outcome = alone(*form.format(group).split())
+    assert outcome.stdout.startswith(f"Usage: setup {group} COMMAND [flags]\n") and outcome.stderr == ""
+    for command in COMMANDS:
+        assert (f"  {command} " in outcome.stdout) == command.startswith(f"{group} ")
+
+
+def test_flags_may_stand_before_the_command(alone: Setup, output: Output) -> None:
+    alone("--output", str(output), "generate-certs", "--tunnel-domain=abcd1234.tunnel.anthropic.com", FAST)
+    assert "tls.crt" in output.names()
+
+
 @pytest.mark.parametrize("flag", ["--version", "-version", "version"])
 def test_version(alone: Setup, flag: str) -> None:
     outcome = alone(flag)
@@ -92,6 +106,8 @@ USAGE = [
     (["token", "--yes"], "token reveal|rotate"),
     (["init", "--ouput=dir:/data"], "did you mean --output?"),
     (["init", "--tokenversion=1"], "did you mean --token-version?"),
+    (["init", "--out=dir:/data"], "did you mean --output?"),
+    (["verify", "--finish"], "flag --finish belongs to rotate-ca"),
     (["renew-cert", "--renew-befor=1h"], "did you mean --renew-before?"),
     (["init", "--nothing-like-it"], "unknown flag --nothing-like-it"),
     (["init", "--output"], "flag needs a value: --output"),

@@ -22,7 +22,7 @@ import TunnelProxy
 
     @Test(arguments: [":0", "127.0.0.1:0", "[::]:0"]) func asksForAPortThatIsNotKnown(_ listener: String) throws {
         let address = try #require(ListenAddress(listener))
-        let error = #expect(throws: HealthcheckError.self) { try Healthcheck.target(of: address) }
+        let error = #expect(throws: FarSideError.self) { try Healthcheck.target(of: address) }
         #expect(error?.description == "the port of \(address) is not known beforehand: give it by -addr")
     }
 
@@ -30,42 +30,46 @@ import TunnelProxy
         #expect(Healthcheck.line("c.yaml:1: one\nc.yaml:2: two\r\n") == "c.yaml:1: one; c.yaml:2: two")
     }
 
-    /// A listener whose backlog takes the connection, and that never says anything.
-    @Test func givesUpAtTheDeadline() throws {
-        let listener = try BlockingSocket.listen()
-        let target = SocketAddress.ip(IPAddress(v4Bytes: 127, 0, 0, 1), port: listener.port)
-        let check = Healthcheck(target: target, deadline: .now + .milliseconds(20))
-        let error = #expect(throws: HealthcheckError.self) { try check.openTunnel() }
-        #expect(error?.description == "read \(target): nothing within 3 s")
+    private static func listen() throws -> (Listener, SocketAddress) {
+        let listener = try Listener(.ip(IPAddress(v4Bytes: 127, 0, 0, 1), port: 0), isShared: false)
+        return (listener, listener.address)
     }
 
-    /// An answer that is larger than the handshake's limit ends the check, whatever follows.
-    @Test func takesNoAnswerWithoutEnd() throws {
-        let answer = Array(repeating: UInt8(ascii: "x"), count: ClientHandshake.maxResponseHead + 1)
-        let error = #expect(throws: WebSocketError.self) { try ask(answering: answer) }
+    /// A listener whose backlog takes the connection, and that never says anything.
+    @Test func givesUpAtTheDeadline() throws {
+        let (listener, target) = try Self.listen()
+        let error = #expect(throws: FarSideError.self) { try Healthcheck.check(target, within: .milliseconds(20)) }
+        #expect(error?.description == "read \(target): nothing within 20 ms")
+        withExtendedLifetime(listener) {}
+    }
+
+    /// A response that is larger than the handshake's limit ends the check, whatever follows.
+    @Test func takesNoResponseWithoutEnd() throws {
+        let response = Array(repeating: UInt8(ascii: "x"), count: ClientHandshake.maxResponseHead + 1)
+        let error = #expect(throws: WebSocketError.self) { try ask(responding: response) }
         #expect(error?.code == .messageTooBig)
     }
 
     @Test func namesAnotherStatus() throws {
-        let answer = Array("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".utf8)
-        let error = #expect(throws: WebSocketError.self) { try ask(answering: answer) }
+        let response = Array("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".utf8)
+        let error = #expect(throws: WebSocketError.self) { try ask(responding: response) }
         #expect(error?.description.contains("status 503") == true)
     }
 
     @Test func namesAListenerThatHangsUp() throws {
-        let error = #expect(throws: HealthcheckError.self) { try ask(answering: []) }
+        let error = #expect(throws: FarSideError.self) { try ask(responding: []) }
         #expect(error?.description.hasSuffix(": connection closed without an answer") == true)
     }
 
-    /// Checks a listener that has its answer ready when the connection comes and then ends the stream.
-    private func ask(answering answer: [UInt8]) throws {
-        let listener = try BlockingSocket.listen()
-        let target = SocketAddress.ip(IPAddress(v4Bytes: 127, 0, 0, 1), port: listener.port)
-        let descriptor = listener.descriptor
+    /// Checks a listener that has its response ready when the connection comes and then ends the stream.
+    private func ask(responding response: [UInt8]) throws {
+        let (listener, target) = try Self.listen()
         let served = ThreadSignal()
+        // Listeners are made for loops; this thread may wait.
+        try #require(fcntl(listener.descriptor, F_SETFL, 0) == 0)
         let isTaken = BlockingPool.shared.submit {
-            let accepted = accept(descriptor, nil, nil)
-            _ = answer.withUnsafeBytes { write(accepted, $0.baseAddress, $0.count) }
+            let accepted = accept(listener.descriptor, nil, nil)
+            _ = response.withUnsafeBytes { write(accepted, $0.baseAddress, $0.count) }
             shutdown(accepted, CInt(SHUT_WR))
             // Until the check has hung up: bytes left unread would turn the end of the stream into a reset.
             var room = [UInt8](repeating: 0, count: 4096)
@@ -75,6 +79,6 @@ import TunnelProxy
         }
         try #require(isTaken)
         defer { #expect(served.wait(seconds: 10)) }
-        try Healthcheck(target: target, deadline: .now + Healthcheck.timeout).openTunnel()
+        try Healthcheck.check(target)
     }
 }

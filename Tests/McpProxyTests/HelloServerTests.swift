@@ -3,80 +3,185 @@ import Testing
 @testable import mcp_proxy
 
 @Suite struct HelloServerTests {
-    private func post(_ message: JSON, _ session: String? = nil) -> HelloServer.Request {
-        HelloServer.Request(method: "POST", session: session, body: Array("\(message)".utf8))
+    private let server = HelloServer()
+
+    private func post(_ body: String, _ fields: [String: String] = [:]) -> HelloServer.Response {
+        server.respond(to: HelloServer.Request(fields: fields, body: Array(body.utf8)))
     }
 
-    private func request(_ method: String, _ parameters: JSON = [:]) -> JSON {
-        ["jsonrpc": "2.0", "id": 7, "method": .string(method), "params": parameters]
+    /// A request with id 7.
+    private func ask(
+        _ method: String, _ params: String = "{}", _ fields: [String: String] = [:]
+    ) -> HelloServer.Response {
+        post(#"{"jsonrpc":"2.0","id":7,"method":"\#(method)","params":\#(params)}"#, fields)
     }
 
-    private func begin(_ server: HelloServer) throws -> String {
-        guard case .message(let message, let session) = server.answer(post(request("initialize"))) else {
-            throw DemoError("no message")
-        }
-        #expect(message["id"] == 7)
-        #expect(message["result"]?["protocolVersion"]?.text == HelloServer.protocolVersion)
-        return try #require(session)
+    /// The message and the session of a response with one message, and its status.
+    private func message(_ response: HelloServer.Response) throws -> (String, session: String?, status: Int) {
+        guard case .message(let message, let status, let session) = response else { throw DemoError("\(response)") }
+        return (message, session, status)
+    }
+
+    private func begin(_ version: String = "2025-11-25") throws -> [String: String] {
+        let (text, session, status) = try message(ask("initialize", #"{"protocolVersion":"\#(version)"}"#))
+        #expect(status == 200 && text.hasPrefix(#"{"jsonrpc":"2.0","id":7,"result":{"protocolVersion":""#))
+        return ["mcp-session-id": try #require(session)]
+    }
+
+    @Test(arguments: [
+        ("2025-03-26", "2025-03-26"), ("2025-06-18", "2025-06-18"), ("2025-11-25", "2025-11-25"),
+        ("2024-11-05", "2025-11-25"), ("2026-07-28", "2025-11-25"), ("x", "2025-11-25"),
+    ])
+    func versionIsTheOneAskedForOrTheNewest(_ asked: String, _ agreed: String) throws {
+        let (text, _, _) = try message(ask("initialize", #"{"protocolVersion":"\#(asked)"}"#))
+        #expect(text.contains(#""protocolVersion":"\#(agreed)""#))
     }
 
     @Test func aSessionFromBeginToEnd() throws {
-        let server = HelloServer()
-        let session = try begin(server)
-        #expect(server.answer(post(["jsonrpc": "2.0", "method": "notifications/initialized"], session)) == .accepted)
-        guard case .message(let list, nil) = server.answer(post(request("tools/list"), session)) else {
-            throw DemoError("no message")
-        }
-        #expect(list["result"]?["tools"]?.elements?.count == 1)
-        #expect(server.answer(.init(method: "DELETE", session: session)) == .ended)
-        #expect(
-            server.answer(post(request("tools/list"), session)) == .refused(status: 404, reason: "no such session"))
+        let session = try begin()
+        #expect(post(#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, session) == .empty(status: 202))
+        #expect(try message(ask("tools/list", "{}", session)).0.contains(#""tools":[{"name":"hello","#))
+        #expect(try message(ask("ping", "{}", session)).0 == #"{"jsonrpc":"2.0","id":7,"result":{}}"#)
+        #expect(server.respond(to: .init(method: "DELETE", fields: session)) == .empty(status: 204))
+        #expect(ask("tools/list", "{}", session) == .refused(status: 404, reason: "no such session"))
+    }
+
+    @Test func sessionsStandBesideEachOtherUpToALimit() throws {
+        let first = try begin()
+        let second = try begin()
+        for _ in 2..<HelloServer.maxSessions { _ = try begin() }
+        #expect(try message(ask("ping", "{}", first)).status == 200)
+        _ = try begin()
+        #expect(ask("ping", "{}", first) == .refused(status: 404, reason: "no such session"))
+        #expect(try message(ask("ping", "{}", second)).status == 200)
     }
 
     @Test func progressIsStreamedWhereItIsAskedFor() throws {
-        let server = HelloServer()
-        let session = try begin(server)
-        let call: JSON = ["name": "hello", "arguments": ["name": "you"]]
-        guard case .events(let plain) = server.answer(post(request("tools/call", call), session)) else {
-            throw DemoError("no events")
-        }
-        #expect(plain.count == 1)
-        #expect(plain.last?["result"]?["content"]?.elements?.first?["text"]?.text == "Hello, you!")
+        let session = try begin()
+        guard
+            case .events(let plain) = ask("tools/call", #"{"name":"hello","arguments":{"name":"y\"ou"}}"#, session)
+        else { throw DemoError("no events") }
+        #expect(plain.count == 1 && plain[0].contains(#"[{"type":"text","text":"Hello, y\"ou!"}]"#))
 
-        let withToken: JSON = ["name": "hello", "arguments": ["name": "you"], "_meta": ["progressToken": "t"]]
-        guard case .events(let events) = server.answer(post(request("tools/call", withToken), session)) else {
-            throw DemoError("no events")
+        for token in [#""t""#, "5"] {
+            let call = #"{"name":"hello","arguments":{"name":"y\"ou"},"_meta":{"progressToken":\#(token)}}"#
+            guard case .events(let events) = ask("tools/call", call, session) else { throw DemoError("no events") }
+            #expect(events.count == 2 && events.last == plain.last)
+            #expect(events[0].contains(#""progressToken":\#(token),"#) && !events[0].contains(#""id""#))
         }
-        #expect(events.count == 2 && events.last == plain.last)
-        #expect(events.first?["params"]?["progressToken"] == "t" && events.first?["id"] == nil)
     }
 
-    @Test func callsThatCannotBeAnsweredAreErrors() throws {
-        let server = HelloServer()
-        let session = try begin(server)
-        for (message, code) in [
-            (request("tools/call", ["name": "other"]), "-32602"), (request("tools/call", ["name": "hello"]), "-32602"),
-            (request("resources/list"), "-32601"),
-        ] {
-            guard case .message(let answer, nil) = server.answer(post(message, session)) else {
-                throw DemoError("no message")
+    @Test(arguments: [
+        ("application/json, text/event-stream", true, true), ("*/*", true, true), ("text/*", false, true),
+        ("Application/JSON", true, false), ("text/event-stream", false, true), ("application/*;q=0.5", true, false),
+    ])
+    func formIsTheOneThatIsAccepted(_ accept: String, _ json: Bool, _ stream: Bool) throws {
+        var fields = try begin()
+        fields["accept"] = accept
+        let call = #"{"name":"hello","arguments":{"name":"you"},"_meta":{"progressToken":"t"}}"#
+        for (method, params, prefersStream) in [("tools/call", call, true), ("ping", "{}", false)] {
+            switch ask(method, params, fields) {
+            case .events: #expect(stream && (prefersStream || !json))
+            case .message(let text, 200, nil): #expect(json && text.contains(#""id":7,"result""#))
+            case let response: Issue.record("\(response)")
             }
-            #expect(answer["error"]?["code"] == .number(code) && answer["id"] == 7)
+        }
+        fields["accept"] = "text/html"
+        #expect(
+            ask("ping", "{}", fields) == .refused(status: 406, reason: "application/json or text/event-stream"))
+    }
+
+    @Test func idsComeBackAsTheyCame() throws {
+        let session = try begin()
+        for id in ["0", "-3", #""a\"b""#, #""server-discover-probe-1""#] {
+            let (text, _, _) = try message(post(#"{"jsonrpc":"2.0","id":\#(id),"method":"ping"}"#, session))
+            #expect(text == #"{"jsonrpc":"2.0","id":\#(id),"result":{}}"#)
+        }
+    }
+
+    @Test func callsThatCannotBeServedAreErrors() throws {
+        let session = try begin()
+        for (method, params, code) in [
+            ("tools/call", #"{"name":"other"}"#, -32602), ("tools/call", #"{"name":"hello"}"#, -32602),
+            ("resources/list", "{}", -32601),
+        ] {
+            let (text, _, status) = try message(ask(method, params, session))
+            #expect(text.contains(#""id":7,"error":{"code":\#(code),"#) && status == 200)
         }
     }
 
     @Test func whatIsNoRequestOfTheSessionIsRefused() throws {
-        let server = HelloServer()
-        let list = request("tools/list")
-        #expect(server.answer(post(list)) == .refused(status: 400, reason: "Mcp-Session-Id is missing"))
-        let session = try begin(server)
-        #expect(server.answer(post(list, "other")) == .refused(status: 404, reason: "no such session"))
-        #expect(server.answer(.init(method: "DELETE")) == .refused(status: 400, reason: "Mcp-Session-Id is missing"))
-        let get = HelloServer.Request(method: "GET", session: session)
-        #expect(server.answer(get) == .refused(status: 405, reason: "POST or DELETE"))
-        for body in ["", "[]", "{}", #"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, #"{"jsonrpc":"2.0","id":1}"#] {
-            let request = HelloServer.Request(method: "POST", session: session, body: Array(body.utf8))
-            #expect(server.answer(request) == .refused(status: 400, reason: "not a JSON-RPC request"))
+        #expect(ask("tools/list") == .refused(status: 400, reason: "Mcp-Session-Id is missing"))
+        let session = try begin()
+        #expect(ask("tools/list", "{}", ["mcp-session-id": "x"]) == .refused(status: 404, reason: "no such session"))
+        let delete = server.respond(to: .init(method: "DELETE"))
+        #expect(delete == .refused(status: 400, reason: "Mcp-Session-Id is missing"))
+        let get = server.respond(to: .init(method: "GET", fields: session))
+        #expect(get == .refused(status: 405, reason: "POST or DELETE", allow: "POST, DELETE"))
+        let form = session.merging(["content-type": "text/plain"]) { $1 }
+        #expect(ask("ping", "{}", form) == .refused(status: 415, reason: "application/json"))
+        for body in [
+            "", "[]", "{}", #"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, #"{"jsonrpc":"2.0","id":1}"#, "\u{0}", "nul",
+            #"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, #"{"jsonrpc":"2.0","id":[],"method":"ping"}"#,
+            #"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#, String(repeating: "[", count: 60_000),
+        ] {
+            let refusal = HelloServer.Response.refused(status: 400, reason: "not a JSON-RPC request")
+            #expect(post(body, session) == refusal, "\(body.prefix(80))")
         }
+    }
+
+    // MARK: Without sessions
+
+    private static let meta =
+        #""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#
+        + #""io.modelcontextprotocol/clientCapabilities":{}}"#
+
+    private func fields(_ method: String, _ name: String? = nil) -> [String: String] {
+        var fields = ["mcp-protocol-version": "2026-07-28", "mcp-method": method]
+        fields["mcp-name"] = name
+        return fields
+    }
+
+    @Test func eachRequestStandsForItself() throws {
+        let discovered = try message(ask("server/discover", "{\(Self.meta)}", fields("server/discover")))
+        #expect(discovered.0.contains(#""supportedVersions":["2026-07-28"]"#) && discovered.session == nil)
+        #expect(try message(ask("tools/list", "{\(Self.meta)}", fields("tools/list"))).status == 200)
+        let call = #"{"name":"hello","arguments":{"name":"you"},\#(Self.meta)}"#
+        guard case .events(let events) = ask("tools/call", call, fields("tools/call", "hello")) else {
+            throw DemoError("no events")
+        }
+        #expect(events[0].contains("Hello, you!") && events[0].contains(#""resultType":"complete""#))
+        for method in ["GET", "DELETE"] {
+            let response = server.respond(to: .init(method: method, fields: ["mcp-protocol-version": "2026-07-28"]))
+            #expect(response == .refused(status: 405, reason: "POST", allow: "POST"))
+        }
+        let notification = #"{"jsonrpc":"2.0","method":"notifications/x","params":{\#(Self.meta)}}"#
+        #expect(post(notification, fields("notifications/x")) == .empty(status: 202))
+    }
+
+    @Test func fieldsAndBodyMustAgree() throws {
+        let whole = "{\(Self.meta)}"
+        let call = #"{"name":"hello","arguments":{"name":"you"},\#(Self.meta)}"#
+        let half = whole.replacing(#","io.modelcontextprotocol/clientCapabilities":{}"#, with: "")
+        let old = whole.replacing("2026-07-28", with: "2027-01-01")
+        var newer = fields("ping")
+        newer["mcp-protocol-version"] = "2027-01-01"
+        var without = fields("ping")
+        without["mcp-protocol-version"] = nil
+        for (method, params, fields, code, status) in [
+            ("ping", "{}", fields("ping"), -32602, 400),
+            ("ping", half, fields("ping"), -32602, 400),
+            ("ping", whole, fields("tools/list"), -32020, 400), ("ping", whole, without, -32020, 400),
+            ("ping", old, fields("ping"), -32020, 400), ("ping", old, newer, -32022, 400),
+            ("tools/call", call, fields("tools/call"), -32020, 400),
+            ("tools/call", call, fields("tools/call", "other"), -32020, 400),
+            ("resources/list", whole, fields("resources/list"), -32601, 404),
+        ] {
+            let (text, _, found) = try message(ask(method, params, fields))
+            let hasCode = text.contains(#""id":7,"error":{"code":\#(code),"#)
+            #expect(hasCode && found == status, "\(method) \(fields) \(text)")
+        }
+        let (text, _, _) = try message(ask("ping", old, newer))
+        #expect(text.hasSuffix(#""data":{"supported":["2026-07-28"],"requested":"2027-01-01"}}}"#))
     }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import TunnelCLI
 
 @testable import setup
 
@@ -44,24 +45,24 @@ import Testing
     }
 
     /// As ``Section/flags`` has it.
-    private static func row(_ flag: Flag) -> String {
+    private static func row(_ flag: CommandFlag) -> String {
         "--\(flag.name)\(flag.value?.replacing("|", with: "/") ?? "") \(flag.variable ?? "")"
     }
 
     @Test func describesEveryCommandAndNoOther() throws {
-        #expect(try Self.sections().map(\.name) == CommandTable.commands.map(\.name))
+        #expect(try Self.sections().map(\.name) == SetupCommands.table.commands.map(\.name))
     }
 
-    @Test(arguments: CommandTable.commands.map(\.name))
+    @Test(arguments: SetupCommands.table.commands.map(\.name))
     func describesEveryFlagOfACommandAndNoOther(name: String) throws {
-        let command = try #require(CommandTable.commands.first { $0.name == name })
+        let command = try #require(SetupCommands.table.commands.first { $0.name == name })
         let section = try #require(try Self.sections().first { $0.name == name })
         #expect(section.flags == command.flags.map(Self.row))
     }
 
-    @Test(arguments: CommandTable.commands.map(\.name))
+    @Test(arguments: SetupCommands.table.commands.map(\.name))
     func hasTheExampleOfTheHelp(name: String) throws {
-        let command = try #require(CommandTable.commands.first { $0.name == name })
+        let command = try #require(SetupCommands.table.commands.first { $0.name == name })
         let section = try #require(try Self.sections().first { $0.name == name })
         #expect(section.lines.contains { $0 == "    \(command.example)" })
     }
@@ -75,6 +76,6 @@ import Testing
             let group = cell.first?.split(separator: " ").first ?? ""
             return cell.enumerated().map { $0.offset == 0 ? String($0.element) : "\(group) \($0.element)" }
         }
-        #expect(names == CommandTable.commands.map(\.name))
+        #expect(names == SetupCommands.table.commands.map(\.name))
     }
 }

@@ -1,4 +1,5 @@
 import Testing
+import TunnelCLI
 
 @testable import setup
 
@@ -24,23 +25,29 @@ import Testing
         #expect((error?.reason.count ?? 0) < 200 && error?.reason.contains("\0") == false)
     }
 
-    private static let flags: [Flag] = [.output]
+    private static func arguments(_ line: [String]) throws -> Arguments {
+        guard case .run(_, let arguments) = try SetupCommands.table.parse(["init"] + line) else {
+            throw UsageError("no command")
+        }
+        return arguments
+    }
+
     private static let pod = ["KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"]
 
     @Test func flagIsChosenEvenInAPod() throws {
-        let arguments = try Arguments(["--output=dir:/data"], flags: Self.flags)
+        let arguments = try Self.arguments(["--output=dir:/data"])
         #expect(try OutputPlace.chosen(arguments, SetupEnvironment(Self.pod)) == .directory("/data"))
     }
 
     @Test func thereIsNoDefaultOutsideOfAPod() throws {
-        let arguments = try Arguments([], flags: Self.flags)
+        let arguments = try Self.arguments([])
         #expect(try OutputPlace.chosen(arguments, SetupEnvironment([:])) == nil)
         // An empty variable is one that is not set.
         #expect(try OutputPlace.chosen(arguments, SetupEnvironment(["KUBERNETES_SERVICE_HOST": ""])) == nil)
     }
 
     @Test func badValueIsNotPassedOverInAPod() throws {
-        let arguments = try Arguments(["--output=data"], flags: Self.flags)
+        let arguments = try Self.arguments(["--output=data"])
         #expect(throws: UsageError.self) { try OutputPlace.chosen(arguments, SetupEnvironment(Self.pod)) }
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import TunnelCLI
 import TunnelCore
 import TunnelIO
 import TunnelProxy
@@ -6,8 +7,36 @@ import TunnelProxy
 /// `mcp-proxy demo`: the whole way of an MCP session on one machine. It makes a throw-away certificate, serves a small
 /// MCP server, runs the proxy in front of it, and plays the far side of the tunnel.
 struct Demo {
+    private static let data = CommandFlag("data", takes: "DIR", "use the domain and certificate that setup wrote")
+
+    static let command = ProxyCommand(
+        path: ["demo"], summary: "run the whole path once on this machine, without any set-up", flags: [data],
+        example: "mcp-proxy demo"
+    ) { arguments in
+        signal(SIGPIPE, SIG_IGN)
+        // Before any thread: all of them inherit it, so that an interrupt comes to this one when it is let in again.
+        setInterrupts(SIG_BLOCK)
+        do {
+            let folder = arguments[data]
+            try Loop.run { loop in
+                var demo = Demo(data: folder)
+                do { try await demo.play(on: loop.reactor) } catch {
+                    demo.story.failed("\(error)")
+                    throw error
+                }
+            }
+            return .done
+        } catch {
+            // It was shown where it happened.
+            return .failed
+        }
+    }
+
     private static let ownDomain = "demo.tunnel.example"
     private static let route = "hello"
+    private static let protocolVersion = HelloServer.sessionVersions[2]
+    /// For all that the far side does. Everything happens on one machine; longer means that something is wrong.
+    private static let patience = Duration.seconds(10)
 
     private let data: String?
     private var domain = ownDomain
@@ -16,46 +45,36 @@ struct Demo {
     private let log = LogLines()
     private var requests = 0
 
+    /// - Parameter data: a folder that setup has written; `nil` for a throw-away certificate.
     private init(data: String?) { self.data = data }
 
-    /// - Parameter data: a folder that setup has written; `nil` for a throw-away certificate.
-    static func run(data: String?) -> ExitStatus {
-        signal(SIGPIPE, SIG_IGN)
-        // Before any thread: all of them inherit it, so that an interrupt comes to this one when it is let in again.
-        setInterrupts(SIG_BLOCK)
-        var demo = Demo(data: data)
-        do {
-            try demo.tell()
-            return .done
-        } catch {
-            demo.story.failed("\(error)")
-            return .failed
-        }
-    }
-
-    private mutating func tell() throws {
+    private mutating func play(on reactor: Reactor) async throws {
         story.heading("An MCP server in a private network, and a tunnel to it, all on this machine")
         story.begin("MCP server")
-        let upstream = try DemoUpstream()
-        story.done("127.0.0.1:\(upstream.port), streamable HTTP, one tool")
+        let localhost = IPAddress(v4Bytes: 127, 0, 0, 1)
+        let listener = try Listener(.ip(localhost, port: 0), isShared: false)
+        let upstream = try HelloListener(listener, on: reactor)
+        story.done("\(upstream.address), streamable HTTP, one tool")
 
         story.begin("mcp-proxy")
-        let (server, identity) = try startProxy(upstream: upstream.port)
-        let port = server.port ?? 0
-        story.done("127.0.0.1:\(port), route \(Self.route) -> http://127.0.0.1:\(upstream.port)")
+        let (server, identity) = try startProxy(upstream: upstream.address)
+        let address = SocketAddress.ip(localhost, port: server.port ?? 0)
+        story.done("\(address), route \(Self.route) -> http://\(upstream.address)")
         let origin = data.map { "from \($0)" } ?? "of a throw-away CA"
         story.detail("certificate \(origin) for \(domain) and *.\(domain)")
-        drawPicture(proxy: port, upstream: upstream.port)
+        drawPicture(proxy: address, upstream: upstream.address)
 
-        var farSide = try reach(port, identity.authority, identity.fingerprint)
-        try speak(&farSide)
+        let farSide = try await reach(address, identity.authority, identity.fingerprint, reactor)
+        try await speak(farSide)
 
         story.begin("Close")
-        story.done(try farSide.close())
+        let code = try await farSide.close()
+        story.done("close_notify both ways, WebSocket closed with \(code.map { "\($0.rawValue)" } ?? "no code")")
         story.begin("mcp-proxy stops")
-        guard server.stopAndWait() else { throw DemoError("requests had to be cut off") }
+        guard await server.stop() else { throw DemoError("requests had to be cut off") }
         try showLog()
         story.heading("It works: \(requests) requests went through the tunnel and back. Next: README.md, \"Run it\".")
+        upstream.drain {}
     }
 
     /// What the far side must know of the proxy's identity.
@@ -64,7 +83,7 @@ struct Demo {
         let fingerprint: String
     }
 
-    private mutating func startProxy(upstream: UInt16) throws -> (ProxyServer, Trust) {
+    private mutating func startProxy(upstream: SocketAddress) throws -> (ProxyServer, Trust) {
         // Nobody can interrupt before the key is off the disk again.
         defer { Self.setInterrupts(SIG_UNBLOCK) }
         let identity = try data.map { try DemoIdentity(folder: $0) } ?? DemoIdentity(domain: domain)
@@ -75,7 +94,7 @@ struct Demo {
         let configuration = try ProxyConfiguration(
             listenAddress: .tcp(host: "127.0.0.1", port: 0),
             tls: ProxyConfiguration.TLS(certFile: identity.certificateFile, keyFile: identity.keyFile),
-            routes: [Route(key: Self.route, upstream: try UpstreamAddress("http://127.0.0.1:\(upstream)"))],
+            routes: [Route(key: Self.route, upstream: try UpstreamAddress("http://\(upstream)"))],
             tunnelDomain: domain, upstream: allowed)
         let log = Log(threshold: .info, format: .text, sink: log, now: SystemClock.now)
         let server = try ProxyServer(configuration: configuration, log: log)
@@ -90,29 +109,31 @@ struct Demo {
         pthread_sigmask(how, &set, nil)
     }
 
-    private func drawPicture(proxy: UInt16, upstream: UInt16) {
+    private func drawPicture(proxy: SocketAddress, upstream: SocketAddress) {
         func cell(_ text: String) -> String { text + String(repeating: " ", count: max(0, 28 - text.count)) }
         print()
         story.picture([
             "far side ══ WebSocket ══> mcp-proxy ─── HTTP/1.1 ───> MCP server",
-            "   │                      \(cell("127.0.0.1:\(proxy)"))127.0.0.1:\(upstream)",
+            "   │                      \(cell("\(proxy)"))\(upstream)",
             "   └────── inner TLS ─────┘ ends here: only the proxy has the key",
             "   this program, in the place of Claude, the tunnel edge and cloudflared",
         ])
     }
 
     /// The hops from outside to inside: TCP, WebSocket, TLS.
-    private mutating func reach(_ port: UInt16, _ authority: [UInt8], _ fingerprint: String) throws -> FarSide {
+    private mutating func reach(
+        _ address: SocketAddress, _ authority: [UInt8], _ fingerprint: String, _ reactor: Reactor
+    ) async throws -> FarSide {
         story.begin("TCP")
-        var farSide = try FarSide(port: port, host: host, authority: authority)
-        story.done("127.0.0.1:\(farSide.port) -> 127.0.0.1:\(port)")
+        let farSide = try await FarSide.connect(to: address, host: host, within: Self.patience, on: reactor)
+        story.done("connected to \(address)")
 
         story.begin("WebSocket")
-        try farSide.openWebSocket()
+        try await farSide.openWebSocket()
         story.done("101 Switching Protocols, for \(host)")
 
         story.begin("TLS in the WebSocket")
-        try farSide.shakeHands()
+        try await farSide.shakeHands(authority: authority)
         guard farSide.peerFingerprint == fingerprint else { throw DemoError("the proxy showed another certificate") }
         story.done(farSide.agreed)
         story.detail("certificate verified against the CA, for \(host)")
@@ -122,73 +143,79 @@ struct Demo {
 
     // MARK: MCP
 
-    private mutating func speak(_ farSide: inout FarSide) throws {
-        let client: JSON = ["name": "mcp-proxy-demo", "version": .string(TunnelProxyVersion.current)]
-        let start: JSON = [
-            "protocolVersion": .string(HelloServer.protocolVersion), "capabilities": [:], "clientInfo": client,
-        ]
-        let (initialized, session) = try call("initialize", start, id: 1, session: nil, &farSide)
-        guard initialized["protocolVersion"]?.text == HelloServer.protocolVersion, let session else {
-            throw DemoError("no session was begun: \(initialized)")
-        }
-        try notify("notifications/initialized", session, &farSide)
-
-        let (list, _) = try call("tools/list", [:], id: 2, session: session, &farSide)
-        guard list["tools"]?.elements?.first?["name"]?.text == "hello" else {
-            throw DemoError("no tool hello: \(list)")
-        }
-
-        let greet: JSON = ["name": "hello", "arguments": ["name": "tunnel"], "_meta": ["progressToken": "p1"]]
-        let (greeting, _) = try call("tools/call", greet, id: 3, session: session, &farSide)
-        guard greeting["content"]?.elements?.first?["text"]?.text == "Hello, tunnel!" else {
-            throw DemoError("not greeted: \(greeting)")
-        }
+    private mutating func speak(_ farSide: FarSide) async throws {
+        let start = """
+            {"protocolVersion":"\(Self.protocolVersion)","capabilities":{},\
+            "clientInfo":{"name":"mcp-proxy-demo","version":"\(TunnelProxyVersion.current)"}}
+            """
+        let (_, session) = try await call(
+            "initialize", start, id: 1, session: nil, expecting: #""protocolVersion":"\#(Self.protocolVersion)""#,
+            farSide)
+        guard let session else { throw DemoError("no session was begun") }
+        try await notify("notifications/initialized", session, farSide)
+        _ = try await call("tools/list", "{}", id: 2, session: session, expecting: #""name":"hello""#, farSide)
+        let greet = #"{"name":"hello","arguments":{"name":"tunnel"},"_meta":{"progressToken":"p1"}}"#
+        _ = try await call("tools/call", greet, id: 3, session: session, expecting: #""Hello, tunnel!""#, farSide)
         story.begin("DELETE")
-        try expect(204, try send("DELETE", session, nil, &farSide) { _ in })
+        _ = try await send("DELETE", session, nil, expecting: 204, farSide) { _ in }
         story.done("204, the session is over")
     }
 
-    /// One JSON-RPC request. Its answer comes as the body or as the last event of a stream.
+    /// One JSON-RPC request. Its response comes as the body or as the last event of a stream.
+    ///
+    /// - Parameter text: what the result must hold. The server is our own, and writes its JSON in one way.
     private mutating func call(
-        _ method: String, _ parameters: JSON, id: Int, session: String?, _ farSide: inout FarSide
-    ) throws -> (result: JSON, session: String?) {
-        let message: JSON = [
-            "jsonrpc": "2.0", "id": .number(String(id)), "method": .string(method), "params": parameters,
-        ]
+        _ method: String, _ params: String, id: Int, session: String?, expecting text: String, _ farSide: FarSide
+    ) async throws -> (body: String, session: String?) {
+        let message = #"{"jsonrpc":"2.0","id":\#(id),"method":"\#(method)","params":\#(params)}"#
         story.begin(method)
         var events: [(time: Duration, data: String)] = []
         let story = story
-        let answer = try send("POST", session, message, &farSide) { events.append((story.elapsed, $0)) }
-        try expect(200, answer)
+        let (response, whole) = try await send("POST", session, message, expecting: 200, farSide) {
+            events.append((story.elapsed, $0))
+        }
         story.done(events.isEmpty ? "200, JSON" : "200, stream of \(events.count) events")
         story.detail("-> \(message)")
         for event in events { story.detail(after: event.time, "<- \(event.data)") }
-        let body = events.last?.data ?? String(decoding: answer.body, as: UTF8.self)
+        let body = events.last?.data ?? whole
         if events.isEmpty { story.detail("<- \(body)") }
-        let reply = JSONReader.read(Array(body.utf8))
-        guard let reply, reply["jsonrpc"]?.text == "2.0", reply["id"] == message["id"], let result = reply["result"]
-        else { throw DemoError("not the answer to \(method): \(body)") }
-        return (result, answer.session)
+        guard body.hasPrefix(#"{"jsonrpc":"2.0","id":\#(id),"result":"#), body.contains(text) else {
+            throw DemoError("not the response to \(method): \(body)")
+        }
+        return (body, response["mcp-session-id"])
     }
 
-    private mutating func notify(_ method: String, _ session: String, _ farSide: inout FarSide) throws {
+    private mutating func notify(_ method: String, _ session: String, _ farSide: FarSide) async throws {
         story.begin(method)
-        let message: JSON = ["jsonrpc": "2.0", "method": .string(method)]
-        try expect(202, try send("POST", session, message, &farSide) { _ in })
+        let message = #"{"jsonrpc":"2.0","method":"\#(method)"}"#
+        _ = try await send("POST", session, message, expecting: 202, farSide) { _ in }
         story.done("202")
     }
 
+    /// - Returns: the head and the body; of a stream the events go to `onEvent` instead.
     private mutating func send(
-        _ method: String, _ session: String?, _ message: JSON?, _ farSide: inout FarSide, _ onEvent: (String) -> Void
-    ) throws -> FarSide.Answer {
+        _ method: String, _ session: String?, _ message: String?, expecting status: UInt16, _ farSide: FarSide,
+        _ onEvent: (String) -> Void
+    ) async throws -> (FarSide.Response, String) {
         requests += 1
-        return try farSide.exchange(method, session: session, message: message, onEvent: onEvent)
+        var fields = [("Accept", "application/json, text/event-stream")]
+        if let session { fields += [("Mcp-Session-Id", session), ("MCP-Protocol-Version", Self.protocolVersion)] }
+        if message != nil { fields.append(("Content-Type", "application/json")) }
+        var (events, body) = (EventReader(), [UInt8]())
+        let response = try await farSide.exchange(
+            method, HelloServer.path, fields: fields, body: Array((message ?? "").utf8)
+        ) { response, piece in
+            if response.isEventStream { events.take(piece).forEach(onEvent) } else { body += piece }
+            guard body.count <= Self.maxBody else { throw DemoError("response over \(Self.maxBody) bytes") }
+        }
+        let text = String(decoding: body, as: UTF8.self)
+        guard response.status == status else {
+            throw DemoError("status \(response.status) in place of \(status): \(text.prefix(500))")
+        }
+        return (response, text)
     }
 
-    private func expect(_ status: UInt16, _ answer: FarSide.Answer) throws(DemoError) {
-        guard answer.status != status else { return }
-        throw DemoError("answered with \(answer.status): \(String(decoding: answer.body.prefix(500), as: UTF8.self))")
-    }
+    private static let maxBody = 1 << 20
 
     // MARK: Log
 
@@ -202,5 +229,32 @@ struct Demo {
         for line in (log.lines("request started").prefix(1) + log.lines("request finished").prefix(1)) {
             story.detail(line)
         }
+    }
+}
+
+/// Takes the data out of a `text/event-stream` (HTML, "Server-sent events"), in whatever pieces it comes. Understands
+/// what ``HelloListener`` sends: lines that end in LF.
+struct EventReader {
+    private var line: [UInt8] = []
+    private var data: [String] = []
+
+    /// The data of each event that `piece` completes.
+    mutating func take(_ piece: [UInt8]) -> [String] {
+        var events: [String] = []
+        for byte in piece {
+            guard byte == 0x0A else {
+                line.append(byte)
+                continue
+            }
+            let text = String(decoding: line, as: UTF8.self)
+            line.removeAll()
+            if text.hasPrefix("data:") {
+                data.append(String(text.dropFirst(text.hasPrefix("data: ") ? 6 : 5)))
+            } else if text.isEmpty, !data.isEmpty {
+                events.append(data.joined(separator: "\n"))
+                data.removeAll()
+            }
+        }
+        return events
     }
 }

@@ -1,6 +1,8 @@
 import Glibc
+import Synchronization
+import TunnelCore
 
-/// Tells what the demo does: one line for each step with the time it took, details below it.
+/// Shows what the demo does: one line for each step with the time it took, details below it.
 struct DemoStory {
     private let colours: Bool
     private let clock = ContinuousClock()
@@ -65,5 +67,20 @@ struct DemoStory {
 
     private func paint(_ text: String, _ style: Style) -> String {
         colours ? "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m" : text
+    }
+}
+
+/// Keeps the proxy's log, for the demo to quote from.
+final class LogLines: LogSink {
+    private let lines = Mutex<[String]>([])
+
+    func write(_ line: Span<UInt8>) {
+        let text = line.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        lines.withLock { $0.append(text) }
+    }
+
+    /// The lines with `message` and, where given, `field`, without their newline.
+    func lines(_ message: String, with field: String = "") -> [String] {
+        lines.withLock { $0 }.filter { $0.contains(" \(message) ") && $0.contains(field) }.map { String($0.dropLast()) }
     }
 }

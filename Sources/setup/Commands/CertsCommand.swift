@@ -1,4 +1,5 @@
 import TunnelAPI
+import TunnelCLI
 import TunnelCore
 import TunnelIO
 import TunnelPKI
@@ -6,10 +7,10 @@ import TunnelSetup
 
 /// `setup certs list|add|revoke`: the CA certificates of a tunnel.
 enum CertsCommand {
-    private static let archived = Flag("archived", "those that are revoked too")
-    private static let common: [Flag] = [.apiURL, .tunnelID, .output, .apiGeneration, .json]
+    private static let archived = CommandFlag("archived", "those that are revoked too")
+    private static let common: [CommandFlag] = [.apiURL, .tunnelID, .output, .apiGeneration, .json]
 
-    static let list = Command(
+    static let list = SetupCommand(
         path: ["certs", "list"], summary: "list the CA certificates of a tunnel",
         flags: common + [archived],
         example: "setup certs list --api-url=https://api.anthropic.com --output=dir:/data"
@@ -28,25 +29,25 @@ enum CertsCommand {
         return .done
     }
 
-    static let add = Command(
+    static let add = SetupCommand(
         path: ["certs", "add"], operands: "FILE", operandCount: 1...1,
         summary: "register a CA certificate on a tunnel, after checking it",
         flags: common,
         example: "setup certs add ca.crt --tunnel-id=tnl_01Hx9Kp2RtQvMn3sWbYdLcF8 --api-url=https://api.anthropic.com"
     ) { invocation in
-        let path = invocation.arguments.positionals[0]
+        let path = invocation.arguments.operands[0]
         let file = try InputFile.read(path)
         let findings = CertificateRequirements(now: SystemClock.now().seconds).checkAuthority(file: file)
         guard !findings.hasErrors else { throw SetupError.unfit(path, findings) }
-        for finding in findings { invocation.console.tell("\(path): \(finding)") }
+        for finding in findings { invocation.console.note("\(path): \(finding)") }
         let id = try await invocation.tunnelID()
-        // With the fingerprint the client can tell a lost answer from a lost request.
+        // With the fingerprint the client knows a lost response from a lost request.
         let fingerprint = (try? Certificate(pem: file))?.fingerprint
         show(try await invocation.client().addCertificate(file, to: id, fingerprint: fingerprint), invocation)
         return .done
     }
 
-    static let revoke = Command(
+    static let revoke = SetupCommand(
         path: ["certs", "revoke"], operands: "ID", operandCount: 1...1,
         summary: "revoke a CA certificate: what it has signed is refused from then on",
         flags: common + [.yes],
@@ -55,7 +56,7 @@ enum CertsCommand {
     ) { invocation in
         let tunnelID = try await invocation.tunnelID()
         let client = try invocation.client()
-        let certificate = try await client.certificate(invocation.arguments.positionals[0], of: tunnelID)
+        let certificate = try await client.certificate(invocation.arguments.operands[0], of: tunnelID)
         try await invocation.confirm(
             "Revoking \(certificate.fingerprint) cannot be undone"
                 + (try await client.certificates(of: tunnelID).contains { $0.id != certificate.id }

@@ -1,15 +1,16 @@
 import TunnelAPI
+import TunnelCLI
 import TunnelCore
 import TunnelIO
 import TunnelSetup
 
 /// `setup init`.
 enum InitCommand {
-    private static let displayName = Flag("display-name", takes: "NAME", "name of a tunnel that is created")
-    private static let tokenVersion = Flag(
+    private static let displayName = CommandFlag("display-name", takes: "NAME", "name of a tunnel that is created")
+    private static let tokenVersion = CommandFlag(
         "token-version", takes: "VERSION", "another value than the stored one rotates the tunnel token")
 
-    static let command = Command(
+    static let command = SetupCommand(
         path: ["init"], summary: "make everything that the tunnel's stack needs, or finish what an earlier run began",
         details: "Can be run again at any time: it changes only what is missing or asked for.",
         flags: [
@@ -40,8 +41,8 @@ enum InitCommand {
             return .done
         }
         let result = try await provisioner.run()
-        invocation.console.tell("\(store.location) is \(result.isChanged ? "written" : "complete, nothing changed")")
-        invocation.console.tell(invocation.stopwatch.text)
+        invocation.console.note("\(store.location) is \(result.isChanged ? "written" : "complete, nothing changed")")
+        invocation.console.note(invocation.stopwatch.text)
         if invocation.arguments.has(.json) {
             invocation.console.show(json: InitReport(result, store.location, invocation.stopwatch.report))
         }

@@ -1,11 +1,13 @@
+import TunnelCLI
 import TunnelCore
 import TunnelSetup
 
 /// `setup rotate-ca`.
 enum RotateCACommand {
-    private static let finish = Flag("finish", "revoke the old CA, once traffic was seen with the new certificate")
+    private static let finish = CommandFlag(
+        "finish", "revoke the old CA, once traffic was seen with the new certificate")
 
-    static let command = Command(
+    static let command = SetupCommand(
         path: ["rotate-ca"], summary: "put a new CA in the place of the registered one, without downtime",
         details:
             "First without --finish: the new CA is registered beside the old one and the server certificate issued "

@@ -1,21 +1,22 @@
 import TunnelAPI
+import TunnelCLI
 import TunnelCore
 import TunnelSetup
 
 /// `setup token reveal|rotate`: the token that cloudflared connects with.
 enum TokenCommand {
-    private static let reason = Flag("reason", takes: "TEXT", "for the audit trail")
-    private static let output = Flag(
+    private static let reason = CommandFlag("reason", takes: "TEXT", "for the audit trail")
+    private static let output = CommandFlag(
         "output", takes: "PLACE",
         "store the token there, dir:/path or k8s-secret:NAME, instead of printing it "
             + "(default in a Kubernetes pod: k8s-secret:mcp-tunnel)")
-    private static let json = Flag(
+    private static let json = CommandFlag(
         "json", "print the result as JSON on standard output, with the token unless --output stores it")
     private static let details =
         "The token is stored where --output says. Without --output, outside of a pod, it is printed on standard output,\n"
         + "with --json as a field of the result: take care where that goes."
 
-    static let reveal = Command(
+    static let reveal = SetupCommand(
         path: ["token", "reveal"], summary: "fetch the tunnel token; each time is recorded by the provider",
         details: details, flags: [.apiURL, .tunnelID, output, .apiGeneration, json],
         example: "setup token reveal --api-url=https://api.anthropic.com --output=dir:/data"
@@ -28,7 +29,7 @@ enum TokenCommand {
         return .done
     }
 
-    static let rotate = Command(
+    static let rotate = SetupCommand(
         path: ["token", "rotate"], summary: "replace the tunnel token; the old one is good for no new connection",
         details: details, flags: [.apiURL, .tunnelID, output, reason, .yes, .apiGeneration, json],
         example: "setup token rotate --api-url=https://api.anthropic.com --output=dir:/data --yes"
@@ -55,7 +56,7 @@ enum TokenCommand {
     }
 
     private static func show(_ token: TunnelToken, _ id: String, _ stored: StoredTunnel?, _ invocation: Invocation) {
-        if let stored { invocation.console.tell("tunnel token \(token.id) is in \(stored.location)") }
+        if let stored { invocation.console.note("tunnel token \(token.id) is in \(stored.location)") }
         if invocation.arguments.has(json) {
             let value = stored == nil ? token.value.reveal() : nil
             invocation.console.show(

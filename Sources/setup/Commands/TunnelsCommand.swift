@@ -1,14 +1,15 @@
 import TunnelAPI
+import TunnelCLI
 import TunnelCore
 import TunnelSetup
 
 /// `setup tunnels list|get|archive`.
 enum TunnelsCommand {
-    private static let archived = Flag("archived", "those that are archived too")
-    private static let workspace = Flag(
+    private static let archived = CommandFlag("archived", "those that are archived too")
+    private static let workspace = CommandFlag(
         "workspace", takes: "ID", "of one workspace only, wrkspc_... (API generation 1)")
 
-    static let list = Command(
+    static let list = SetupCommand(
         path: ["tunnels", "list"], summary: "list the tunnels that the identity can see",
         flags: [.apiURL, archived, workspace, .apiGeneration, .json],
         example: "setup tunnels list --api-url=https://api.anthropic.com"
@@ -24,25 +25,25 @@ enum TunnelsCommand {
         return .done
     }
 
-    static let get = Command(
+    static let get = SetupCommand(
         path: ["tunnels", "get"], operands: "[ID]", operandCount: 0...1, summary: "show one tunnel",
         flags: [.apiURL, .tunnelID, .output, .apiGeneration, .json],
         example: "setup tunnels get tnl_01Hx9Kp2RtQvMn3sWbYdLcF8 --api-url=https://api.anthropic.com"
     ) { invocation in
         let id =
-            if let named = invocation.arguments.positionals.first { named } else { try await invocation.tunnelID() }
+            if let named = invocation.arguments.operands.first { named } else { try await invocation.tunnelID() }
         show(try await invocation.client().tunnel(id), invocation)
         return .done
     }
 
-    static let archive = Command(
+    static let archive = SetupCommand(
         path: ["tunnels", "archive"], operands: "ID", operandCount: 1...1,
         summary: "archive a tunnel: it stops at once, for ever",
         flags: [.apiURL, .yes, .apiGeneration, .json],
         example: "setup tunnels archive tnl_01Hx9Kp2RtQvMn3sWbYdLcF8 --api-url=https://api.anthropic.com --yes"
     ) { invocation in
         let client = try invocation.client()
-        let tunnel = try await client.tunnel(invocation.arguments.positionals[0])
+        let tunnel = try await client.tunnel(invocation.arguments.operands[0])
         let named = tunnel.displayName == nil ? "" : " (\(name(tunnel)))"
         try await invocation.confirm("Archiving \(tunnel.domain)\(named) cannot be undone", byTyping: tunnel.id)
         show(try await client.archiveTunnel(tunnel.id), invocation)

@@ -1,3 +1,4 @@
+import TunnelCLI
 import TunnelCore
 import TunnelIO
 import TunnelPKI
@@ -5,14 +6,15 @@ import TunnelSetup
 
 /// `setup verify`.
 enum VerifyCommand {
-    private static let ca = Flag("ca", takes: "FILE", "the CA's certificate, as it is registered")
-    private static let cert = Flag("cert", takes: "FILE", "the server's certificate")
-    private static let key = Flag("key", takes: "FILE", "the server's private key")
-    private static let domain = Flag("tunnel-domain", takes: "DOMAIN", "the tunnel's domain, with the three files")
-    private static let expiresWithin = Flag(
+    private static let ca = CommandFlag("ca", takes: "FILE", "the CA's certificate, as it is registered")
+    private static let cert = CommandFlag("cert", takes: "FILE", "the server's certificate")
+    private static let key = CommandFlag("key", takes: "FILE", "the server's private key")
+    private static let domain = CommandFlag(
+        "tunnel-domain", takes: "DOMAIN", "the tunnel's domain, with the three files")
+    private static let expiresWithin = CommandFlag(
         "expires-within", takes: "DURATION", "a certificate that ends within this time is a finding, for example 720h")
 
-    static let command = Command(
+    static let command = SetupCommand(
         path: ["verify"], summary: "check certificates and keys against all that a tunnel needs of them",
         details: "What is stored, or the files that are named. Exit status 1 and the findings if something is wrong.",
         flags: [.output, ca, cert, key, domain, expiresWithin, .json],

@@ -1,4 +1,5 @@
 import TunnelAPI
+import TunnelCLI
 import TunnelCore
 import TunnelPKI
 import TunnelSetup

@@ -1,5 +1,6 @@
 import Glibc
 import TunnelAPI
+import TunnelCLI
 import TunnelCore
 import TunnelIO
 import TunnelSetup
@@ -26,7 +27,7 @@ enum OutputPlace: Equatable {
 
     /// The place that was named, or the default of a Kubernetes pod; `nil` without either.
     static func chosen(_ arguments: Arguments, _ environment: SetupEnvironment) throws(UsageError) -> OutputPlace? {
-        if let text = arguments.values[Flag.output.name] { return try OutputPlace(text) }
+        if let text = arguments[.output] { return try OutputPlace(text) }
         return InClusterConfiguration.isPresent(environment: environment.cluster) ? podDefault : nil
     }
 
@@ -73,7 +74,7 @@ enum OutputPlace: Equatable {
         while true {
             do throws(StoreError) { return try DirectoryStore.open(path: path, for: purpose) } catch {
                 guard error.code == .busy, waited < Self.patience else { throw SetupError(error, at: "dir:\(path)") }
-                if waited == .zero { invocation.console.tell("dir:\(path): \(error.reason); waiting for it") }
+                if waited == .zero { invocation.console.note("dir:\(path): \(error.reason); waiting for it") }
                 await invocation.loop.pause(Self.lookAgain)
                 waited += Self.lookAgain
             }

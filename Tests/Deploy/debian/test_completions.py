@@ -141,6 +141,7 @@ def test_the_proxys_commands_and_flags(shell: str, binaries: Path, tmp_path: Pat
         "mcp-proxy -": serving,
         "mcp-proxy healthcheck -": {"addr", "config", "tunnel-domain", "help"},
         "mcp-proxy demo -": {"data", "help"},
+        "mcp-proxy hello -": {"listen", "help"},
     }
     assert set().union(*expected.values()) == flags(usage)
     for number, (line, wanted) in enumerate(expected.items()):
@@ -148,7 +149,7 @@ def test_the_proxys_commands_and_flags(shell: str, binaries: Path, tmp_path: Pat
         assert offered_flags(OFFERS[shell](line, tmp_path / str(number))) == wanted, line
     (tmp_path / "words").mkdir()
     words = OFFERS[shell]("mcp-proxy ", tmp_path / "words")
-    assert {word for word in words if not word.startswith("-")} == {"healthcheck", "demo"}
+    assert {word for word in words if not word.startswith("-")} == {"healthcheck", "demo", "hello"}
 
 
 @pytest.mark.parametrize(

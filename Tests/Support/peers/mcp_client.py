@@ -85,6 +85,19 @@ class Scenario:
             say("passed", text=result.content[0].text)
         say("closed")
 
+    async def greet(self) -> None:
+        """What the sample server has: one tool, which reports progress."""
+        async with self.session() as session:
+            say("ready")
+            say("tools", names=sorted(tool.name for tool in (await session.list_tools()).tools))
+
+            async def progress(done: float, total: float | None, message: str | None) -> None:
+                say("progress", done=done, total=total)
+
+            result = await session.call_tool("hello", {"name": "grüß \"dich\""}, progress_callback=progress)
+            say("greeted", text=result.content[0].text, failed=bool(getattr(result, "is_error", False)))
+        say("closed")
+
     async def crowd(self, size: int = 50) -> None:
         """Many sessions, all open before the first of them ends."""
         everyone = asyncio.Barrier(size)

@@ -1,4 +1,5 @@
 import TunnelAPI
+import TunnelCLI
 import TunnelCore
 import TunnelIO
 import TunnelPKI
@@ -15,16 +16,16 @@ struct Invocation: Sendable {
     // MARK: Values
 
     /// The value of a flag or of its variable; an empty variable counts as not set.
-    func value(_ flag: Flag) -> String? {
-        arguments.values[flag.name] ?? flag.variable.flatMap { environment[$0] }
+    func value(_ flag: CommandFlag) -> String? {
+        arguments[flag] ?? flag.variable.flatMap { environment[$0] }
     }
 
-    func required(_ flag: Flag) throws(UsageError) -> String {
+    func required(_ flag: CommandFlag) throws(UsageError) -> String {
         if let value = value(flag) { return value }
         throw UsageError("--\(flag.name)\(flag.variable.map { " or \($0)" } ?? "") is needed: \(flag.meaning)")
     }
 
-    func duration(_ flag: Flag, minimum: Duration = .zero) throws(UsageError) -> Duration? {
+    func duration(_ flag: CommandFlag, minimum: Duration = .zero) throws(UsageError) -> Duration? {
         guard let text = value(flag) else { return nil }
         let duration: Duration
         do throws(GoDurationError) { duration = try GoDuration(text).duration } catch {
@@ -52,7 +53,7 @@ struct Invocation: Sendable {
 
     /// Asks before something that cannot be undone, unless `--yes` was given.
     ///
-    /// - Throws: ``Declined`` if another answer than `name` is typed.
+    /// - Throws: ``Declined`` if anything but `name` is typed.
     func confirm(_ what: @autoclosure () async throws -> String, byTyping name: String) async throws {
         guard !arguments.has(.yes) else { return }
         guard try console.confirm(try await what(), byTyping: name) else { throw Declined() }
@@ -63,7 +64,7 @@ struct Invocation: Sendable {
     var context: SetupContext {
         let (console, loop) = (console, loop)
         return SetupContext(
-            now: SystemClock.now, pause: { await loop.pause($0) }, report: { console.tell($0) })
+            now: SystemClock.now, pause: { await loop.pause($0) }, report: { console.note($0) })
     }
 
     /// - Throws: ``UsageError`` for what is missing or malformed in flags and environment.
@@ -102,4 +103,21 @@ struct Invocation: Sendable {
 /// The operator has not typed the name that was asked for. Nothing was changed.
 struct Declined: Error, CustomStringConvertible {
     var description: String { "not confirmed, nothing was changed" }
+}
+
+/// Reads a file that the command line names, whole and within bounds.
+enum InputFile {
+    static func read(_ path: String) throws(SetupError) -> [UInt8] {
+        do throws(FileError) { return try FileBytes.read(path, limit: StoreContents.maxValueBytes) } catch {
+            throw SetupError(.certificate, "\(error)", remedy: "name a file with one certificate or key in PEM")
+        }
+    }
+}
+
+extension SetupError {
+    static func unfit(_ path: String, _ findings: [Finding]) -> SetupError {
+        SetupError(
+            .certificate, "\(path) cannot be registered as a CA", remedy: "mend what is listed, and try again",
+            findings: findings)
+    }
 }

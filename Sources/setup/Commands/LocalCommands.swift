@@ -1,12 +1,14 @@
+import TunnelCLI
 import TunnelCore
 import TunnelPKI
 import TunnelSetup
 
 /// `setup generate-certs`.
 enum GenerateCertsCommand {
-    private static let domain = Flag("tunnel-domain", takes: "DOMAIN", "the tunnel's domain, as the Console shows it")
+    private static let domain = CommandFlag(
+        "tunnel-domain", takes: "DOMAIN", "the tunnel's domain, as the Console shows it")
 
-    static let command = Command(
+    static let command = SetupCommand(
         path: ["generate-certs"], summary: "make CA and server certificate by hand, without the API",
         details: "A CA that is there is kept. Register ca.crt in the Console; keep ca.key for the renewals.",
         flags: [domain, .output, .certDuration, .keyType, .json],
@@ -21,7 +23,7 @@ enum GenerateCertsCommand {
         let next =
             "upload ca.crt in the Console: MCP tunnels, the tunnel, Certificates, Add certificate"
             + " (fingerprint \(result.ca.fingerprint))"
-        if result.isNewCA { invocation.console.tell("next: \(next)") }
+        if result.isNewCA { invocation.console.note("next: \(next)") }
         if invocation.arguments.has(.json) {
             invocation.console.show(
                 json: Report(
@@ -41,5 +43,39 @@ enum GenerateCertsCommand {
         let serverCertificateIsNew: Bool
         let serverCertificate: CertificateReport
         let next: String?
+    }
+}
+
+/// `setup renew-cert`.
+enum RenewCertCommand {
+    private static let renewBefore = CommandFlag(
+        "renew-before", takes: "DURATION",
+        "do nothing while more than this remains, for example 720h (default 0: always renew)")
+
+    static let command = SetupCommand(
+        path: ["renew-cert"], summary: "issue a new server certificate from the stored CA, without the API",
+        details: "The proxy takes the new certificate up by itself; nothing has to be restarted.",
+        flags: [.output, .certDuration, renewBefore, .keyType, .json],
+        example: "setup renew-cert --output=dir:/data --renew-before=720h"
+    ) { invocation in
+        let options = try invocation.serverCertificate()
+        let before = try invocation.duration(renewBefore) ?? .zero
+        let store = try await OutputPlace.required(invocation).open(for: .changing, invocation)
+        let result = try await CertificateRenewal(
+            store: store, options: options, renewBefore: before, context: invocation.context
+        ).run()
+        if invocation.arguments.has(.json) {
+            invocation.console.show(
+                json: Report(
+                    output: store.location, renewed: result.isRenewed,
+                    certificate: CertificateReport(result.certificate)))
+        }
+        return .done
+    }
+
+    private struct Report: Encodable {
+        let output: String
+        let renewed: Bool
+        let certificate: CertificateReport
     }
 }

@@ -1,5 +1,7 @@
+import FoundationEssentials
 import Glibc
 import Synchronization
+import TunnelCLI
 import TunnelIO
 
 /// Standard output for results, standard error for everything else. What could steer a terminal is escaped: names, messages
@@ -14,7 +16,7 @@ struct Console: Sendable {
     var lost: String? { loss.cause.withLock { $0 } }
 
     /// What is going on, on one line or more.
-    func tell(_ text: String) { write(Self.visible(text) + "\n", to: 2) }
+    func note(_ text: String) { write(Self.visible(text) + "\n", to: 2) }
 
     /// A result in words.
     func show(_ text: String) { write(Self.visible(text) + "\n", to: 1) }
@@ -65,5 +67,39 @@ extension String {
             default: text.unicodeScalars.append(scalar)
             }
         }
+    }
+}
+
+/// Results as JSON: names in snake case and in the order of the alphabet, on several lines.
+enum JSONText {
+    static func of(_ value: some Encodable) -> String {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        // Nothing that setup encodes can fail: no floating-point number, no key that is not a string.
+        guard let data = try? encoder.encode(value) else { return "{}" }
+        // What the encoder leaves as it is, and a terminal may act on.
+        return String(decoding: data, as: UTF8.self).withoutControls { scalar in
+            String(scalar).utf16.map { unit in
+                let digits = String(unit, radix: 16)
+                return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            }.joined()
+        }
+    }
+}
+
+/// Columns for a terminal.
+enum TextTable {
+    static func of(_ rows: [[String]]) -> String {
+        let columns = rows.map(\.count).max() ?? 0
+        let widths = (0..<columns).map { column in
+            rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+        }
+        return rows.map { row in
+            let cells = row.enumerated().map { index, cell in
+                index == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[index] - cell.count)
+            }
+            return cells.joined(separator: "  ")
+        }.joined(separator: "\n")
     }
 }

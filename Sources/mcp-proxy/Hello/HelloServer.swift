@@ -1,0 +1,228 @@
+import FoundationEssentials
+import Synchronization
+import TunnelProxy
+
+/// The smallest MCP server that clients of today and of yesterday take for one: streamable HTTP with one tool, with
+/// sessions (2025-03-26 to 2025-11-25) and without (2026-07-28). HTTP itself and sockets are in ``HelloListener``.
+final class HelloServer: Sendable {
+    static let path = "/mcp"
+    /// Those that begin with `initialize`; the last one is offered to a client that asks for another.
+    static let sessionVersions = ["2025-03-26", "2025-06-18", "2025-11-25"]
+    /// Where each request stands for itself.
+    static let version = "2026-07-28"
+    /// The oldest session makes room for a new one.
+    static let maxSessions = 1000
+
+    struct Request {
+        var method = "POST"
+        /// By names in lower case.
+        var fields: [String: String] = [:]
+        var body: [UInt8] = []
+    }
+
+    enum Response: Equatable {
+        case message(String, status: Int = 200, session: String? = nil)
+        /// `text/event-stream`, one message an event.
+        case events([String])
+        /// No body: 202 for a notification, 204 for the end of a session.
+        case empty(status: Int)
+        case refused(status: Int, reason: String, allow: String? = nil)
+    }
+
+    private let sessions = Mutex<[String]>([])
+
+    func respond(to request: Request) -> Response {
+        let accept = (request.fields["accept"] ?? "*/*").lowercased()
+        let wantsJSON = ["application/json", "application/*", "*/*"].contains { accept.contains($0) }
+        let wantsEvents = ["text/event-stream", "text/*", "*/*"].contains { accept.contains($0) }
+        guard wantsJSON || wantsEvents else {
+            return .refused(status: 406, reason: "application/json or text/event-stream")
+        }
+        switch process(request) {
+        case .message(let message, 200, nil) where !wantsJSON: return .events([message])
+        // Whoever takes no stream gets no progress.
+        case .events(let messages) where !wantsEvents: return .message(messages.last ?? "")
+        case let response: return response
+        }
+    }
+
+    private func process(_ request: Request) -> Response {
+        let version = request.fields["mcp-protocol-version"]
+        switch request.method {
+        case "POST": break
+        case "DELETE" where version != Self.version: return end(request.fields["mcp-session-id"])
+        default:
+            let allow = version == Self.version ? "POST" : "POST, DELETE"
+            return .refused(status: 405, reason: allow.replacing(", ", with: " or "), allow: allow)
+        }
+        if let type = request.fields["content-type"], !type.lowercased().hasPrefix("application/json") {
+            return .refused(status: 415, reason: "application/json")
+        }
+        guard let message = try? JSONDecoder().decode(Message.self, from: Data(request.body)), message.jsonrpc == "2.0"
+        else { return .refused(status: 400, reason: "not a JSON-RPC request") }
+        let isStateless = version == Self.version || message.params?._meta?.protocolVersion != nil
+        if isStateless {
+            if let refusal = Self.check(message, request.fields) { return refusal }
+        } else if message.method == "initialize", let id = message.id {
+            return begin(id, message.params?.protocolVersion)
+        } else if let refusal = check(session: request.fields["mcp-session-id"]) {
+            return refusal
+        }
+        guard let id = message.id else { return .empty(status: 202) }
+        return call(message.method, id, message.params, unknown: isStateless ? 404 : 200)
+    }
+
+    // MARK: Sessions
+
+    private func begin(_ id: ID, _ asked: String?) -> Response {
+        let name = (0..<4).map { _ in String(UInt32.random(in: 0x1000_0000 ... .max), radix: 16) }.joined()
+        sessions.withLock { sessions in
+            if sessions.count >= Self.maxSessions { sessions.removeFirst() }
+            sessions.append(name)
+        }
+        let version = Self.sessionVersions.last { $0 == asked } ?? Self.sessionVersions[2]
+        let result = #"{"protocolVersion":"\#(version)","capabilities":{"tools":{}},"serverInfo":\#(Self.serverInfo)}"#
+        return .message(Self.result(id, result), session: name)
+    }
+
+    private func end(_ name: String?) -> Response {
+        if let refusal = check(session: name) { return refusal }
+        sessions.withLock { sessions in sessions.removeAll { $0 == name } }
+        return .empty(status: 204)
+    }
+
+    private func check(session name: String?) -> Response? {
+        guard let name else { return .refused(status: 400, reason: "Mcp-Session-Id is missing") }
+        guard sessions.withLock({ $0.contains(name) }) else { return .refused(status: 404, reason: "no such session") }
+        return nil
+    }
+
+    // MARK: Without sessions
+
+    /// The fields of a 2026-07-28 request repeat what its body says, and must not say anything else.
+    private static func check(_ message: Message, _ fields: [String: String]) -> Response? {
+        guard let meta = message.params?._meta, let named = meta.protocolVersion, meta.clientCapabilities != nil else {
+            // A notification has nothing that an error could be sent for.
+            return message.id.map { error($0, -32602, "_meta lacks the protocol version or the capabilities") }
+        }
+        let id = message.id ?? .none
+        let mirrors = [
+            ("mcp-protocol-version", named), ("mcp-method", message.method),
+            ("mcp-name", message.method == "tools/call" ? message.params?.name : fields["mcp-name"]),
+        ]
+        for (field, value) in mirrors where fields[field] != value {
+            return error(id, -32020, "\(field) is not what the body says")
+        }
+        guard named == version else {
+            let data = #"{"supported":["\#(version)"],"requested":\#(quoted(named))}"#
+            return error(id, -32022, "unsupported protocol version", data: data)
+        }
+        return nil
+    }
+
+    // MARK: Methods
+
+    private func call(_ method: String, _ id: ID, _ params: Message.Parameters?, unknown status: Int) -> Response {
+        switch method {
+        case "ping": return .message(Self.result(id, "{}"))
+        case "server/discover":
+            let result = """
+                {"resultType":"complete","supportedVersions":["\(Self.version)"],"capabilities":{"tools":{}},\
+                "ttlMs":0,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":\(Self.serverInfo)}}
+                """
+            return .message(Self.result(id, result))
+        case "tools/list":
+            let result = """
+                {"resultType":"complete","ttlMs":0,"cacheScope":"public","tools":[{"name":"hello",\
+                "description":"Greets somebody.","inputSchema":{"type":"object","properties":{"name":\
+                {"type":"string","description":"who is greeted"}},"required":["name"]}}]}
+                """
+            return .message(Self.result(id, result))
+        case "tools/call":
+            guard params?.name == "hello", let name = params?.arguments?.name else {
+                return Self.error(id, -32602, "the only tool is hello, and it needs a name", status: 200)
+            }
+            return greet(name, id, token: params?._meta?.progressToken)
+        default: return Self.error(id, -32601, "no such method", status: status)
+        }
+    }
+
+    /// Two events where the caller wants to hear of the progress.
+    private func greet(_ name: String, _ id: ID, token: ID?) -> Response {
+        let content = #"[{"type":"text","text":\#(Self.quoted("Hello, \(name)!"))}]"#
+        let result = Self.result(id, #"{"resultType":"complete","content":\#(content),"isError":false}"#)
+        guard let token else { return .events([result]) }
+        let params = #"{"progressToken":\#(token),"progress":1,"total":2,"message":"thinking of words"}"#
+        return .events([#"{"jsonrpc":"2.0","method":"notifications/progress","params":\#(params)}"#, result])
+    }
+
+    // MARK: JSON
+
+    private static let serverInfo = #"{"name":"hello-server","version":"\#(TunnelProxyVersion.current)"}"#
+
+    private static func result(_ id: ID, _ result: String) -> String {
+        #"{"jsonrpc":"2.0","id":\#(id),"result":\#(result)}"#
+    }
+
+    private static func error(
+        _ id: ID, _ code: Int, _ message: String, data: String? = nil, status: Int = 400
+    ) -> Response {
+        let data = data.map { #","data":\#($0)"# } ?? ""
+        let error = #"{"code":\#(code),"message":\#(quoted(message))\#(data)}"#
+        return .message(#"{"jsonrpc":"2.0","id":\#(id),"error":\#(error)}"#, status: status)
+    }
+
+    fileprivate static func quoted(_ text: String) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        // A string is always encoded.
+        return (try? encoder.encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? #""""#
+    }
+
+    /// The id of a request, or a progress token: both come back as they came.
+    private enum ID: Decodable, CustomStringConvertible {
+        case none
+        case number(Int)
+        case text(String)
+
+        init(from decoder: any Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            self = try (try? value.decode(Int.self)).map { .number($0) } ?? .text(value.decode(String.self))
+        }
+
+        var description: String {
+            switch self {
+            case .none: "null"
+            case .number(let number): "\(number)"
+            case .text(let text): HelloServer.quoted(text)
+            }
+        }
+    }
+
+    /// A request or a notification, as far as this server reads it.
+    private struct Message: Decodable {
+        struct Parameters: Decodable {
+            struct Arguments: Decodable { let name: String? }
+            struct Capabilities: Decodable {}
+            struct Meta: Decodable {
+                let progressToken: ID?
+                let protocolVersion: String?
+                let clientCapabilities: Capabilities?
+
+                private enum CodingKeys: String, CodingKey {
+                    case progressToken
+                    case protocolVersion = "io.modelcontextprotocol/protocolVersion"
+                    case clientCapabilities = "io.modelcontextprotocol/clientCapabilities"
+                }
+            }
+            let name: String?
+            let arguments: Arguments?
+            let protocolVersion: String?
+            let _meta: Meta?
+        }
+        let jsonrpc: String
+        let id: ID?
+        let method: String
+        let params: Parameters?
+    }
+}

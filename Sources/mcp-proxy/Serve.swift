@@ -1,0 +1,93 @@
+import Glibc
+import TunnelCLI
+import TunnelCore
+import TunnelIO
+import TunnelProxy
+
+/// What `mcp-proxy` does without a command: runs the proxy until a signal ends it.
+enum Serve {
+    static func run(_ arguments: Arguments) -> ExitStatus {
+        Signals.take()
+        let server: ProxyServer
+        let log: ProxyLog
+        do {
+            let configuration = try ProxyConfiguration.load(arguments)
+            log = try ProxyLog.standardError(configuration)
+            server = try ProxyServer(configuration: configuration, log: log.log)
+            try server.start()
+        } catch {
+            ProxyProgram.complain("mcp-proxy: \(error)")
+            return .failed
+        }
+        while Signals.next() == .reload { reload(server, log, arguments) }
+        Signals.onStop { server.stopNow() }
+        let isClean = server.stopAndWait()
+        log.finish()
+        return isClean ? .done : .failed
+    }
+
+    private static func reload(_ server: ProxyServer, _ log: ProxyLog, _ arguments: Arguments) {
+        do {
+            try server.reload(try ProxyConfiguration.load(arguments))
+            log.log(.info, "configuration reloaded")
+        } catch {
+            log.log(.error, "configuration not reloaded, the old one stays") { $0.field("error", "\(error)") }
+        }
+    }
+}
+
+/// The signals that mean something to the process: SIGTERM and SIGINT stop it, SIGHUP reloads its configuration.
+///
+/// They are blocked in every thread and taken with sigwait(3) by one, so that there is no handler that could interrupt a
+/// system call of the others, and so that it does not matter which thread the kernel would have chosen. One that comes
+/// while another is being handled waits for its turn: a SIGHUP during a reload leads to another reload.
+enum Signals {
+    enum Event {
+        case stop
+        case reload
+    }
+
+    private static let stopping = BlockingPool(threads: 1, queued: 1)
+
+    /// Keeps the three signals for ``next()`` and ignores what would end the process without being meant to: somebody
+    /// else's convention for SIGUSR1, say, is no reason to drop every stream. To be called before any thread is started:
+    /// threads inherit the mask.
+    static func take() {
+        let realTime = Array(__libc_current_sigrtmin()...__libc_current_sigrtmax())
+        // SIGPIPE among them: a peer that has gone is an error of write(2) to us.
+        for number in [SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR] + realTime {
+            signal(number, SIG_IGN)
+        }
+        // Whoever asks for a core file gets one, whatever the Swift runtime has installed for its own reports.
+        signal(SIGQUIT, SIG_DFL)
+        var set = makeSet()
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// Waits for the next of the three.
+    static func next() -> Event {
+        var set = makeSet()
+        var number: CInt = 0
+        while sigwait(&set, &number) != 0 {}
+        return number == SIGHUP ? .reload : .stop
+    }
+
+    /// Runs each of `actions` when one more SIGTERM or SIGINT has come, on a thread of its own that takes the signals
+    /// from now on. SIGHUP has no effect then.
+    static func onStop(_ actions: (@Sendable () -> Void)...) {
+        // Without a thread the caller's next step is taken all the same; only the signals after it are not.
+        _ = stopping.submit {
+            for action in actions {
+                while next() == .reload {}
+                action()
+            }
+        }
+    }
+
+    private static func makeSet() -> sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, number) }
+        return set
+    }
+}
