@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -190,6 +191,24 @@ def test_a_name_without_an_allowed_address_is_refused(start, names: NameServer) 
             assert one.request().status == 502
         proxy.wait_for(r"IP validation failed: 127\.0\.0\.[12] is not a private address")
         assert len(refused.peers) == 0
+
+
+@pytest.mark.parametrize(
+    ("pattern", "status"), [("*.up.test", 200), ("w*.up.test", 502), ("*w.up.test", 502), ("*.test", 502), ("w.up.test", 502)])
+def test_partial_wildcards_of_upstreams_are_refused(
+    start, names: NameServer, certificates, tmp_path: Path, pattern: str, status: int
+) -> None:
+    """RFC 9525 §6.3: a wildcard is a whole label, the first one."""
+    names.names["www.up.test"] = ["127.0.0.1"]
+    certificate, key = certificates.authority.issue(pattern).write(tmp_path / "up")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with Scripted(ok, tls=context) as upstream:
+        proxy = start(
+            {"echo": f"https://www.up.test:{upstream.port}"},
+            upstream={"allowed_ips": ["127.0.0.1"], "tls": {"ca_file": str(certificates.ca_file)}})
+        with tunnel(proxy, "echo") as one:
+            assert one.request().status == status
 
 
 def test_dns_ttl_is_honoured(start, names: NameServer) -> None:

@@ -119,7 +119,7 @@ class Scripted:
         result: object
         try:
             if self._tls:
-                connection = self._tls.wrap_socket(connection, server_side=True)
+                connection = self._tls.wrap_socket(connection, server_side=True, suppress_ragged_eofs=False)
             with connection:
                 peer = Peer(connection, len(self.peers) + 1)
                 self.peers.append(peer)
