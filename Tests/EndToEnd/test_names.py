@@ -1,4 +1,4 @@
-"""Names of upstreams: what a dead one costs the others, what each failure is called, and which addresses are dialled."""
+"""Names of upstreams: what a dead one costs others, what each failure is called, which addresses are dialled."""
 
 from __future__ import annotations
 
@@ -194,7 +194,8 @@ def test_a_name_without_an_allowed_address_is_refused(start, names: NameServer) 
 
 
 @pytest.mark.parametrize(
-    ("pattern", "status"), [("*.up.test", 200), ("w*.up.test", 502), ("*w.up.test", 502), ("*.test", 502), ("w.up.test", 502)])
+    ("pattern", "status"),
+    [("*.up.test", 200), ("w*.up.test", 502), ("*w.up.test", 502), ("*.test", 502), ("w.up.test", 502)])
 def test_partial_wildcards_of_upstreams_are_refused(
     start, names: NameServer, certificates, tmp_path: Path, pattern: str, status: int
 ) -> None:

@@ -51,7 +51,10 @@ def switching(*fields: str):
 
 @pytest.mark.parametrize(
     ("asked", "upgrade"),
-    [("websocket", "websocket"), ("WebSocket", "websocket"), ("websocket", "WebSocket"), ("h2c, websocket", "websocket")],
+    [
+        ("websocket", "websocket"), ("WebSocket", "websocket"), ("websocket", "WebSocket"),
+        ("h2c, websocket", "websocket"),
+    ],
 )
 async def test_websocket_is_tunnelled(start, asked: str, upgrade: str) -> None:
     async with Upstream(switching("Connection: Upgrade", f"Upgrade: {upgrade}")) as upstream:

@@ -1,4 +1,4 @@
-"""How far a reload reaches: certificates, anchors, routes that are gone, and connections of before that end after it."""
+"""How far a reload reaches: certificates, anchors, routes that are gone, connections of before that end after it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def trusting(ca_file: Path, **more: object) -> dict:
     return {"allowed_ips": ["127.0.0.0/8"], "tls": {"ca_file": str(ca_file)}, **more}
 
 
-def test_streams_of_before_a_reload_leave_the_new_pool_alone(start, configuration: dict, certificates, tmp_path) -> None:
+def test_streams_of_before_a_reload_leave_the_new_pool_alone(
+    start, configuration: dict, certificates, tmp_path: Path
+) -> None:
     """Fresh connections to the same upstream are not thrown away whenever an old stream ends."""
     gates = [threading.Event() for _ in range(3)]
 

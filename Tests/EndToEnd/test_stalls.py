@@ -1,4 +1,4 @@
-"""`limits.body_timeout` and `limits.send_timeout`: time without progress, never a limit on the time of a whole stream."""
+"""`limits.body_timeout` and `limits.send_timeout`: time without progress, never a limit on a whole stream's time."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ def open_tunnel(proxy, **options: object) -> Tunnel:
 
 def swallow(peer: Peer) -> str:
     """Read requests with their bodies and respond; the result is how the connection ended."""
+    count = 0
     try:
         while peer.request():
+            count += 1
             peer.respond()
     except ConnectionError as cut:
         return str(cut) or "reset"
-    return "end"
+    return f"end after {count}"
 
 
 def assert_timed_out(proxy, begun: float, *, status: str | None = None) -> None:
@@ -56,7 +58,7 @@ def test_a_body_that_stops_gets_408(start, sent: int) -> None:
             assert_timed_out(proxy, begun, status="408")
         # The upstream must not take what it got for a whole request.
         if upstream.peers:
-            assert upstream.wait() != "end"
+            assert upstream.wait() in ("the body was cut", "reset", "end after 0")
 
 
 def test_a_chunked_body_that_stops_gets_408(start) -> None:

@@ -16,7 +16,7 @@ from .raw_websocket import BINARY, CLOSE, PING, PONG, upgrade_head
 
 
 def frames(opcode: int, payload: bytes = b"", count: int = 1) -> bytes:
-    """Frames of one payload, masked with zeros (RFC 6455 §5.3 lets a client choose), so that nothing has to be XORed."""
+    """Frames of one payload, masked with zeros, so that nothing has to be XORed: a client chooses (RFC 6455 §5.3)."""
     return (_header(opcode, len(payload)) + payload) * count
 
 

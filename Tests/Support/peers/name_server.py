@@ -1,6 +1,7 @@
 """A name server that answers, refuses, fails or keeps silent, and a program that asks only it.
 
-The C library asks whom /etc/resolv.conf names, so the program runs in a mount namespace with another one. That needs root.
+The C library asks whom /etc/resolv.conf names, so the program runs in a mount namespace with another one. That
+needs root.
 """
 
 from __future__ import annotations

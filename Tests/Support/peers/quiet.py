@@ -103,7 +103,7 @@ class Quiet:
 
 
 def drop_log(proxy: object) -> None:
-    """Read the log of a proxy that was started with `collect=False` and drop it: parsing it would slow the test down."""
+    """Read and drop the log of a proxy that was started with `collect=False`: parsing it would slow the test down."""
     descriptor = proxy.process.stderr.fileno()  # type: ignore[attr-defined]
 
     def drop() -> None:

@@ -1,7 +1,8 @@
 """Requests, connections, aborted streams, reloads and certificate swaps for ten minutes: does anything stay behind?
 
-`tunnel-bench` sends the mass of the requests and is their upstream; the rest comes from threads of this program. Rates are
-those of a run of 600 s with 10^6 requests, 10^4 connections and 10^4 aborted streams; a shorter run has as many fewer.
+`tunnel-bench` sends the mass of the requests and is their upstream; the rest comes from threads of this program.
+Rates are those of a run of 600 s with 10^6 requests, 10^4 connections and 10^4 aborted streams; a shorter run has as
+many fewer.
 """
 
 from __future__ import annotations
