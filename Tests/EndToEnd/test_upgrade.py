@@ -85,7 +85,7 @@ async def test_refused_upgrade_stays_http(start) -> None:
 async def test_unasked_101_is_a_bad_answer(start) -> None:
     async def handler(connection: Connection) -> None:
         await connection.head()
-        await connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        await connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
         await connection.wait_for_end()
 
     async with Upstream(handler) as upstream:
