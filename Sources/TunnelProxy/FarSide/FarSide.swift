@@ -54,9 +54,8 @@ package final class FarSide {
         do throws(DialError) {
             let (socket, _) = try await Connector.connect(to: [target], timeout: limit.nanoseconds, on: reactor)
             let spent = reactor.now &- start
-            // The socket holds it by way of nothing: whoever drops the far side closes the socket, and it fires in vain.
-            let deadline = Deadline { [weak socket] in socket?.close(IOError(.timedOut, "read")) }
-            reactor.set(deadline, after: limit.nanoseconds - min(limit.nanoseconds, spent))
+            let deadline = Deadline(on: reactor) { [weak socket] in socket?.close(IOError(.timedOut, "read")) }
+            deadline.set(after: limit.nanoseconds - min(limit.nanoseconds, spent))
             return FarSide(socket, target, host, limit, deadline)
         } catch { throw FarSideError("connect", target, error.error, limit) }
     }
@@ -182,7 +181,7 @@ package final class FarSide {
     }
 
     private func end() {
-        reactor.remove(deadline)
+        deadline.cancel()
         socket.close()
     }
 
@@ -226,7 +225,7 @@ package final class FarSide {
     }
 
     private func send(_ bytes: consuming ByteBuffer) async throws {
-        socket.send(&bytes)
+        _ = socket.send(&bytes)
         do throws(IOError) { try await socket.flush() } catch { throw FarSideError("write", target, error, limit) }
     }
 
