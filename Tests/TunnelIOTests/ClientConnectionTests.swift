@@ -198,7 +198,7 @@ import TunnelTLS
             try await connection.startTLS(
                 TestTLS.client(), serverName: "localhost", timeout: 10 * ClientConnectionTests.second)
             left.append(loop.reactor.pendingDeadlines)
-            try send("done", on: connection)
+            send("done", on: connection)
             try await connection.flush()
             return left
         }

@@ -186,7 +186,7 @@ private final class HelloConnection {
                 let event = Array("event: message\ndata: \(message)\n\n".utf8)
                 ChunkedEncoding.appendChunk(event.span, into: &out)
                 if index == messages.count - 1 { ChunkedEncoding.appendEnd(into: &out) }
-                socket.send(&out)
+                _ = socket.send(&out)
                 try await socket.flush()
             }
         }
@@ -205,5 +205,5 @@ private final class HelloConnection {
 }
 
 extension Socket {
-    fileprivate func send(_ bytes: [UInt8]) { bytes.withUnsafeBytes { send($0) } }
+    fileprivate func send(_ bytes: [UInt8]) { _ = bytes.withUnsafeBytes { send($0) } }
 }
