@@ -10,10 +10,10 @@ import Testing
 
     @Test(arguments: KeyType.allCases)
     func opensslAcceptsStrictly(_ keyType: KeyType) throws {
-        let authority = try CertificateAuthority.generate(now: now)
-        let server = try authority.issueServerIdentity(domain: Self.domain, keyType: keyType, now: now)
+        let ca = try CertificateAuthority.generate(now: now)
+        let server = try ca.issueServerIdentity(domain: Self.domain, keyType: keyType, now: now)
         let tool = try OpenSSLTool()
-        try tool.write("ca.crt", authority.certificate.pem)
+        try tool.write("ca.crt", ca.certificate.pem)
         try tool.write("tls.crt", server.certificate.pem)
         try tool.write("tls.key", server.key.pem)
         let checks = "-x509_strict -purpose sslserver -verify_hostname echo.\(Self.domain) -CAfile ca.crt"
@@ -23,30 +23,30 @@ import Testing
     }
 
     @Test func authorityIsAsPublished() throws {
-        let authority = try CertificateAuthority.generate(now: Mint.now).certificate
-        #expect(authority.subject == "CN=mcp-tunnel-ca" && authority.issuer == authority.subject)
-        #expect(authority.extensions.basicConstraints == .init(isCritical: true, isAuthority: true, pathLength: nil))
-        #expect(authority.extensions.keyUsage == [.keyCertSign, .crlSign])
-        #expect(authority.keyAlgorithm == .ecdsa(curve: "P-256") && authority.signatureDigest == "SHA256")
-        #expect(authority.notBefore == Mint.now - 300)
-        #expect(UTCTime(authority.notAfter).description == "2032-01-15 08:00:00 UTC")
-        #expect(authority.pem.count < 1_000)
+        let ca = try CertificateAuthority.generate(now: Mint.now).certificate
+        #expect(ca.subject == "CN=mcp-tunnel-ca" && ca.issuer == ca.subject)
+        #expect(ca.extensions.basicConstraints == .init(isCritical: true, isCA: true, pathLength: nil))
+        #expect(ca.extensions.keyUsage == [.keyCertSign, .crlSign])
+        #expect(ca.keyAlgorithm == .ecdsa(curve: "P-256") && ca.signatureDigest == "SHA256")
+        #expect(ca.notBefore == Mint.now - 300)
+        #expect(UTCTime(ca.notAfter).description == "2032-01-15 08:00:00 UTC")
+        #expect(ca.pem.count < 1_000)
     }
 
     @Test func serverIsAsPublished() throws {
-        let authority = try CertificateAuthority.generate(now: Mint.now)
-        let rsa = try authority.issueServerIdentity(domain: "ABC.Tunnel.Example", keyType: .rsa2048, now: Mint.now)
+        let ca = try CertificateAuthority.generate(now: Mint.now)
+        let rsa = try ca.issueServerIdentity(domain: "ABC.Tunnel.Example", keyType: .rsa2048, now: Mint.now)
         #expect(rsa.certificate.matches(rsa.key))
         #expect(rsa.certificate.subject == "CN=abc.tunnel.example")
         #expect(rsa.certificate.dnsNames == ["abc.tunnel.example", "*.abc.tunnel.example"])
         #expect(rsa.certificate.extensions.keyUsage == [.digitalSignature, .keyEncipherment])
         #expect(rsa.certificate.extensions.extendedKeyUsage == ["1.3.6.1.5.5.7.3.1"])
         #expect(
-            rsa.certificate.extensions.basicConstraints == .init(isCritical: true, isAuthority: false, pathLength: nil))
+            rsa.certificate.extensions.basicConstraints == .init(isCritical: true, isCA: false, pathLength: nil))
         #expect(
-            rsa.certificate.extensions.authorityKeyIdentifier == authority.certificate.extensions.subjectKeyIdentifier)
+            rsa.certificate.extensions.authorityKeyIdentifier == ca.certificate.extensions.subjectKeyIdentifier)
         #expect(rsa.certificate.notBefore == Mint.now - 300 && rsa.certificate.notAfter == Mint.now + 90 * Mint.day)
-        let ec = try authority.issueServerIdentity(domain: Self.domain, keyType: .ecdsaP384, now: Mint.now)
+        let ec = try ca.issueServerIdentity(domain: Self.domain, keyType: .ecdsaP384, now: Mint.now)
         #expect(ec.certificate.extensions.keyUsage == [.digitalSignature])
         #expect(ec.certificate.signatureDigest == "SHA256")
         let text = try OpenSSLTool()
@@ -70,7 +70,7 @@ import Testing
     @Test func namesAreTheCallersChoice() throws {
         let mint = try Mint()
         func names(_ wildcard: Bool, _ additional: [String]) throws -> [String] {
-            try mint.authority.issueServerCertificate(
+            try mint.ca.issueServerCertificate(
                 domain: "t.example", key: mint.serverKey, now: Mint.now, includesWildcard: wildcard,
                 additionalNames: additional
             ).dnsNames
@@ -88,11 +88,11 @@ import Testing
     func refusesDomains(_ domain: String) throws {
         let mint = try Mint()
         #expect(throws: PKIError(.invalidArgument, "")) {
-            try mint.authority.issueServerCertificate(domain: domain, key: mint.serverKey, now: Mint.now)
+            try mint.ca.issueServerCertificate(domain: domain, key: mint.serverKey, now: Mint.now)
         }
         // Not because of the wildcard that would be put in front.
         #expect(throws: PKIError(.invalidArgument, "")) {
-            try mint.authority.issueServerCertificate(
+            try mint.ca.issueServerCertificate(
                 domain: domain, key: mint.serverKey, now: Mint.now, includesWildcard: false)
         }
     }
@@ -103,29 +103,29 @@ import Testing
         let mint = try Mint()
         for count in [64, 65] {
             let domain = String(repeating: "a", count: 40) + "." + String(repeating: "b", count: count - 41)
-            let certificate = try mint.authority.issueServerCertificate(
+            let certificate = try mint.ca.issueServerCertificate(
                 domain: domain, key: mint.serverKey, now: Mint.now)
             #expect(certificate.subject == (count == 64 ? "CN=\(domain)" : ""))
             #expect(mint.checkServer(certificate, domain: domain).isEmpty)
             let tool = try OpenSSLTool()
-            try tool.write("ca", mint.authority.certificate.pem)
+            try tool.write("ca", mint.ca.certificate.pem)
             try tool.write("c", certificate.pem)
             try tool.run("verify -x509_strict -attime \(Mint.now) -CAfile ca -verify_hostname x.\(domain) c")
             #expect(try tool.run("x509 -in c -noout -text").contains("Alternative Name: critical") == (count == 65))
         }
     }
 
-    @Test func neverOutlivesTheAuthority() throws {
-        let authority = try CertificateAuthority.generate(now: Mint.now, validity: .seconds(10 * Mint.day))
+    @Test func neverOutlivesTheCA() throws {
+        let ca = try CertificateAuthority.generate(now: Mint.now, validity: .seconds(10 * Mint.day))
         let key = try PrivateKey.generate(.ecdsaP256)
-        let end = authority.certificate.notAfter
+        let end = ca.certificate.notAfter
         func issue(at now: Int64) throws -> Certificate {
-            try authority.issueServerCertificate(domain: Self.domain, key: key, now: now)
+            try ca.issueServerCertificate(domain: Self.domain, key: key, now: now)
         }
         #expect(try issue(at: Mint.now).notAfter == end)
         #expect(try issue(at: end).notAfter == end)
         let error = #expect(throws: PKIError.self) { try issue(at: end + 1) }
-        #expect(error?.code == .unsuitableAuthority && error?.reason.contains("2027-01-25 08:00:00 UTC") == true)
+        #expect(error?.code == .unsuitableCA && error?.reason.contains("2027-01-25 08:00:00 UTC") == true)
     }
 
     @Test(
@@ -163,14 +163,14 @@ import Testing
             do { _ = try CertificateAuthority(certificate: certificate, key: key) } catch { return error.code }
             return nil
         }
-        let key = mint.authority.key
-        #expect(code(mint.authority.certificate, key) == nil)
-        #expect(code(mint.authority.certificate, mint.serverKey) == .keyMismatch)
-        #expect(code(try mint.server(), mint.serverKey) == .unsuitableAuthority)
-        #expect(code(try mint.authority { $0.replace(OID.subjectKeyIdentifier) }, key) == .unsuitableAuthority)
+        let key = mint.ca.key
+        #expect(code(mint.ca.certificate, key) == nil)
+        #expect(code(mint.ca.certificate, mint.serverKey) == .keyMismatch)
+        #expect(code(try mint.server(), mint.serverKey) == .unsuitableCA)
+        #expect(code(try mint.ca { $0.replace(OID.subjectKeyIdentifier) }, key) == .unsuitableCA)
         #expect(
-            code(try mint.authority { $0.replace(OID.keyUsage, with: .keyUsage([.crlSign])) }, key)
-                == .unsuitableAuthority)
-        #expect(code(try mint.authority { $0.replace(OID.keyUsage) }, key) == nil)
+            code(try mint.ca { $0.replace(OID.keyUsage, with: .keyUsage([.crlSign])) }, key)
+                == .unsuitableCA)
+        #expect(code(try mint.ca { $0.replace(OID.keyUsage) }, key) == nil)
     }
 }

@@ -126,17 +126,17 @@ public final class Certificate: Sendable {
         return EVP_PKEY_eq(own, key.pointer) == 1
     }
 
-    /// Whether the signature was made by the key of `authority`. Says nothing about names, dates or usage.
-    public func isSigned(by authority: Certificate) -> Bool {
+    /// Whether the signature was made by the key of `ca`. Says nothing about names, dates or usage.
+    public func isSigned(by ca: Certificate) -> Bool {
         ERR_clear_error()
         defer { ERR_clear_error() }
-        guard let key = X509_get0_pubkey(authority.pointer) else { return false }
+        guard let key = X509_get0_pubkey(ca.pointer) else { return false }
         return X509_verify(pointer, key) == 1
     }
 
-    /// Whether the issuer's name is the subject's name of `authority`, compared as RFC 5280 §7.1 says.
-    public func isIssuedInName(of authority: Certificate) -> Bool {
-        X509_NAME_cmp(X509_get_issuer_name(pointer), X509_get_subject_name(authority.pointer)) == 0
+    /// Whether the issuer's name is the subject's name of `ca`, compared as RFC 5280 §7.1 says.
+    public func isIssuedInName(of ca: Certificate) -> Bool {
+        X509_NAME_cmp(X509_get_issuer_name(pointer), X509_get_subject_name(ca.pointer)) == 0
     }
 }
 
@@ -154,7 +154,7 @@ struct SerialNumber: Sendable, CustomStringConvertible {
 }
 
 extension Certificate {
-    /// Why this authority's NameConstraints (RFC 5280 §4.2.1.10) forbid a name of `leaf`; `nil` if they do not, or if
+    /// Why this CA's NameConstraints (RFC 5280 §4.2.1.10) forbid a name of `leaf`; `nil` if they do not, or if
     /// there are none.
     func constraintViolation(of leaf: Certificate) -> String? {
         ERR_clear_error()

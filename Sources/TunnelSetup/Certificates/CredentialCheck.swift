@@ -55,7 +55,7 @@ public struct CredentialCheck: Sendable {
         var findings: [Finding] = []
         var missing: [String] = []
         if let authority = files.authorityCertificate {
-            findings += requirements.checkAuthority(file: authority)
+            findings += requirements.checkCA(file: authority)
             if let key = files.authorityKey { findings += requirements.checkKey(file: key, certificateFile: authority) }
         } else {
             missing.append("the CA certificate (\(StoreKey.authorityCertificate))")
@@ -63,7 +63,7 @@ public struct CredentialCheck: Sendable {
         if files.tunnelDomain == nil { missing.append("the tunnel's domain (\(StoreKey.tunnelDomain))") }
         if let server = files.serverCertificate {
             if let authority = files.authorityCertificate, let domain = files.tunnelDomain {
-                findings += requirements.checkServer(file: server, authorityFile: authority, tunnelDomain: domain)
+                findings += requirements.checkServer(file: server, caFile: authority, tunnelDomain: domain)
             }
             if let key = files.serverKey {
                 findings += requirements.checkKey(file: key, certificateFile: server)

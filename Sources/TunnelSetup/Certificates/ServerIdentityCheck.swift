@@ -8,7 +8,7 @@ enum ServerIdentityCheck {
         _ contents: StoreContents, authority: [UInt8], domain: String, requirements: CertificateRequirements
     ) -> [Finding]? {
         guard let certificate = contents[.serverCertificate], let key = contents[.serverKey] else { return nil }
-        return requirements.checkServer(file: certificate, authorityFile: authority, tunnelDomain: domain)
+        return requirements.checkServer(file: certificate, caFile: authority, tunnelDomain: domain)
             + requirements.checkKey(file: key, certificateFile: certificate)
     }
 

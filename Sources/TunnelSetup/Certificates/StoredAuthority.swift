@@ -75,7 +75,7 @@ struct StoredAuthority {
         _ pending: SetupState.PendingAuthority, _ certificates: [TunnelCertificate], now: Int64
     ) throws(SetupError) -> (StoredAuthority, TunnelCertificate?)? {
         let found = try StoredAuthority(pending)
-        let findings = CertificateRequirements(now: now).checkAuthority(file: found.certificate.pem)
+        let findings = CertificateRequirements(now: now).checkCA(file: found.certificate.pem)
         guard !findings.hasErrors else { return nil }
         let entries = certificates.filter { $0.fingerprint == found.certificate.fingerprint }
         let active = entries.first { !$0.isArchived }
