@@ -22,6 +22,44 @@ import Testing
         #expect(try tool.run("x509 -in tls.crt -noout -pubkey") == tool.run("pkey -in tls.key -pubout"))
     }
 
+    /// Each extension as X.690 and RFC 5280 want it, by its bytes: object identifier, critical, value in an OCTET STRING.
+    static let encodings: [(CertificateTemplate.Extension, String)] = [
+        (.basicConstraints(isCA: true), "06 03 551d13 01 01 ff 04 05 30 03 01 01 ff"),
+        (.basicConstraints(isCA: false), "06 03 551d13 01 01 ff 04 02 30 00"),
+        (.basicConstraints(isCA: true, pathLength: 0), "06 03 551d13 01 01 ff 04 08 30 06 01 01 ff 02 01 00"),
+        (
+            .basicConstraints(isCA: true, pathLength: 200, isCritical: false),
+            "06 03 551d13 04 09 30 07 01 01 ff 02 02 00 c8"
+        ),
+        (.keyUsage([.keyCertSign, .crlSign]), "06 03 551d0f 01 01 ff 04 04 03 02 01 06"),
+        (.keyUsage([.digitalSignature, .keyEncipherment]), "06 03 551d0f 01 01 ff 04 04 03 02 05 a0"),
+        (.keyUsage([.decipherOnly], isCritical: false), "06 03 551d0f 04 05 03 03 07 00 80"),
+        (.keyUsage([.encipherOnly]), "06 03 551d0f 01 01 ff 04 04 03 02 00 01"),
+        (.serverAuthentication, "06 03 551d25 04 0c 30 0a 06 08 2b06010505070301"),
+        (
+            .extendedKeyUsage(["1.2.840.113549", "2.5.29.37.0"]),
+            "06 03 551d25 04 10 30 0e 06 06 2a864886f70d 06 04 551d2500"
+        ),
+        (.subjectKeyIdentifier([1, 2]), "06 03 551d0e 04 04 04 02 01 02"),
+        (.authorityKeyIdentifier([1, 2]), "06 03 551d23 04 06 30 04 80 02 01 02"),
+        (.subjectAlternativeNames(["a.b", "*.a"]), "06 03 551d11 04 0c 30 0a 82 03 612e62 82 03 2a2e61"),
+        (.subjectAlternativeNames(["a"], isCritical: true), "06 03 551d11 01 01 ff 04 05 30 03 82 01 61"),
+        (.init("1.2.3", isCritical: true, value: [5, 0]), "06 02 2a03 01 01 ff 04 02 05 00"),
+    ]
+
+    @Test(arguments: encodings) func encodesExtensions(_ row: (entry: CertificateTemplate.Extension, bytes: String))
+        throws
+    {
+        let key = try PrivateKey.generate(.ecdsaP256)
+        let template = CertificateTemplate(commonName: "x", notBefore: 0, notAfter: 1, extensions: [row.entry])
+        let text = hexadecimal(try template.signed(for: key, issuer: nil, issuerKey: key).der)
+        let body = row.bytes.replacing(" ", with: "")
+        // The only extension of the certificate: a list [3] with one SEQUENCE that is exactly this long.
+        let size = body.utf8.count / 2
+        let expected = hexadecimal([0xA3, UInt8(size + 4), 0x30, UInt8(size + 2), 0x30, UInt8(size)]) + body
+        #expect(text.contains(expected), "\(text)")
+    }
+
     @Test func authorityIsAsPublished() throws {
         let ca = try CertificateAuthority.generate(now: Mint.now).certificate
         #expect(ca.subject == "CN=mcp-tunnel-ca" && ca.issuer == ca.subject)

@@ -74,38 +74,38 @@ public final class Certificate: Sendable {
         guard block.isCertificate else {
             throw PKIError(.missing, "the file holds a \(block.label), not a certificate")
         }
-        try self.init(block)
+        try self.init(der: document.certificateBlocks()[0].contents)
     }
 
     /// Reads all certificates of a PEM file, in order; blocks of other kinds are passed over.
     ///
     /// - Throws: `.missing` if there is none, `.malformed`, `.tooLarge`.
     public static func all(pem file: [UInt8]) throws(PKIError) -> [Certificate] {
-        try all(pem: file, maxBytes: PEMDocument.maxBytes)
-    }
-
-    /// The same for a file that may also be one certificate in DER.
-    package static func all(file: [UInt8], maxBytes: Int = PEMDocument.maxBytes) throws(PKIError) -> [Certificate] {
-        isDER(file) ? [try Certificate(der: file)] : try all(pem: file, maxBytes: maxBytes)
-    }
-
-    private static func all(pem file: [UInt8], maxBytes: Int) throws(PKIError) -> [Certificate] {
-        var document = try PEMDocument(file, maxBytes: maxBytes)
+        var document = try PEMDocument(file)
         defer { document.wipe() }
         var certificates: [Certificate] = []
-        for block in document.blocks where block.isCertificate { certificates.append(try Certificate(block)) }
-        guard !certificates.isEmpty else {
-            let labels = document.blocks.map(\.label).joined(separator: ", ")
-            throw PKIError(.missing, "no CERTIFICATE in the file" + (labels.isEmpty ? "" : "; it holds \(labels)"))
-        }
+        for block in try document.certificateBlocks() { certificates.append(try Certificate(der: block.contents)) }
         return certificates
     }
 
-    private convenience init(_ block: PEMDocument.Block) throws(PKIError) {
-        guard !block.hasHeaders else {
-            throw PKIError(.malformed, "a CERTIFICATE block has headers, for which other readers skip it")
+    /// The same for a file that may also be one certificate in DER.
+    package static func all(file: [UInt8]) throws(PKIError) -> [Certificate] {
+        isDER(file) ? [try Certificate(der: file)] : try all(pem: file)
+    }
+
+    /// Lends an `X509 *` for each certificate of a bundle of anchors, in PEM or one in DER: a system has hundreds of them,
+    /// and nobody asks them for their names.
+    ///
+    /// - Throws: as `all(pem:)`, or what `body` throws.
+    package static func forEach(
+        inBundle file: [UInt8], _ body: (OpaquePointer) throws(PKIError) -> Void
+    ) throws(PKIError) {
+        guard !isDER(file) else {
+            try CertificateReader(file).lend(to: body)
+            return
         }
-        try self.init(der: block.contents)
+        let document = try PEMDocument(file, maxBytes: PEMDocument.maxBundleBytes)
+        for block in try document.certificateBlocks() { try CertificateReader(block.contents).lend(to: body) }
     }
 
     /// The fingerprint of an `X509 *` that stays the caller's; empty without memory.
@@ -137,6 +137,21 @@ public final class Certificate: Sendable {
     /// Whether the issuer's name is the subject's name of `ca`, compared as RFC 5280 §7.1 says.
     public func isIssuedInName(of ca: Certificate) -> Bool {
         X509_NAME_cmp(X509_get_issuer_name(pointer), X509_get_subject_name(ca.pointer)) == 0
+    }
+}
+
+extension PEMDocument {
+    /// The blocks that are certificates, of which there is at least one.
+    fileprivate func certificateBlocks() throws(PKIError) -> [Block] {
+        let found = blocks.filter(\.isCertificate)
+        guard !found.isEmpty else {
+            let labels = blocks.map(\.label).joined(separator: ", ")
+            throw PKIError(.missing, "no CERTIFICATE in the file" + (labels.isEmpty ? "" : "; it holds \(labels)"))
+        }
+        guard !found.contains(where: \.hasHeaders) else {
+            throw PKIError(.malformed, "a CERTIFICATE block has headers, for which other readers skip it")
+        }
+        return found
     }
 }
 

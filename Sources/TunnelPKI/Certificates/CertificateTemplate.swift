@@ -175,7 +175,8 @@ extension CertificateTemplate.Extension {
     private func addBasicConstraints(_ isCA: Bool, _ pathLength: UInt8?, to certificate: OpaquePointer) -> Bool {
         guard let value = BASIC_CONSTRAINTS_new() else { return false }
         defer { BASIC_CONSTRAINTS_free(value) }
-        value.pointee.ca = isCA ? 1 : 0
+        // OpenSSL writes this byte as it stands, and TRUE is FF in DER (X.690 §11.1).
+        value.pointee.ca = isCA ? 0xFF : 0
         if let pathLength {
             value.pointee.pathlen = ASN1_INTEGER_new()
             guard ASN1_INTEGER_set(value.pointee.pathlen, Int(pathLength)) == 1 else { return false }
