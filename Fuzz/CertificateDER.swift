@@ -14,10 +14,10 @@ private func checkAsCertificate(_ bytes: [UInt8]) {
     let texts = [certificate.subject, certificate.issuer, certificate.serialNumber] + certificate.dnsNames
     precondition(texts.allSatisfy { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F } })
     let requirements = CertificateRequirements(now: certificate.notBefore)
-    let upload = requirements.checkAuthority(file: certificate.pem)
+    let upload = requirements.checkCA(file: certificate.pem)
     precondition(!upload.contains { $0.rule == .pem || $0.rule == .singleCertificate })
     let server = requirements.checkServer(
-        file: certificate.pem, authorityFile: certificate.pem, tunnelDomain: "t.example")
+        file: certificate.pem, caFile: certificate.pem, tunnelDomain: "t.example")
     precondition(server.contains { $0.rule == .issuer })
 }
 

@@ -22,14 +22,14 @@ func checkCertificatePEM(_ bytes: [UInt8]) {
 
 private func checkRequirements(_ bytes: [UInt8]) {
     let requirements = CertificateRequirements(now: 1_800_000_000, expiryWarning: .seconds(86_400))
-    let upload = requirements.checkAuthority(file: bytes)
-    precondition(upload == requirements.checkAuthority(file: bytes))
+    let upload = requirements.checkCA(file: bytes)
+    precondition(upload == requirements.checkCA(file: bytes))
     precondition(upload.hasErrors || (try? Certificate(pem: bytes)) != nil)
     // Also as its own authority, so that the comparisons of two certificates are reached.
-    let server = requirements.checkServer(file: bytes, authorityFile: bytes, tunnelDomain: "t.example")
+    let server = requirements.checkServer(file: bytes, caFile: bytes, tunnelDomain: "t.example")
     precondition(server.hasErrors, "no certificate is a server's certificate that it signed itself")
     let hosts = requirements.checkServer(
-        file: bytes, authorityFile: bytes, tunnelDomain: "t.example", hosts: ["a.t.example", "b.c.t.example"])
+        file: bytes, caFile: bytes, tunnelDomain: "t.example", hosts: ["a.t.example", "b.c.t.example"])
     precondition(hosts.hasErrors)
     _ = requirements.checkKey(file: bytes, certificateFile: bytes)
 }

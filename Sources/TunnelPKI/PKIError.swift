@@ -22,8 +22,8 @@ public struct PKIError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let unsupportedKey = Code(rawValue: "unsupported-key")
         /// Key and certificate do not belong together.
         public static let keyMismatch = Code(rawValue: "key-mismatch")
-        /// The certificate cannot act as the authority that the call needs.
-        public static let unsuitableAuthority = Code(rawValue: "unsuitable-authority")
+        /// The certificate cannot act as the CA that the call needs.
+        public static let unsuitableCA = Code(rawValue: "unsuitable-ca")
         /// A parameter of the call is out of range, such as a domain that is no DNS name.
         public static let invalidArgument = Code(rawValue: "invalid-argument")
         /// OpenSSL refused an operation for a reason of its own.

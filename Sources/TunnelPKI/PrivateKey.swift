@@ -147,18 +147,20 @@ extension PrivateKey {
     private static func onlyKey(in file: [UInt8]) throws(PKIError) -> [UInt8] {
         var document = try PEMDocument(file)
         defer { document.wipe() }
-        let keys = document.blocks.filter(\.isPrivateKey)
+        // By index: a second reference to a block would keep its bytes from being wiped.
+        let keys = document.blocks.indices.filter { document.blocks[$0].isPrivateKey }
         guard let key = keys.first else {
             let labels = document.blocks.map(\.label).joined(separator: ", ")
             throw PKIError(.missing, "no private key in the file" + (labels.isEmpty ? "" : "; it holds \(labels)"))
         }
         guard keys.count == 1 else { throw PKIError(.several, "\(keys.count) private keys in one file") }
-        guard !key.isEncrypted, key.label != "ENCRYPTED PRIVATE KEY" else { throw .encrypted }
-        guard key.label != "OPENSSH PRIVATE KEY" else {
+        guard !document.blocks[key].isEncrypted, document.blocks[key].label != "ENCRYPTED PRIVATE KEY" else {
+            throw .encrypted
+        }
+        guard document.blocks[key].label != "OPENSSH PRIVATE KEY" else {
             throw PKIError(.unsupportedKey, "an OpenSSH key; convert it with `ssh-keygen -p -m PKCS8 -f FILE`")
         }
-        // The bytes that the wiping above will not reach, because they are shared with the caller's copy.
-        return key.contents.withUnsafeBufferPointer { Array($0) }
+        return document.blocks[key].contents.withUnsafeBufferPointer { Array($0) }
     }
 
     private static func load(_ der: [UInt8]) throws(PKIError) -> OpaquePointer {

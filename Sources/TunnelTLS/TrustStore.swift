@@ -49,14 +49,18 @@ public final class TrustStore: Sendable {
     ]
 
     private static func add(_ bytes: [UInt8], to store: OpaquePointer) throws(TLSError) -> Int {
-        let found: [Certificate]
-        do throws(PKIError) { found = try Certificate.all(file: bytes, maxBytes: PEMDocument.maxBundleBytes) } catch {
+        var count = 0, isAdded = true
+        ERR_clear_error()
+        do throws(PKIError) {
+            try Certificate.forEach(inBundle: bytes) { certificate in
+                isAdded = isAdded && X509_STORE_add_cert(store, certificate) == 1
+                count += 1
+            }
+        } catch {
             throw TLSError(operation: operation, detail: error.reason)
         }
-        for certificate in found {
-            guard X509_STORE_add_cert(store, certificate.pointer) == 1 else { throw .fromQueue(operation) }
-        }
-        return found.count
+        guard isAdded else { throw .fromQueue(operation) }
+        return count
     }
 
     private static func addSystem(to store: OpaquePointer) throws(TLSError) -> Int {

@@ -3,7 +3,7 @@ import Testing
 @testable import TunnelPKI
 
 /// The requirements of the upload, each missed once.
-@Suite struct AuthorityPoliciesTests {
+@Suite struct CAPoliciesTests {
     struct Row: Sendable, CustomTestStringConvertible {
         let what: String
         let expected: [String]
@@ -15,17 +15,17 @@ import Testing
         Row(what: "nothing", expected: []) { _ in },
         Row(what: "no BasicConstraints", expected: ["error ca-basic-constraints"]) { $0.replace(OID.basicConstraints) },
         Row(what: "not critical", expected: ["error ca-basic-constraints"]) {
-            $0.replace(OID.basicConstraints, with: .basicConstraints(isAuthority: true, isCritical: false))
+            $0.replace(OID.basicConstraints, with: .basicConstraints(isCA: true, isCritical: false))
         },
         Row(what: "CA:FALSE", expected: ["error ca-basic-constraints"]) {
-            $0.replace(OID.basicConstraints, with: .basicConstraints(isAuthority: false))
+            $0.replace(OID.basicConstraints, with: .basicConstraints(isCA: false))
             // With CA:FALSE keyCertSign would be a contradiction that OpenSSL reports by itself.
         },
         Row(what: "neither", expected: ["error ca-basic-constraints", "error ca-basic-constraints"]) {
-            $0.replace(OID.basicConstraints, with: .basicConstraints(isAuthority: false, isCritical: false))
+            $0.replace(OID.basicConstraints, with: .basicConstraints(isCA: false, isCritical: false))
         },
         Row(what: "path length 0", expected: []) {
-            $0.replace(OID.basicConstraints, with: .basicConstraints(isAuthority: true, pathLength: 0))
+            $0.replace(OID.basicConstraints, with: .basicConstraints(isCA: true, pathLength: 0))
         },
         Row(what: "no SubjectKeyIdentifier", expected: ["error ca-subject-key-identifier"]) {
             $0.replace(OID.subjectKeyIdentifier)
@@ -48,28 +48,28 @@ import Testing
 
     @Test(arguments: rows) func judges(_ row: Row) throws {
         let mint = try Mint()
-        #expect(mint.checkAuthority(try mint.authority(row.edit)) == row.expected)
+        #expect(mint.checkCA(try mint.ca(row.edit)) == row.expected)
     }
 
     @Test func noticesBadSelfSignature() throws {
         let mint = try Mint()
-        var damaged = mint.authority.certificate.der
+        var damaged = mint.ca.certificate.der
         damaged[damaged.count - 1] ^= 1
-        #expect(mint.checkAuthority(try Certificate(der: damaged)) == ["error ca-self-signature"])
+        #expect(mint.checkCA(try Certificate(der: damaged)) == ["error ca-self-signature"])
     }
 
     /// A new key under the old name, signed by the old key, is no damage: it names the old key as its issuer's.
     @Test func allowsRollover() throws {
         let mint = try Mint()
-        let old = try #require(mint.authority.certificate.extensions.subjectKeyIdentifier)
+        let old = try #require(mint.ca.certificate.extensions.subjectKeyIdentifier)
         let key = try PrivateKey.generate(.ecdsaP256)
         let rolled = try mint.server(key: key) {
             $0.commonName = "mcp-tunnel-ca"
             $0.extensions = [
-                .basicConstraints(isAuthority: true), .keyUsage([.keyCertSign]), .authorityKeyIdentifier(old),
+                .basicConstraints(isCA: true), .keyUsage([.keyCertSign]), .authorityKeyIdentifier(old),
             ]
             if let identifier = try? key.keyIdentifier { $0.extensions.append(.subjectKeyIdentifier(identifier)) }
         }
-        #expect(mint.checkAuthority(rolled).isEmpty)
+        #expect(mint.checkCA(rolled).isEmpty)
     }
 }

@@ -9,20 +9,20 @@ import Testing
 
     init() throws { mint = try Mint() }
 
-    private func authority(_ file: [UInt8]) -> [Finding] {
-        CertificateRequirements(now: Mint.now).checkAuthority(file: file)
+    private func ca(_ file: [UInt8]) -> [Finding] {
+        CertificateRequirements(now: Mint.now).checkCA(file: file)
     }
 
     private func server(_ file: [UInt8]) -> [Finding] {
         CertificateRequirements(now: Mint.now).checkServer(
-            file: file, authorityFile: mint.authority.certificate.pem, tunnelDomain: Mint.domain)
+            file: file, caFile: mint.ca.certificate.pem, tunnelDomain: Mint.domain)
     }
 
     @Test func wantsPEM() throws {
-        let pem = mint.authority.certificate.pem
+        let pem = mint.ca.certificate.pem
         let text = try #require(String(data: Data(pem), encoding: .utf8))
         let rows: [(file: [UInt8], says: String)] = [
-            ([], "empty"), (bytes("hello"), "no PEM block"), (mint.authority.certificate.der, "DER, not PEM"),
+            ([], "empty"), (bytes("hello"), "no PEM block"), (mint.ca.certificate.der, "DER, not PEM"),
             ([0xFF, 0xFE] + pem.flatMap { [$0, 0] }, "UTF-16"), ([0xEF, 0xBB, 0xBF] + pem, "byte order mark"),
             (Array(pem.dropLast(30)), "cut off"), (pem.map { $0 == 0x0A ? 0x20 : $0 }, "alone on its line"),
             (PEMDocument.encode(label: "CERTIFICATE", contents: [0x30, 0]), "cannot be read"),
@@ -31,7 +31,7 @@ import Testing
             ([UInt8](repeating: 0, count: PEMDocument.maxBytes + 1), "65537 bytes; keys and certificates"),
         ]
         for row in rows {
-            for findings in [authority(row.file), server(row.file)] {
+            for findings in [ca(row.file), server(row.file)] {
                 #expect(
                     findings.contains { $0.rule == .pem && $0.severity == .error && $0.found.contains(row.says) },
                     "\(findings)")
@@ -49,33 +49,33 @@ import Testing
     }
 
     @Test func wantsOneCertificate() throws {
-        let pem = mint.authority.certificate.pem
-        #expect(summary(authority(pem + pem)) == ["error single-certificate"])
-        let mixed = authority(pem + PEMDocument.encode(label: "X509 CRL", contents: [1]))
+        let pem = mint.ca.certificate.pem
+        #expect(summary(ca(pem + pem)) == ["error single-certificate"])
+        let mixed = ca(pem + PEMDocument.encode(label: "X509 CRL", contents: [1]))
         #expect(summary(mixed) == ["error single-certificate"])
         #expect(mixed.first?.found == "the file holds 1 certificates and a block X509 CRL")
         #expect(summary(server(try mint.server().pem + pem)) == ["warning single-certificate"])
     }
 
     @Test func refusesPrivateKeys() throws {
-        let pem = mint.authority.certificate.pem
-        let key = try mint.authority.key.pem
-        #expect(summary(authority(pem + key)) == ["error no-private-key"])
-        #expect(summary(authority(key + pem)) == ["error no-private-key"])
+        let pem = mint.ca.certificate.pem
+        let key = try mint.ca.key.pem
+        #expect(summary(ca(pem + key)) == ["error no-private-key"])
+        #expect(summary(ca(key + pem)) == ["error no-private-key"])
         #expect(summary(server(try mint.server().pem + key)) == ["error no-private-key"])
         // Also where the block is cut off, and where nothing but the key is there.
-        #expect(summary(authority(pem + key.dropLast(40))) == ["error no-private-key", "error pem"])
-        #expect(summary(authority(key)) == ["error no-private-key", "error pem"])
-        #expect(!authority(pem + key).description.contains(String(decoding: key[30..<60], as: UTF8.self)))
+        #expect(summary(ca(pem + key.dropLast(40))) == ["error no-private-key", "error pem"])
+        #expect(summary(ca(key)) == ["error no-private-key", "error pem"])
+        #expect(!ca(pem + key).description.contains(String(decoding: key[30..<60], as: UTF8.self)))
     }
 
     @Test(arguments: [
         (8_000, []), (8_001, ["warning size"]), (8_192, ["warning size"]), (8_193, ["error size"]),
     ])
     func limitsTheUpload(_ row: (count: Int, expected: [String])) throws {
-        var file = mint.authority.certificate.pem
+        var file = mint.ca.certificate.pem
         file += [UInt8](repeating: 0x0A, count: row.count - file.count)
-        #expect(summary(authority(file)) == row.expected)
+        #expect(summary(ca(file)) == row.expected)
         // A server's certificate is not uploaded.
         var own = try mint.server().pem
         own += [UInt8](repeating: 0x0A, count: row.count - own.count)
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test func warnsOfTextAround() throws {
-        #expect(summary(authority(bytes("Certificate:\n") + mint.authority.certificate.pem)) == ["warning text-around"])
+        #expect(summary(ca(bytes("Certificate:\n") + mint.ca.certificate.pem)) == ["warning text-around"])
         #expect(server(bytes("Certificate:\n") + (try mint.server().pem)).isEmpty)
     }
 }

@@ -26,32 +26,32 @@ import Testing
             "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out tls.crt -days 90 -extfile tls.ext")
         let requirements = CertificateRequirements(
             now: Int64(Date().timeIntervalSince1970) + 5, expiryWarning: .seconds(60))
-        #expect(requirements.checkAuthority(file: try tool.read("ca.crt")).isEmpty)
+        #expect(requirements.checkCA(file: try tool.read("ca.crt")).isEmpty)
         let server = try tool.read("tls.crt")
         #expect(
             requirements.checkServer(
-                file: server, authorityFile: try tool.read("ca.crt"), tunnelDomain: domain, hosts: ["echo." + domain]
+                file: server, caFile: try tool.read("ca.crt"), tunnelDomain: domain, hosts: ["echo." + domain]
             ).isEmpty)
         #expect(requirements.checkKey(file: try tool.read("tls.key"), certificateFile: server).isEmpty)
         // The manual CA goes on to issue with our code.
-        let authority = try CertificateAuthority(
+        let ca = try CertificateAuthority(
             certificate: Certificate(pem: tool.read("ca.crt")), key: PrivateKey(pem: tool.read("ca.key")))
-        let renewed = try authority.issueServerCertificate(
+        let renewed = try ca.issueServerCertificate(
             domain: domain, key: PrivateKey(pem: tool.read("tls.key")), now: requirements.now)
         #expect(
             requirements.checkServer(
-                file: renewed.pem, authorityFile: authority.certificate.pem, tunnelDomain: domain
+                file: renewed.pem, caFile: ca.certificate.pem, tunnelDomain: domain
             ).isEmpty)
     }
 
     @Test(arguments: KeyType.allCases.filter { $0 != .rsa4096 }) func oursPass(_ keyType: KeyType) throws {
-        let authority = try CertificateAuthority.generate(now: Mint.now, keyType: keyType)
-        let server = try authority.issueServerIdentity(domain: Mint.domain, keyType: keyType, now: Mint.now)
+        let ca = try CertificateAuthority.generate(now: Mint.now, keyType: keyType)
+        let server = try ca.issueServerIdentity(domain: Mint.domain, keyType: keyType, now: Mint.now)
         let requirements = CertificateRequirements(now: Mint.now, expiryWarning: .seconds(89 * Mint.day))
-        #expect(requirements.checkAuthority(file: authority.certificate.pem).isEmpty)
+        #expect(requirements.checkCA(file: ca.certificate.pem).isEmpty)
         #expect(
             requirements.checkServer(
-                file: server.certificate.pem, authorityFile: authority.certificate.pem, tunnelDomain: Mint.domain
+                file: server.certificate.pem, caFile: ca.certificate.pem, tunnelDomain: Mint.domain
             ).isEmpty)
         #expect(requirements.checkKey(file: try server.key.pem, certificateFile: server.certificate.pem).isEmpty)
     }
@@ -60,13 +60,13 @@ import Testing
     @Test func reportsEverythingAtOnce() throws {
         let mint = try Mint()
         let weak = try PrivateKey.generate(rsaBits: 1024)
-        let worst = try mint.authority(key: weak) {
+        let worst = try mint.ca(key: weak) {
             $0.notAfter = Mint.now - 1
             $0.digest = .sha1
             $0.extensions = [.init("1.2.3.4", isCritical: true, value: [5, 0])]
         }
         let file = bytes("hello\n") + worst.pem + worst.pem + (try weak.pem)
-        let findings = CertificateRequirements(now: Mint.now).checkAuthority(file: file)
+        let findings = CertificateRequirements(now: Mint.now).checkCA(file: file)
         #expect(
             summary(findings) == [
                 "error no-private-key", "error single-certificate", "warning text-around", "error ca-basic-constraints",
@@ -75,17 +75,17 @@ import Testing
             ])
         #expect(findings.hasErrors && findings.allSatisfy { !$0.found.isEmpty && !$0.remedy.isEmpty })
         #expect(
-            findings.first { $0.rule == .authorityBasicConstraints }?.description
+            findings.first { $0.rule == .caBasicConstraints }?.description
                 == "error: CA certificate: BasicConstraints is absent. Required: BasicConstraints is present, critical "
                 + "and says CA:TRUE. Remedy: with `basicConstraints=critical,CA:TRUE`, make a new CA, register it, and "
                 + "issue the server certificate anew from it. [ca-basic-constraints]")
     }
 
-    @Test func saysThatTheAuthorityIsUnreadable() throws {
+    @Test func saysThatTheCAIsUnreadable() throws {
         let mint = try Mint()
         let findings = CertificateRequirements(now: Mint.now).checkServer(
-            file: try mint.server().pem, authorityFile: bytes("nonsense"), tunnelDomain: Mint.domain)
-        #expect(summary(findings) == ["error pem"] && findings.first?.document == .authority)
+            file: try mint.server().pem, caFile: bytes("nonsense"), tunnelDomain: Mint.domain)
+        #expect(summary(findings) == ["error pem"] && findings.first?.document == .ca)
     }
 
     @Test func checksPairs() throws {
@@ -96,7 +96,7 @@ import Testing
             summary(requirements.checkKey(file: key, certificateFile: certificate))
         }
         #expect(check(try mint.serverKey.pem).isEmpty)
-        #expect(check(try mint.authority.key.pem) == ["error key-matches"])
+        #expect(check(try mint.ca.key.pem) == ["error key-matches"])
         #expect(check(try PrivateKey.generate(.rsa2048).pem) == ["error key-matches"])
         #expect(check(certificate) == ["error key-readable"])
         #expect(check(try mint.serverKey.pem + mint.serverKey.pem) == ["error key-readable"])
@@ -113,9 +113,9 @@ import Testing
     @Test func rulesHaveDistinctNames() {
         let rules: [Finding.Rule] = [
             .pem, .singleCertificate, .noPrivateKey, .size, .textAround, .currentlyValid, .expiresSoon, .keyStrength,
-            .signatureDigest, .authorityBasicConstraints, .authoritySubjectKeyIdentifier, .authorityKeyUsage, .issuer,
+            .signatureDigest, .caBasicConstraints, .caSubjectKeyIdentifier, .caKeyUsage, .issuer,
             .intermediates, .authorityKeyIdentifier, .names, .extendedKeyUsage, .readableKey, .keyMatches, .extensions,
-            .criticalExtensions, .serialNumber, .selfSignature, .keyUsage, .notAuthority, .outlivesAuthority,
+            .criticalExtensions, .serialNumber, .selfSignature, .keyUsage, .notCA, .outlivesCA,
             .nameConstraints,
         ]
         #expect(Set(rules).count == rules.count && Set(rules.map(\.requirement)).count == rules.count)

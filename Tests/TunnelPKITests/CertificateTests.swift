@@ -31,19 +31,19 @@ import Testing
         let mint = try Mint()
         let server = try mint.server { $0.replace(OID.keyUsage, with: .keyUsage([.digitalSignature, .decipherOnly])) }
         let extensions = server.extensions
-        #expect(extensions.basicConstraints == .init(isCritical: true, isAuthority: false, pathLength: nil))
+        #expect(extensions.basicConstraints == .init(isCritical: true, isCA: false, pathLength: nil))
         #expect(extensions.keyUsage == [.digitalSignature, .decipherOnly])
         #expect(extensions.extendedKeyUsage == ["1.3.6.1.5.5.7.3.1"])
         #expect(try extensions.subjectKeyIdentifier == mint.serverKey.keyIdentifier)
-        #expect(extensions.authorityKeyIdentifier == mint.authority.certificate.extensions.subjectKeyIdentifier)
+        #expect(extensions.authorityKeyIdentifier == mint.ca.certificate.extensions.subjectKeyIdentifier)
         #expect(server.dnsNames == [Mint.domain, "*." + Mint.domain])
         #expect(extensions.defects.isEmpty && extensions.unknownCritical.isEmpty)
         #expect(server.signatureDigest == "SHA256" && server.keyAlgorithm == .ecdsa(curve: "P-256"))
-        let limited = try mint.authority {
+        let limited = try mint.ca {
             $0.replace(
-                OID.basicConstraints, with: .basicConstraints(isAuthority: true, pathLength: 3, isCritical: false))
+                OID.basicConstraints, with: .basicConstraints(isCA: true, pathLength: 3, isCritical: false))
         }
-        #expect(limited.extensions.basicConstraints == .init(isCritical: false, isAuthority: true, pathLength: 3))
+        #expect(limited.extensions.basicConstraints == .init(isCritical: false, isCA: true, pathLength: 3))
         let bare = try mint.server { $0.extensions = [] }
         #expect(bare.extensions.basicConstraints == nil && bare.extensions.keyUsage == nil)
         #expect(bare.extensions.extendedKeyUsage == nil && bare.dnsNames.isEmpty)
@@ -81,7 +81,7 @@ import Testing
 
     @Test func readsFilesOfSeveral() throws {
         let mint = try Mint()
-        let (ca, server) = (mint.authority.certificate, try mint.server())
+        let (ca, server) = (mint.ca.certificate, try mint.server())
         #expect(try Certificate.all(pem: server.pem + ca.pem) == [server, ca])
         #expect(try Certificate.all(pem: mint.serverKey.pem + ca.pem) == [ca])
         #expect(throws: PKIError(.missing, "")) { try Certificate.all(pem: mint.serverKey.pem) }
@@ -104,10 +104,10 @@ import Testing
     @Test func verifiesSignatures() throws {
         let mint = try Mint()
         let server = try mint.server()
-        #expect(server.isSigned(by: mint.authority.certificate) && !server.isSigned(by: server))
-        #expect(server.isIssuedInName(of: mint.authority.certificate) && !server.isIssuedInName(of: server))
+        #expect(server.isSigned(by: mint.ca.certificate) && !server.isSigned(by: server))
+        #expect(server.isIssuedInName(of: mint.ca.certificate) && !server.isIssuedInName(of: server))
         var damaged = server.der
         damaged[damaged.count - 1] ^= 1
-        #expect(try !Certificate(der: damaged).isSigned(by: mint.authority.certificate))
+        #expect(try !Certificate(der: damaged).isSigned(by: mint.ca.certificate))
     }
 }

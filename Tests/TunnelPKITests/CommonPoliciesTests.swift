@@ -15,12 +15,12 @@ import Testing
         #expect(mint.checkServer(try mint.server(), now: row.now) == row.expected)
     }
 
-    @Test func judgesAuthority() throws {
+    @Test func judgesCA() throws {
         let mint = try Mint()
-        let last = mint.authority.certificate.notAfter
-        #expect(mint.checkAuthority(mint.authority.certificate, now: last).isEmpty)
-        #expect(mint.checkAuthority(mint.authority.certificate, now: last + 1) == ["error currently-valid"])
-        #expect(mint.checkAuthority(mint.authority.certificate, now: .max) == ["error currently-valid"])
+        let last = mint.ca.certificate.notAfter
+        #expect(mint.checkCA(mint.ca.certificate, now: last).isEmpty)
+        #expect(mint.checkCA(mint.ca.certificate, now: last + 1) == ["error currently-valid"])
+        #expect(mint.checkCA(mint.ca.certificate, now: .max) == ["error currently-valid"])
     }
 
     @Test func saysWhen() throws {
@@ -42,14 +42,14 @@ import Testing
         let requirements = CertificateRequirements(now: Self.end - row.left, expiryWarning: .seconds(row.warning))
         let mint = try Mint()
         let findings = requirements.checkServer(
-            file: try mint.server().pem, authorityFile: mint.authority.certificate.pem, tunnelDomain: Mint.domain)
+            file: try mint.server().pem, caFile: mint.ca.certificate.pem, tunnelDomain: Mint.domain)
         #expect(summary(findings) == (row.span == nil ? [] : ["warning expires-soon"]))
         if let span = row.span { #expect(findings.first?.found.hasSuffix("in \(span)") == true) }
     }
 
-    @Test func noticesOutlivedAuthority() throws {
+    @Test func noticesAnOutlivedCA() throws {
         let mint = try Mint()
-        let end = mint.authority.certificate.notAfter
+        let end = mint.ca.certificate.notAfter
         #expect(mint.checkServer(try mint.server { $0.notAfter = end }).isEmpty)
         #expect(mint.checkServer(try mint.server { $0.notAfter = end + 1 }) == ["warning server-outlives-ca"])
     }
@@ -64,7 +64,7 @@ import Testing
         let mint = try Mint()
         let key = try PrivateKey.generate(rsaBits: row.bits)
         #expect(mint.checkServer(try mint.server(key: key)) == row.expected)
-        #expect(mint.checkAuthority(try mint.authority(key: key)) == row.expected)
+        #expect(mint.checkCA(try mint.ca(key: key)) == row.expected)
     }
 
     /// Making a key of this size takes minutes, but only its public half is looked at, and that can be any odd number.
@@ -76,8 +76,8 @@ import Testing
         let mint = try Mint()
         let tool = try OpenSSLTool()
         try tool.write("public", PEMDocument.encode(label: "PUBLIC KEY", contents: DER.sequence(rsaEncryption, key)))
-        try tool.write("ca", mint.authority.certificate.pem)
-        try tool.write("key", try mint.authority.key.pem)
+        try tool.write("ca", mint.ca.certificate.pem)
+        try tool.write("key", try mint.ca.key.pem)
         try tool.run("x509 -new -force_pubkey public -subj /CN=x -CA ca -CAkey key -out huge")
         let certificate = try Certificate(pem: tool.read("huge"))
         #expect(certificate.keyAlgorithm == .rsa(bits: row.bits))
@@ -111,7 +111,7 @@ import Testing
         let tool = try OpenSSLTool()
         try tool.run("genpkey -algorithm \(algorithm) -out key")
         try tool.run("req -x509 -key key -subj /CN=ca -addext keyUsage=keyCertSign -out ca")
-        let findings = summary(CertificateRequirements(now: .max).checkAuthority(file: try tool.read("ca")))
+        let findings = summary(CertificateRequirements(now: .max).checkCA(file: try tool.read("ca")))
         #expect(findings.contains("error key-strength"))
     }
 
@@ -124,10 +124,10 @@ import Testing
     func judgesDigests(_ row: (digest: CertificateTemplate.SignatureDigest, expected: [String])) throws {
         let mint = try Mint()
         let key = try PrivateKey.generate(.rsa2048)
-        let authority = try mint.authority(key: key) { $0.digest = row.digest }
-        #expect(mint.checkAuthority(authority) == row.expected)
-        let server = try mint.server(issuer: authority, issuerKey: key) { $0.digest = row.digest }
-        #expect(mint.checkServer(server, authority: authority) == row.expected)
+        let ca = try mint.ca(key: key) { $0.digest = row.digest }
+        #expect(mint.checkCA(ca) == row.expected)
+        let server = try mint.server(issuer: ca, issuerKey: key) { $0.digest = row.digest }
+        #expect(mint.checkServer(server, ca: ca) == row.expected)
     }
 
     /// RSASSA-PSS hides its digest in parameters.
@@ -135,7 +135,7 @@ import Testing
         let tool = try OpenSSLTool()
         try tool.write("key", try PrivateKey.generate(.rsa2048).pem)
         try tool.run("req -x509 -key key -subj /CN=ca -\(row.digest) -sigopt rsa_padding_mode:pss -out ca")
-        let findings = summary(CertificateRequirements(now: .max).checkAuthority(file: try tool.read("ca")))
+        let findings = summary(CertificateRequirements(now: .max).checkCA(file: try tool.read("ca")))
         #expect(findings.contains("error signature-digest") == row.isWeak)
     }
 }
@@ -143,11 +143,11 @@ import Testing
 @Suite struct StandardPoliciesTests {
     @Test func noticesDoubledExtensions() throws {
         let mint = try Mint()
-        let doubled = try mint.server { $0.extensions.append(.basicConstraints(isAuthority: false)) }
+        let doubled = try mint.server { $0.extensions.append(.basicConstraints(isCA: false)) }
         #expect(mint.checkServer(doubled) == ["error extensions"])
         #expect(mint.findings(doubled).first?.found == "Basic Constraints is there twice")
-        let authority = try mint.authority { $0.extensions.append(.keyUsage([.keyCertSign])) }
-        #expect(mint.checkAuthority(authority) == ["error extensions"])
+        let ca = try mint.ca { $0.extensions.append(.keyUsage([.keyCertSign])) }
+        #expect(mint.checkCA(ca) == ["error extensions"])
     }
 
     @Test func noticesBrokenExtensions() throws {
@@ -189,6 +189,6 @@ import Testing
             "req -x509 -key key -subj /CN=ca -set_serial \(row.serial) -addext keyUsage=critical,keyCertSign -out ca")
         let file = try tool.read("ca")
         let now = try Certificate(pem: file).notBefore
-        #expect(summary(CertificateRequirements(now: now).checkAuthority(file: file)) == row.expected)
+        #expect(summary(CertificateRequirements(now: now).checkCA(file: file)) == row.expected)
     }
 }

@@ -103,8 +103,8 @@ import Testing
     /// The certificate's half and the key's half find each other.
     @Test func matchesItsCertificateOnly() throws {
         let mint = try Mint()
-        #expect(mint.authority.certificate.matches(mint.authority.key))
-        #expect(!mint.authority.certificate.matches(mint.serverKey))
-        #expect(!mint.authority.certificate.matches(try PrivateKey.generate(.rsa2048)))
+        #expect(mint.ca.certificate.matches(mint.ca.key))
+        #expect(!mint.ca.certificate.matches(mint.serverKey))
+        #expect(!mint.ca.certificate.matches(try PrivateKey.generate(.rsa2048)))
     }
 }

@@ -76,8 +76,8 @@ import Testing
 
     init() throws { mint = try Mint() }
 
-    private func found(_ certificate: Certificate, authority: Certificate? = nil) -> [String] {
-        mint.findings(certificate, authority: authority).map { "\($0.rule): \($0.found)" }
+    private func found(_ certificate: Certificate, ca: Certificate? = nil) -> [String] {
+        mint.findings(certificate, ca: ca).map { "\($0.rule): \($0.found)" }
     }
 
     @Test func namesAnotherIssuer() throws {
@@ -87,16 +87,16 @@ import Testing
         #expect(found(server).first == #"server-issuer: its issuer is "CN=other-ca", the CA is "CN=mcp-tunnel-ca""#)
     }
 
-    @Test func recognisesRegeneratedAuthority() throws {
+    @Test func recognisesARegeneratedCA() throws {
         let again = try CertificateAuthority.generate(now: Mint.now)
-        let findings = mint.findings(try mint.server(), authority: again.certificate)
+        let findings = mint.findings(try mint.server(), ca: again.certificate)
         #expect(summary(findings) == ["error server-issuer", "error server-authority-key-identifier"])
         #expect(findings.first?.found.contains("another key signed it") == true)
         #expect(findings.first?.remedy.contains("made anew") == true)
     }
 
     @Test func noticesWrongIssuerName() throws {
-        let renamed = try mint.authority { $0.commonName = "renamed" }
+        let renamed = try mint.ca { $0.commonName = "renamed" }
         let server = try mint.server(issuer: renamed)
         #expect(mint.checkServer(server) == ["error server-issuer"])
         #expect(
@@ -104,7 +104,7 @@ import Testing
     }
 
     @Test func recognisesSelfSigned() throws {
-        let lone = try mint.authority(key: mint.serverKey) {
+        let lone = try mint.ca(key: mint.serverKey) {
             $0.commonName = Mint.domain
             $0.extensions = [.subjectAlternativeNames(["*." + Mint.domain])]
         }
@@ -112,20 +112,20 @@ import Testing
         #expect(found(lone).first == "server-issuer: it is self-signed")
     }
 
-    @Test func recognisesTheAuthorityItself() throws {
-        #expect(found(mint.authority.certificate).first == "server-issuer: it is the CA's own certificate")
+    @Test func recognisesTheCAItself() throws {
+        #expect(found(mint.ca.certificate).first == "server-issuer: it is the CA's own certificate")
     }
 
     @Test func recognisesIntermediates() throws {
         let key = try PrivateKey.generate(.ecdsaP256)
         let intermediate = try mint.server(key: key) {
             $0.commonName = "intermediate"
-            $0.replace(OID.basicConstraints, with: .basicConstraints(isAuthority: true))
+            $0.replace(OID.basicConstraints, with: .basicConstraints(isCA: true))
             $0.replace(OID.keyUsage, with: .keyUsage([.keyCertSign]))
         }
         let leaf = try mint.server(issuer: intermediate, issuerKey: key)
         let findings = CertificateRequirements(now: Mint.now).checkServer(
-            file: leaf.pem + intermediate.pem, authorityFile: mint.authority.certificate.pem, tunnelDomain: Mint.domain)
+            file: leaf.pem + intermediate.pem, caFile: mint.ca.certificate.pem, tunnelDomain: Mint.domain)
         #expect(
             summary(findings) == [
                 "warning single-certificate", "error server-intermediates", "error server-authority-key-identifier",
@@ -134,10 +134,10 @@ import Testing
     }
 
     /// A leaf that the CA signed is right even with the CA's certificate behind it, which is merely of no use.
-    @Test func allowsTheAuthorityBehindTheLeaf() throws {
+    @Test func allowsTheCABehindTheLeaf() throws {
         let findings = CertificateRequirements(now: Mint.now).checkServer(
-            file: try mint.server().pem + mint.authority.certificate.pem,
-            authorityFile: mint.authority.certificate.pem, tunnelDomain: Mint.domain)
+            file: try mint.server().pem + mint.ca.certificate.pem,
+            caFile: mint.ca.certificate.pem, tunnelDomain: Mint.domain)
         #expect(summary(findings) == ["warning single-certificate"])
     }
 
@@ -160,9 +160,9 @@ import Testing
         #expect(mint.checkServer(withoutKey) == ["error server-authority-key-identifier"])
     }
 
-    @Test func needsTheAuthoritysKeyIdentifier() throws {
-        let bare = try mint.authority { $0.replace(OID.subjectKeyIdentifier) }
-        let findings = mint.findings(try mint.server(), authority: bare)
+    @Test func needsTheCAsKeyIdentifier() throws {
+        let bare = try mint.ca { $0.replace(OID.subjectKeyIdentifier) }
+        let findings = mint.findings(try mint.server(), ca: bare)
         #expect(summary(findings) == ["error server-authority-key-identifier"])
         #expect(findings.first?.found == "the CA has no SubjectKeyIdentifier to compare with")
     }
@@ -172,14 +172,14 @@ import Testing
         let subtree = DER.sequence(DER.contextual(2, bytes("other.example")))
         let constraint = CertificateTemplate.Extension(
             OID.nameConstraints, isCritical: true, value: DER.sequence(DER.element(0xA0, subtree)))
-        let authority = try mint.authority { $0.extensions.append(constraint) }
-        #expect(mint.checkAuthority(authority).isEmpty)
-        #expect(mint.checkServer(try mint.server(), authority: authority) == ["error ca-name-constraints"])
+        let ca = try mint.ca { $0.extensions.append(constraint) }
+        #expect(mint.checkCA(ca).isEmpty)
+        #expect(mint.checkServer(try mint.server(), ca: ca) == ["error ca-name-constraints"])
         let inside = try mint.server {
             $0.commonName = "other.example"
             $0.replace(OID.subjectAlternativeName, with: .subjectAlternativeNames(["*.other.example"]))
         }
-        #expect(mint.checkServer(inside, authority: authority, domain: "other.example").isEmpty)
+        #expect(mint.checkServer(inside, ca: ca, domain: "other.example").isEmpty)
     }
 }
 
@@ -214,8 +214,8 @@ import Testing
 
     @Test func warnsOfAuthorities() throws {
         let mint = try Mint()
-        let authority = try mint.server { $0.replace(OID.basicConstraints, with: .basicConstraints(isAuthority: true)) }
-        #expect(mint.checkServer(authority) == ["warning server-not-authority"])
+        let ca = try mint.server { $0.replace(OID.basicConstraints, with: .basicConstraints(isCA: true)) }
+        #expect(mint.checkServer(ca) == ["warning server-not-authority"])
         #expect(mint.checkServer(try mint.server { $0.replace(OID.basicConstraints) }).isEmpty)
     }
 }

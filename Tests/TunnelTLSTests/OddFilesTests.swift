@@ -119,7 +119,7 @@ import TunnelTLS
     /// What `setup verify` says of a certificate's file as a file.
     private func fileErrors(_ certificate: [UInt8]) -> [Finding] {
         CertificateRequirements(now: 0).checkServer(
-            file: certificate, authorityFile: TestPKI.authority.certificate, tunnelDomain: "example.com"
+            file: certificate, caFile: TestPKI.authority.certificate, tunnelDomain: "example.com"
         ).filter { $0.rule == .pem && $0.severity == .error }
     }
 

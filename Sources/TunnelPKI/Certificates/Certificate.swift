@@ -74,38 +74,38 @@ public final class Certificate: Sendable {
         guard block.isCertificate else {
             throw PKIError(.missing, "the file holds a \(block.label), not a certificate")
         }
-        try self.init(block)
+        try self.init(der: document.certificateBlocks()[0].contents)
     }
 
     /// Reads all certificates of a PEM file, in order; blocks of other kinds are passed over.
     ///
     /// - Throws: `.missing` if there is none, `.malformed`, `.tooLarge`.
     public static func all(pem file: [UInt8]) throws(PKIError) -> [Certificate] {
-        try all(pem: file, maxBytes: PEMDocument.maxBytes)
-    }
-
-    /// The same for a file that may also be one certificate in DER.
-    package static func all(file: [UInt8], maxBytes: Int = PEMDocument.maxBytes) throws(PKIError) -> [Certificate] {
-        isDER(file) ? [try Certificate(der: file)] : try all(pem: file, maxBytes: maxBytes)
-    }
-
-    private static func all(pem file: [UInt8], maxBytes: Int) throws(PKIError) -> [Certificate] {
-        var document = try PEMDocument(file, maxBytes: maxBytes)
+        var document = try PEMDocument(file)
         defer { document.wipe() }
         var certificates: [Certificate] = []
-        for block in document.blocks where block.isCertificate { certificates.append(try Certificate(block)) }
-        guard !certificates.isEmpty else {
-            let labels = document.blocks.map(\.label).joined(separator: ", ")
-            throw PKIError(.missing, "no CERTIFICATE in the file" + (labels.isEmpty ? "" : "; it holds \(labels)"))
-        }
+        for block in try document.certificateBlocks() { certificates.append(try Certificate(der: block.contents)) }
         return certificates
     }
 
-    private convenience init(_ block: PEMDocument.Block) throws(PKIError) {
-        guard !block.hasHeaders else {
-            throw PKIError(.malformed, "a CERTIFICATE block has headers, for which other readers skip it")
+    /// The same for a file that may also be one certificate in DER.
+    package static func all(file: [UInt8]) throws(PKIError) -> [Certificate] {
+        isDER(file) ? [try Certificate(der: file)] : try all(pem: file)
+    }
+
+    /// Lends an `X509 *` for each certificate of a bundle of anchors, in PEM or one in DER: a system has hundreds of them,
+    /// and nobody asks them for their names.
+    ///
+    /// - Throws: as `all(pem:)`, or what `body` throws.
+    package static func forEach(
+        inBundle file: [UInt8], _ body: (OpaquePointer) throws(PKIError) -> Void
+    ) throws(PKIError) {
+        guard !isDER(file) else {
+            try CertificateReader(file).lend(to: body)
+            return
         }
-        try self.init(der: block.contents)
+        let document = try PEMDocument(file, maxBytes: PEMDocument.maxBundleBytes)
+        for block in try document.certificateBlocks() { try CertificateReader(block.contents).lend(to: body) }
     }
 
     /// The fingerprint of an `X509 *` that stays the caller's; empty without memory.
@@ -126,17 +126,32 @@ public final class Certificate: Sendable {
         return EVP_PKEY_eq(own, key.pointer) == 1
     }
 
-    /// Whether the signature was made by the key of `authority`. Says nothing about names, dates or usage.
-    public func isSigned(by authority: Certificate) -> Bool {
+    /// Whether the signature was made by the key of `ca`. Says nothing about names, dates or usage.
+    public func isSigned(by ca: Certificate) -> Bool {
         ERR_clear_error()
         defer { ERR_clear_error() }
-        guard let key = X509_get0_pubkey(authority.pointer) else { return false }
+        guard let key = X509_get0_pubkey(ca.pointer) else { return false }
         return X509_verify(pointer, key) == 1
     }
 
-    /// Whether the issuer's name is the subject's name of `authority`, compared as RFC 5280 §7.1 says.
-    public func isIssuedInName(of authority: Certificate) -> Bool {
-        X509_NAME_cmp(X509_get_issuer_name(pointer), X509_get_subject_name(authority.pointer)) == 0
+    /// Whether the issuer's name is the subject's name of `ca`, compared as RFC 5280 §7.1 says.
+    public func isIssuedInName(of ca: Certificate) -> Bool {
+        X509_NAME_cmp(X509_get_issuer_name(pointer), X509_get_subject_name(ca.pointer)) == 0
+    }
+}
+
+extension PEMDocument {
+    /// The blocks that are certificates, of which there is at least one.
+    fileprivate func certificateBlocks() throws(PKIError) -> [Block] {
+        let found = blocks.filter(\.isCertificate)
+        guard !found.isEmpty else {
+            let labels = blocks.map(\.label).joined(separator: ", ")
+            throw PKIError(.missing, "no CERTIFICATE in the file" + (labels.isEmpty ? "" : "; it holds \(labels)"))
+        }
+        guard !found.contains(where: \.hasHeaders) else {
+            throw PKIError(.malformed, "a CERTIFICATE block has headers, for which other readers skip it")
+        }
+        return found
     }
 }
 
@@ -154,7 +169,7 @@ struct SerialNumber: Sendable, CustomStringConvertible {
 }
 
 extension Certificate {
-    /// Why this authority's NameConstraints (RFC 5280 §4.2.1.10) forbid a name of `leaf`; `nil` if they do not, or if
+    /// Why this CA's NameConstraints (RFC 5280 §4.2.1.10) forbid a name of `leaf`; `nil` if they do not, or if
     /// there are none.
     func constraintViolation(of leaf: Certificate) -> String? {
         ERR_clear_error()

@@ -1,39 +1,39 @@
-/// A certificate authority with its key: makes itself, and issues server certificates for a tunnel.
+/// A CA (certificate authority) with its key: makes itself, and issues server certificates for a tunnel.
 ///
 /// Times are seconds since 1970-01-01 00:00 UTC and come from the caller; the library reads no clock.
 public struct CertificateAuthority: Sendable {
     public let certificate: Certificate
     public let key: PrivateKey
 
-    /// Five years, one leap day among them: how long a new authority is valid unless told otherwise.
+    /// Five years, one leap day among them: how long a new CA is valid unless told otherwise.
     public static let defaultValidity = Duration.seconds(1_826 * 86_400)
     /// 90 days (`2160h`): how long a server certificate is valid unless told otherwise.
     public static let defaultServerValidity = Duration.seconds(90 * 86_400)
     /// How far a certificate's start lies before `now`, in seconds, for peers whose clocks are behind.
     static let backdating: Int64 = 300
 
-    /// Puts an authority together from what was stored.
+    /// Puts a CA together from what was stored.
     ///
-    /// - Throws: `.keyMismatch` if the two do not belong together; `.unsuitableAuthority` if the certificate may not
+    /// - Throws: `.keyMismatch` if the two do not belong together; `.unsuitableCA` if the certificate may not
     ///   sign others or has no SubjectKeyIdentifier that theirs could point to.
     public init(certificate: Certificate, key: PrivateKey) throws(PKIError) {
         guard certificate.matches(key) else {
-            throw PKIError(.keyMismatch, "the authority's certificate and key do not belong together")
+            throw PKIError(.keyMismatch, "the CA's certificate and key do not belong together")
         }
-        guard certificate.extensions.basicConstraints?.isAuthority == true else {
-            throw PKIError(.unsuitableAuthority, "\(certificate.subject) is no CA: BasicConstraints do not say CA:TRUE")
+        guard certificate.extensions.basicConstraints?.isCA == true else {
+            throw PKIError(.unsuitableCA, "\(certificate.subject) is no CA: BasicConstraints do not say CA:TRUE")
         }
         guard certificate.extensions.keyUsage?.contains(.keyCertSign) ?? true else {
-            throw PKIError(.unsuitableAuthority, "\(certificate.subject) may not sign: KeyUsage lacks keyCertSign")
+            throw PKIError(.unsuitableCA, "\(certificate.subject) may not sign: KeyUsage lacks keyCertSign")
         }
         guard certificate.extensions.subjectKeyIdentifier?.isEmpty == false else {
-            throw PKIError(.unsuitableAuthority, "\(certificate.subject) has no SubjectKeyIdentifier")
+            throw PKIError(.unsuitableCA, "\(certificate.subject) has no SubjectKeyIdentifier")
         }
         self.certificate = certificate
         self.key = key
     }
 
-    /// Makes a new authority that signs itself: BasicConstraints CA:TRUE and KeyUsage keyCertSign, cRLSign, both
+    /// Makes a new CA that signs itself: BasicConstraints CA:TRUE and KeyUsage keyCertSign, cRLSign, both
     /// critical, and a SubjectKeyIdentifier. The certificate starts five minutes before `now`.
     ///
     /// - Parameter validity: from `now` to the end; at least one second, parts of a second are dropped.
@@ -47,7 +47,7 @@ public struct CertificateAuthority: Sendable {
         let template = CertificateTemplate(
             commonName: commonName, notBefore: notBefore, notAfter: notAfter,
             extensions: [
-                .basicConstraints(isAuthority: true),
+                .basicConstraints(isCA: true),
                 .keyUsage([.keyCertSign, .crlSign]),
                 .subjectKeyIdentifier(try key.keyIdentifier),
             ])
@@ -57,7 +57,7 @@ public struct CertificateAuthority: Sendable {
 
     /// Issues a certificate for a tunnel's domain: subject `CN=<domain>` where it fits its 64 characters, SAN
     /// `<domain>` and `*.<domain>`, serverAuth, AuthorityKeyIdentifier equal to the CA's SubjectKeyIdentifier, signed
-    /// with SHA-256. It starts five minutes before `now` and never outlives the authority.
+    /// with SHA-256. It starts five minutes before `now` and never outlives the CA.
     ///
     /// - Parameters:
     ///   - domain: the tunnel's domain, without a final dot.
@@ -65,18 +65,18 @@ public struct CertificateAuthority: Sendable {
     ///   - validity: from `now` to the end; at least one second, parts of a second are dropped.
     ///   - includesWildcard: `false` leaves `*.<domain>` out: then each route's host belongs in `additionalNames`.
     ///   - additionalNames: more DNS names; a leading `*.` is allowed.
-    /// - Throws: `.invalidArgument` for what is no DNS name or dates that do not fit, `.unsuitableAuthority` for an
-    ///   authority that has expired, `.library`.
+    /// - Throws: `.invalidArgument` for what is no DNS name or dates that do not fit, `.unsuitableCA` for a
+    ///   CA that has expired, `.library`.
     public func issueServerCertificate(
         domain: String, key serverKey: PrivateKey, now: Int64, validity: Duration = defaultServerValidity,
         includesWildcard: Bool = true, additionalNames: [String] = []
     ) throws(PKIError) -> Certificate {
-        guard let authorityIdentifier = certificate.extensions.subjectKeyIdentifier else {
-            throw PKIError(.unsuitableAuthority, "\(certificate.subject) has no SubjectKeyIdentifier")
+        guard let caIdentifier = certificate.extensions.subjectKeyIdentifier else {
+            throw PKIError(.unsuitableCA, "\(certificate.subject) has no SubjectKeyIdentifier")
         }
         guard now <= certificate.notAfter else {
             throw PKIError(
-                .unsuitableAuthority,
+                .unsuitableCA,
                 "the CA \(certificate.subject) expired at \(UTCTime(certificate.notAfter)); make and register a new one"
             )
         }
@@ -89,11 +89,11 @@ public struct CertificateAuthority: Sendable {
         let template = CertificateTemplate(
             commonName: commonName, notBefore: notBefore, notAfter: min(notAfter, certificate.notAfter),
             extensions: [
-                .basicConstraints(isAuthority: false),
+                .basicConstraints(isCA: false),
                 .keyUsage(usage),
                 .serverAuthentication,
                 .subjectKeyIdentifier(try serverKey.keyIdentifier),
-                .authorityKeyIdentifier(authorityIdentifier),
+                .authorityKeyIdentifier(caIdentifier),
                 .subjectAlternativeNames(names, isCritical: commonName == nil),
             ])
         return try template.signed(for: serverKey, issuer: certificate, issuerKey: key)

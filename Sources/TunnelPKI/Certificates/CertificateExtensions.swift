@@ -5,7 +5,7 @@ public struct CertificateExtensions: Sendable {
     /// BasicConstraints, or `nil` if absent.
     public struct BasicConstraints: Sendable, Hashable {
         public var isCritical: Bool
-        public var isAuthority: Bool
+        public var isCA: Bool
         /// Greatest number of intermediates below, or `nil` if not limited.
         public var pathLength: Int?
     }
@@ -120,7 +120,7 @@ struct ExtensionReader {
         defer { BASIC_CONSTRAINTS_free(constraints) }
         let length = constraints.pointee.pathlen.map { ASN1_INTEGER_get($0) }
         result.basicConstraints = .init(
-            isCritical: isCritical, isAuthority: constraints.pointee.ca != 0, pathLength: length)
+            isCritical: isCritical, isCA: constraints.pointee.ca != 0, pathLength: length)
     }
 
     private mutating func readKeyUsage() {

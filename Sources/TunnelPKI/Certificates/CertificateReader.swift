@@ -28,6 +28,9 @@ struct CertificateReader: ~Copyable {
         return pointer
     }
 
+    /// Lends the `X509 *`, which lives for the call.
+    borrowing func lend(to body: (OpaquePointer) throws(PKIError) -> Void) throws(PKIError) { try body(pointer) }
+
     var subject: String { Self.text(of: X509_get_subject_name(pointer)) }
     var issuer: String { Self.text(of: X509_get_issuer_name(pointer)) }
 

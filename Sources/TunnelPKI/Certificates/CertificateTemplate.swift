@@ -103,7 +103,7 @@ extension CertificateTemplate {
         fileprivate let content: Content
 
         fileprivate enum Content: Sendable {
-            case basicConstraints(isAuthority: Bool, pathLength: UInt8?)
+            case basicConstraints(isCA: Bool, pathLength: UInt8?)
             case keyUsage(CertificateExtensions.KeyUsage)
             case subjectKeyIdentifier([UInt8])
             case authorityKeyIdentifier([UInt8])
@@ -122,9 +122,9 @@ extension CertificateTemplate {
         }
 
         package static func basicConstraints(
-            isAuthority: Bool, pathLength: UInt8? = nil, isCritical: Bool = true
+            isCA: Bool, pathLength: UInt8? = nil, isCritical: Bool = true
         ) -> Self {
-            Self("2.5.29.19", isCritical, .basicConstraints(isAuthority: isAuthority, pathLength: pathLength))
+            Self("2.5.29.19", isCritical, .basicConstraints(isCA: isCA, pathLength: pathLength))
         }
 
         package static func keyUsage(_ usage: CertificateExtensions.KeyUsage, isCritical: Bool = true) -> Self {
@@ -160,8 +160,8 @@ extension CertificateTemplate.Extension {
     func add(to certificate: OpaquePointer) throws(PKIError) {
         let isAdded =
             switch content {
-            case .basicConstraints(let isAuthority, let pathLength):
-                addBasicConstraints(isAuthority, pathLength, to: certificate)
+            case .basicConstraints(let isCA, let pathLength):
+                addBasicConstraints(isCA, pathLength, to: certificate)
             case .keyUsage(let usage): addKeyUsage(usage, to: certificate)
             case .subjectKeyIdentifier(let identifier): addSubjectKeyIdentifier(identifier, to: certificate)
             case .authorityKeyIdentifier(let identifier): addAuthorityKeyIdentifier(identifier, to: certificate)
@@ -172,10 +172,11 @@ extension CertificateTemplate.Extension {
         guard isAdded else { throw .fromQueue("cannot add the extension \(identifier)") }
     }
 
-    private func addBasicConstraints(_ isAuthority: Bool, _ pathLength: UInt8?, to certificate: OpaquePointer) -> Bool {
+    private func addBasicConstraints(_ isCA: Bool, _ pathLength: UInt8?, to certificate: OpaquePointer) -> Bool {
         guard let value = BASIC_CONSTRAINTS_new() else { return false }
         defer { BASIC_CONSTRAINTS_free(value) }
-        value.pointee.ca = isAuthority ? 1 : 0
+        // OpenSSL writes this byte as it stands, and TRUE is FF in DER (X.690 §11.1).
+        value.pointee.ca = isCA ? 0xFF : 0
         if let pathLength {
             value.pointee.pathlen = ASN1_INTEGER_new()
             guard ASN1_INTEGER_set(value.pointee.pathlen, Int(pathLength)) == 1 else { return false }

@@ -1,36 +1,36 @@
 /// BasicConstraints of a CA: present, critical, CA:TRUE. Each miss is told by itself.
-struct AuthorityBasicConstraintsPolicy: CertificatePolicy {
+struct CABasicConstraintsPolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
         let remedy = "with `basicConstraints=critical,CA:TRUE`, \(context.reissue)"
         guard let constraints = certificate.extensions.basicConstraints else {
-            return context.error(.authorityBasicConstraints, "BasicConstraints is absent", remedy: remedy)
+            return context.error(.caBasicConstraints, "BasicConstraints is absent", remedy: remedy)
         }
         var misses: [String] = []
-        if !constraints.isAuthority {
+        if !constraints.isCA {
             misses.append("BasicConstraints says CA:FALSE; is this the server's certificate?")
         }
         if !constraints.isCritical { misses.append("BasicConstraints is not critical") }
-        return misses.flatMap { context.error(.authorityBasicConstraints, $0, remedy: remedy) }
+        return misses.flatMap { context.error(.caBasicConstraints, $0, remedy: remedy) }
     }
 }
 
 /// A server certificate's AuthorityKeyIdentifier must have something to point to.
-struct AuthoritySubjectKeyIdentifierPolicy: CertificatePolicy {
+struct CASubjectKeyIdentifierPolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
         guard certificate.extensions.subjectKeyIdentifier?.isEmpty ?? true else { return [] }
         return context.error(
-            .authoritySubjectKeyIdentifier, "SubjectKeyIdentifier is absent",
+            .caSubjectKeyIdentifier, "SubjectKeyIdentifier is absent",
             remedy: "with `subjectKeyIdentifier=hash`, \(context.reissue)")
     }
 }
 
 /// KeyUsage of a CA: present, with keyCertSign.
-struct AuthorityKeyUsagePolicy: CertificatePolicy {
+struct CAKeyUsagePolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
         let usage = certificate.extensions.keyUsage
         guard usage?.contains(.keyCertSign) != true else { return [] }
         return context.error(
-            .authorityKeyUsage, usage == nil ? "KeyUsage is absent" : "KeyUsage lacks keyCertSign",
+            .caKeyUsage, usage == nil ? "KeyUsage is absent" : "KeyUsage lacks keyCertSign",
             remedy: "with `keyUsage=critical,keyCertSign,cRLSign`, \(context.reissue)")
     }
 }

@@ -29,7 +29,7 @@ struct CertificateFile {
                 remedy: "keep only its base64 lines")
         }
         findings += checkBlocks(document, context)
-        if context.document == .authority, document.hasTextAround, !document.blocks.isEmpty {
+        if context.document == .ca, document.hasTextAround, !document.blocks.isEmpty {
             findings += context.warning(
                 .textAround, "there is text outside the PEM block, which the upload may refuse",
                 remedy: "keep only the block: `openssl x509 -in FILE -out CLEAN`")
@@ -38,8 +38,8 @@ struct CertificateFile {
     }
 
     private func checkSize(_ context: PolicyContext) -> [Finding] {
-        // Only the authority's file is uploaded.
-        guard context.document == .authority, bytes.count > Self.safeUploadBytes else { return [] }
+        // Only the CA's file is uploaded.
+        guard context.document == .ca, bytes.count > Self.safeUploadBytes else { return [] }
         let remedy = "keep only the certificate's block, or make a CA with a smaller key such as ECDSA P-256"
         return bytes.count > Self.maxUploadBytes
             ? context.error(.size, "the file has \(bytes.count) bytes", remedy: remedy)
@@ -72,7 +72,7 @@ struct CertificateFile {
         if count == 1, foreign.isEmpty { return [] }
         let what = "the file holds \(count) certificates" + foreign.map { " and a block \($0)" }.joined()
         // A server may send more than it must; an upload may not hold more.
-        return context.document == .authority
+        return context.document == .ca
             ? context.error(.singleCertificate, what, remedy: "keep only the CA's own block")
             : context.warning(.singleCertificate, what, remedy: "keep only the server's own block")
     }

@@ -17,45 +17,45 @@ public struct CertificateRequirements: Sendable {
         ValidityPolicy(), KeyStrengthPolicy(), SignatureDigestPolicy(), ExtensionsPolicy(), CriticalExtensionsPolicy(),
         SerialNumberPolicy(),
     ]
-    private static let authority: [any CertificatePolicy] =
+    private static let ca: [any CertificatePolicy] =
         [
-            AuthorityBasicConstraintsPolicy(), AuthoritySubjectKeyIdentifierPolicy(), AuthorityKeyUsagePolicy(),
+            CABasicConstraintsPolicy(), CASubjectKeyIdentifierPolicy(), CAKeyUsagePolicy(),
             SelfSignaturePolicy(),
         ] + common
     private static let server: [any CertificatePolicy] =
         [
             IssuerPolicy(), AuthorityKeyIdentifierPolicy(), ServerNamesPolicy(), ServerExtendedKeyUsagePolicy(),
-            ServerKeyUsagePolicy(), NotAuthorityPolicy(), OutlivesAuthorityPolicy(), NameConstraintsPolicy(),
+            ServerKeyUsagePolicy(), NotCAPolicy(), OutlivesCAPolicy(), NameConstraintsPolicy(),
         ] + common
 
     /// Checks what would be registered as the tunnel's CA: the requirements of the upload.
     ///
     /// - Parameter file: the whole file, as it would be uploaded.
     /// - Returns: all findings, those about the file first; empty if it can be registered.
-    public func checkAuthority(file: [UInt8]) -> [Finding] {
-        let context = context(.authority)
+    public func checkCA(file: [UInt8]) -> [Finding] {
+        let context = context(.ca)
         let (certificates, findings) = CertificateFile(file).read(in: context)
         guard let certificate = certificates.first else { return findings }
-        return findings + check(certificate, Self.authority, context)
+        return findings + check(certificate, Self.ca, context)
     }
 
     /// Checks what the proxy would present inside the tunnel: the requirements of the inner handshake.
     ///
     /// - Parameters:
     ///   - file: the whole file; the server's own certificate is the first.
-    ///   - authorityFile: the registered CA's file. Only what matters to the server's certificate is checked of it; the
-    ///     rest is `checkAuthority`'s.
+    ///   - caFile: the registered CA's file. Only what matters to the server's certificate is checked of it; the
+    ///     rest is `checkCA`'s.
     ///   - tunnelDomain: the tunnel's domain, without a final dot.
     ///   - hosts: full names of the routes' hosts, each of which must be covered. Empty: the wildcard for the domain
     ///     must be there, and a certificate for single hosts below the domain gets a warning that names them.
     /// - Returns: all findings, those about the file first; empty if the handshake can succeed.
     public func checkServer(
-        file: [UInt8], authorityFile: [UInt8], tunnelDomain: String, hosts: [String] = []
+        file: [UInt8], caFile: [UInt8], tunnelDomain: String, hosts: [String] = []
     ) -> [Finding] {
         var context = context(.server)
         var (certificates, findings) = CertificateFile(file).read(in: context)
-        let (authorities, authorityFindings) = CertificateFile(authorityFile).read(in: self.context(.authority))
-        if authorities.isEmpty { findings += authorityFindings }
+        let (cas, caFindings) = CertificateFile(caFile).read(in: self.context(.ca))
+        if cas.isEmpty { findings += caFindings }
         for text in [tunnelDomain] + hosts where DNSName(text)?.isWildcard != false {
             findings += context.error(
                 .names, "\(DNSName.quoted(text)), which the certificate should cover, is not a DNS name",
@@ -63,7 +63,7 @@ public struct CertificateRequirements: Sendable {
         }
         guard let certificate = certificates.first else { return findings }
         certificates.removeFirst()
-        context.authority = authorities.first
+        context.ca = cas.first
         context.others = certificates
         context.tunnelDomain = DNSName(tunnelDomain)
         context.hosts = hosts.compactMap { DNSName($0) }
@@ -117,8 +117,8 @@ struct PolicyContext: Sendable {
     let now: Int64
     /// Seconds before the end at which a certificate expires soon.
     var expiryWarning: Int64 = 0
-    /// The authority that must have signed a server's certificate; `nil` when that is itself what is checked.
-    var authority: Certificate?
+    /// The CA that must have signed a server's certificate; `nil` when that is itself what is checked.
+    var ca: Certificate?
     /// The other certificates of the same file.
     var others: [Certificate] = []
     var tunnelDomain: DNSName?
@@ -135,7 +135,7 @@ struct PolicyContext: Sendable {
 
     /// How to get a better certificate of the kind that is being checked.
     var reissue: String {
-        document == .authority
+        document == .ca
             ? "make a new CA, register it, and issue the server certificate anew from it"
             : "issue a new server certificate from the registered CA"
     }

@@ -27,12 +27,12 @@ struct ValidityPolicy: CertificatePolicy {
 }
 
 /// A certificate that outlives its CA stops working with it, earlier than its own date says.
-struct OutlivesAuthorityPolicy: CertificatePolicy {
+struct OutlivesCAPolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
-        guard let authority = context.authority, certificate.notAfter > authority.notAfter else { return [] }
+        guard let ca = context.ca, certificate.notAfter > ca.notAfter else { return [] }
         return context.warning(
-            .outlivesAuthority,
-            "it ends at \(UTCTime(certificate.notAfter)), but the CA already at \(UTCTime(authority.notAfter))",
+            .outlivesCA,
+            "it ends at \(UTCTime(certificate.notAfter)), but the CA already at \(UTCTime(ca.notAfter))",
             remedy: "register a new CA before the old one ends, and issue the server certificate anew from it")
     }
 }

@@ -9,7 +9,7 @@ public struct Finding: Hashable, Sendable, CustomStringConvertible {
 
     /// The file that the finding is about.
     public enum Document: String, Sendable, CaseIterable {
-        case authority = "CA certificate"
+        case ca = "CA certificate"
         case server = "server certificate"
         case key = "private key"
     }
@@ -64,12 +64,12 @@ extension Finding.Rule {
     public static let signatureDigest = Self(
         id: "signature-digest", requirement: "the signature is made with SHA-256 or stronger")
 
-    // The authority.
-    public static let authorityBasicConstraints = Self(
+    // The CA.
+    public static let caBasicConstraints = Self(
         id: "ca-basic-constraints", requirement: "BasicConstraints is present, critical and says CA:TRUE")
-    public static let authoritySubjectKeyIdentifier = Self(
+    public static let caSubjectKeyIdentifier = Self(
         id: "ca-subject-key-identifier", requirement: "SubjectKeyIdentifier is present")
-    public static let authorityKeyUsage = Self(id: "ca-key-usage", requirement: "KeyUsage includes keyCertSign")
+    public static let caKeyUsage = Self(id: "ca-key-usage", requirement: "KeyUsage includes keyCertSign")
 
     // The server's certificate.
     public static let issuer = Self(
@@ -100,9 +100,9 @@ extension Finding.Rule {
         id: "ca-self-signature", requirement: "the signature of a self-signed CA verifies with its own key")
     public static let keyUsage = Self(
         id: "server-key-usage", requirement: "KeyUsage, if present, includes digitalSignature (RFC 8446 4.4.2.2)")
-    public static let notAuthority = Self(
+    public static let notCA = Self(
         id: "server-not-authority", requirement: "a server's certificate is not itself a CA")
-    public static let outlivesAuthority = Self(
+    public static let outlivesCA = Self(
         id: "server-outlives-ca", requirement: "the certificate ends no later than its CA")
     public static let nameConstraints = Self(
         id: "ca-name-constraints", requirement: "the CA's NameConstraints allow the certificate's names")

@@ -72,20 +72,20 @@ struct ServerNamesPolicy: CertificatePolicy {
 /// Signed directly by the registered CA, by name and by signature. Says as closely as it can who signed instead.
 struct IssuerPolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
-        guard let authority = context.authority else { return [] }
-        if certificate == authority {
+        guard let ca = context.ca else { return [] }
+        if certificate == ca {
             return context.error(.issuer, "it is the CA's own certificate", remedy: context.reissue)
         }
-        let hasName = certificate.isIssuedInName(of: authority)
-        let isSigned = certificate.isSigned(by: authority)
+        let hasName = certificate.isIssuedInName(of: ca)
+        let isSigned = certificate.isSigned(by: ca)
         guard !hasName || !isSigned else { return [] }
         if isSigned {
             return context.error(
                 .issuer,
                 "the CA's key signed it, but it names \(quoted(certificate.issuer)) as issuer and the CA is"
-                    + " \(quoted(authority.subject))", remedy: context.reissue)
+                    + " \(quoted(ca.subject))", remedy: context.reissue)
         }
-        if let intermediate = context.others.first(where: { certificate.isSigned(by: $0) }), intermediate != authority {
+        if let intermediate = context.others.first(where: { certificate.isSigned(by: $0) }), intermediate != ca {
             return context.error(
                 .intermediates, "the intermediate \(quoted(intermediate.subject)) of the same file signed it",
                 remedy: "register that intermediate as the tunnel's CA, or \(context.reissue)")
@@ -95,11 +95,11 @@ struct IssuerPolicy: CertificatePolicy {
         }
         if hasName {
             return context.error(
-                .issuer, "it names the CA \(quoted(authority.subject)) as issuer, but another key signed it",
+                .issuer, "it names the CA \(quoted(ca.subject)) as issuer, but another key signed it",
                 remedy: "the CA was probably made anew since: put the former CA back, or \(context.reissue)")
         }
         return context.error(
-            .issuer, "its issuer is \(quoted(certificate.issuer)), the CA is \(quoted(authority.subject))",
+            .issuer, "its issuer is \(quoted(certificate.issuer)), the CA is \(quoted(ca.subject))",
             remedy: context.reissue)
     }
 
@@ -114,8 +114,8 @@ struct AuthorityKeyIdentifierPolicy: CertificatePolicy {
             return context.error(
                 .authorityKeyIdentifier, "AuthorityKeyIdentifier, or the keyid in it, is absent", remedy: remedy)
         }
-        guard let authority = context.authority else { return [] }
-        guard let expected = authority.extensions.subjectKeyIdentifier else {
+        guard let ca = context.ca else { return [] }
+        guard let expected = ca.extensions.subjectKeyIdentifier else {
             return context.error(
                 .authorityKeyIdentifier, "the CA has no SubjectKeyIdentifier to compare with",
                 remedy: "make a CA with `subjectKeyIdentifier=hash`, register it, and \(context.reissue)")
@@ -131,7 +131,7 @@ struct AuthorityKeyIdentifierPolicy: CertificatePolicy {
 /// What the CA forbids by NameConstraints (RFC 5280 §4.2.1.10).
 struct NameConstraintsPolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
-        guard let authority = context.authority, let violation = authority.constraintViolation(of: certificate) else {
+        guard let ca = context.ca, let violation = ca.constraintViolation(of: certificate) else {
             return []
         }
         return context.error(
@@ -170,11 +170,11 @@ struct ServerKeyUsagePolicy: CertificatePolicy {
 }
 
 /// A server that holds a CA's key can make certificates of its own.
-struct NotAuthorityPolicy: CertificatePolicy {
+struct NotCAPolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
-        guard certificate.extensions.basicConstraints?.isAuthority == true else { return [] }
+        guard certificate.extensions.basicConstraints?.isCA == true else { return [] }
         return context.warning(
-            .notAuthority, "BasicConstraints says CA:TRUE",
+            .notCA, "BasicConstraints says CA:TRUE",
             remedy: "with `basicConstraints=critical,CA:FALSE`, \(context.reissue)")
     }
 }

@@ -55,7 +55,7 @@ public struct CredentialCheck: Sendable {
         var findings: [Finding] = []
         var missing: [String] = []
         if let ca = files.caCertificate {
-            findings += requirements.checkAuthority(file: ca)
+            findings += requirements.checkCA(file: ca)
             if let key = files.caKey { findings += requirements.checkKey(file: key, certificateFile: ca) }
         } else {
             missing.append("the CA certificate (\(StoreKey.caCertificate))")
@@ -63,7 +63,7 @@ public struct CredentialCheck: Sendable {
         if files.tunnelDomain == nil { missing.append("the tunnel's domain (\(StoreKey.tunnelDomain))") }
         if let server = files.serverCertificate {
             if let ca = files.caCertificate, let domain = files.tunnelDomain {
-                findings += requirements.checkServer(file: server, authorityFile: ca, tunnelDomain: domain)
+                findings += requirements.checkServer(file: server, caFile: ca, tunnelDomain: domain)
             }
             if let key = files.serverKey {
                 findings += requirements.checkKey(file: key, certificateFile: server)

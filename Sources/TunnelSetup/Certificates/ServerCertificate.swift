@@ -30,7 +30,7 @@ enum ServerIdentityCheck {
         _ contents: StoreContents, ca: [UInt8], domain: String, requirements: CertificateRequirements
     ) -> [Finding]? {
         guard let certificate = contents[.serverCertificate], let key = contents[.serverKey] else { return nil }
-        return requirements.checkServer(file: certificate, authorityFile: ca, tunnelDomain: domain)
+        return requirements.checkServer(file: certificate, caFile: ca, tunnelDomain: domain)
             + requirements.checkKey(file: key, certificateFile: certificate)
     }
 

@@ -75,7 +75,7 @@ struct StoredCA {
         _ pending: SetupState.PendingCA, _ certificates: [TunnelCertificate], now: Int64
     ) throws(SetupError) -> (StoredCA, TunnelCertificate?)? {
         let found = try StoredCA(pending)
-        let findings = CertificateRequirements(now: now).checkAuthority(file: found.certificate.pem)
+        let findings = CertificateRequirements(now: now).checkCA(file: found.certificate.pem)
         guard !findings.hasErrors else { return nil }
         let entries = certificates.filter { $0.fingerprint == found.certificate.fingerprint }
         let active = entries.first { !$0.isArchived }

@@ -97,7 +97,7 @@ struct ProvisioningPlan {
         let active = observation.certificates.filter { !$0.isArchived }
         if mayReuse, let found = try StoredCA.read(contents) {
             stored = found
-            let findings = CertificateRequirements(now: now).checkAuthority(file: found.certificate.pem)
+            let findings = CertificateRequirements(now: now).checkCA(file: found.certificate.pem)
             let match = observation.certificates.filter { $0.fingerprint == found.certificate.fingerprint }
             if let registered = match.first(where: { !$0.isArchived }) {
                 ca = .reuse(certificateID: registered.id)

@@ -37,7 +37,7 @@ enum CertsCommand {
     ) { invocation in
         let path = invocation.arguments.operands[0]
         let file = try InputFile.read(path)
-        let findings = CertificateRequirements(now: SystemClock.now().seconds).checkAuthority(file: file)
+        let findings = CertificateRequirements(now: SystemClock.now().seconds).checkCA(file: file)
         guard !findings.hasErrors else { throw SetupError.unfit(path, findings) }
         for finding in findings { invocation.console.note("\(path): \(finding)") }
         let id = try await invocation.tunnelID()

@@ -25,7 +25,7 @@ extension FakeState {
     /// The published requirements on a CA certificate, point by point.
     private static func check(_ pem: String, now: Int64) throws(FakeError) -> Certificate {
         let file = Array(pem.utf8)
-        let findings = CertificateRequirements(now: now).checkAuthority(file: file).filter { $0.severity == .error }
+        let findings = CertificateRequirements(now: now).checkCA(file: file).filter { $0.severity == .error }
         // The words of others' reimplementations where there are some, the finding's own for the rest.
         let rules: [(Finding.Rule, String)] = [
             (.noPrivateKey, "must not contain private-key material"),

@@ -9,21 +9,21 @@ struct Mint {
     /// The ways an edit can reach into a template.
     typealias Edit = (inout CertificateTemplate) -> Void
 
-    let authority: CertificateAuthority
+    let ca: CertificateAuthority
     let serverKey: PrivateKey
 
     init() throws {
-        authority = try CertificateAuthority.generate(now: Self.now)
+        ca = try CertificateAuthority.generate(now: Self.now)
         serverKey = try PrivateKey.generate(.ecdsaP256)
     }
 
     /// A CA as the product makes it, after `edit`.
-    func authority(key: PrivateKey? = nil, _ edit: Edit = { _ in }) throws -> Certificate {
-        let key = key ?? authority.key
+    func ca(key: PrivateKey? = nil, _ edit: Edit = { _ in }) throws -> Certificate {
+        let key = key ?? ca.key
         var template = CertificateTemplate(
             commonName: "mcp-tunnel-ca", notBefore: Self.now - 300, notAfter: Self.now + 1_826 * Self.day,
             extensions: [
-                .basicConstraints(isAuthority: true), .keyUsage([.keyCertSign, .crlSign]),
+                .basicConstraints(isCA: true), .keyUsage([.keyCertSign, .crlSign]),
                 .subjectKeyIdentifier(try key.keyIdentifier),
             ])
         edit(&template)
@@ -35,38 +35,38 @@ struct Mint {
         key: PrivateKey? = nil, issuer: Certificate? = nil, issuerKey: PrivateKey? = nil, _ edit: Edit = { _ in }
     ) throws -> Certificate {
         let key = key ?? serverKey
-        let issuer = issuer ?? authority.certificate
+        let issuer = issuer ?? ca.certificate
         var template = CertificateTemplate(
             commonName: Self.domain, notBefore: Self.now - 300, notAfter: Self.now + 90 * Self.day,
             extensions: [
-                .basicConstraints(isAuthority: false), .keyUsage([.digitalSignature]), .serverAuthentication,
+                .basicConstraints(isCA: false), .keyUsage([.digitalSignature]), .serverAuthentication,
                 .subjectKeyIdentifier(try key.keyIdentifier),
                 .authorityKeyIdentifier(issuer.extensions.subjectKeyIdentifier ?? []),
                 .subjectAlternativeNames([Self.domain, "*." + Self.domain]),
             ])
         edit(&template)
-        return try template.signed(for: key, issuer: issuer, issuerKey: issuerKey ?? authority.key)
+        return try template.signed(for: key, issuer: issuer, issuerKey: issuerKey ?? ca.key)
     }
 
     /// What the validator says of a CA, as `severity id` in order.
-    func checkAuthority(_ certificate: Certificate, now: Int64 = Mint.now) -> [String] {
-        summary(CertificateRequirements(now: now).checkAuthority(file: certificate.pem))
+    func checkCA(_ certificate: Certificate, now: Int64 = Mint.now) -> [String] {
+        summary(CertificateRequirements(now: now).checkCA(file: certificate.pem))
     }
 
     /// What the validator says of a server's certificate, as `severity id` in order.
     func checkServer(
-        _ certificate: Certificate, authority: Certificate? = nil, domain: String = Mint.domain, hosts: [String] = [],
+        _ certificate: Certificate, ca: Certificate? = nil, domain: String = Mint.domain, hosts: [String] = [],
         now: Int64 = Mint.now
     ) -> [String] {
-        summary(findings(certificate, authority: authority, domain: domain, hosts: hosts, now: now))
+        summary(findings(certificate, ca: ca, domain: domain, hosts: hosts, now: now))
     }
 
     func findings(
-        _ certificate: Certificate, authority: Certificate? = nil, domain: String = Mint.domain, hosts: [String] = [],
+        _ certificate: Certificate, ca: Certificate? = nil, domain: String = Mint.domain, hosts: [String] = [],
         now: Int64 = Mint.now
     ) -> [Finding] {
         CertificateRequirements(now: now).checkServer(
-            file: certificate.pem, authorityFile: (authority ?? self.authority.certificate).pem, tunnelDomain: domain,
+            file: certificate.pem, caFile: (ca ?? self.ca.certificate).pem, tunnelDomain: domain,
             hosts: hosts)
     }
 }
