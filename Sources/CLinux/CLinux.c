@@ -66,7 +66,10 @@ int CLinux_forbid_dump(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
 void CLinux_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 
-int CLinux_nice_thread(int niceness) { return setpriority(PRIO_PROCESS, (id_t)gettid(), niceness); }
+int CLinux_nice_thread(int more) {
+    id_t thread = (id_t)gettid();
+    return setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + more);
+}
 
 int CLinux_sem_wait(void *semaphore, uint64_t nanoseconds) {
     struct timespec until;

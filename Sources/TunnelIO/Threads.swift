@@ -14,7 +14,7 @@ package struct SystemThread: Sendable {
     ///
     /// - Parameters:
     ///   - name: as `top -H` shows it, at most 15 bytes.
-    ///   - niceness: 0 as the rest of the process, up to 19 to stand back behind it.
+    ///   - niceness: how far it stands back behind the thread that starts it: 0 not at all, up to 19.
     /// - Throws: ``IOError`` when no thread can be had.
     package init(
         _ name: String, niceness: Int = 0, _ body: @escaping @Sendable () -> Void

@@ -113,6 +113,7 @@ import TunnelIO
     /// every core signs.
     @Test func kindsDoNotWaitForEachOther() {
         let pools = [BlockingPool.files, .signatures, .shutdown]
+        #expect(Set(pools.map(ObjectIdentifier.init)).count == pools.count)
         for pool in pools {
             let (gate, done) = (ThreadSignal(), ThreadSignal())
             let others = pools.filter { $0 !== pool }
@@ -134,6 +135,6 @@ import TunnelIO
                 done.post()
             })
         #expect(done.wait(seconds: 20))
-        #expect(niceness.withLock { $0 } == before + 5)
+        #expect(niceness.withLock { $0 } == min(before + 5, 19))
     }
 }

@@ -6,7 +6,10 @@ import TunnelIO
 @Suite struct SystemThreadTests {
     @Test func hasItsNameAndTakesNoSignals() throws {
         let seen = Mutex<(name: String, blocked: [CInt: Bool])>(("", [:]))
-        let before = isBlocked(SIGTERM)
+        var (open, before) = (sigset_t(), sigset_t())
+        sigemptyset(&open)
+        pthread_sigmask(SIG_SETMASK, &open, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         let thread = try SystemThread("a-name") {
             let name = (try? FileBytes.read("/proc/thread-self/comm")) ?? []
             let text = String(decoding: name.dropLast(), as: UTF8.self)
@@ -18,7 +21,7 @@ import TunnelIO
         #expect(
             seen.withLock { $0.blocked }
                 == [SIGTERM: true, SIGPIPE: true, SIGHUP: true, SIGSEGV: false, SIGABRT: false])
-        #expect(isBlocked(SIGTERM) == before, "the starting thread's mask is its own again")
+        #expect(!isBlocked(SIGTERM), "the starting thread's mask is its own again")
     }
 
     /// Its priority is its own: the thread that starts it keeps the process's.
@@ -26,7 +29,7 @@ import TunnelIO
         let before = currentNiceness()
         let seen = Mutex<CInt>(-99)
         try SystemThread("nice", niceness: 5) { seen.withLock { $0 = currentNiceness() } }.join()
-        #expect(seen.withLock { $0 } == max(before, 5))
+        #expect(seen.withLock { $0 } == min(before + 5, 19))
         #expect(currentNiceness() == before)
     }
 }

@@ -51,8 +51,8 @@ int CLinux_forbid_dump(void);
 
 void CLinux_name_thread(const char *name);
 
-/// Sets the nice value of the calling thread alone. 0 or -1 with errno.
-int CLinux_nice_thread(int niceness);
+/// Raises the nice value of the calling thread alone, at most to 19. 0 or -1 with errno.
+int CLinux_nice_thread(int more);
 
 /// Waits for a post of a `sem_t`, by CLOCK_MONOTONIC: a step of the wall clock neither ends nor prolongs it. 0, or -1
 /// when none came in time. At most 2^63 nanoseconds.

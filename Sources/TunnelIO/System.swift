@@ -1,4 +1,14 @@
 internal import Glibc
+package import TunnelCore
+
+/// The system's real-time clock, which TunnelCore does not read itself.
+package enum SystemClock {
+    package static func now() -> UnixTime {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UnixTime(seconds: Int64(time.tv_sec), nanoseconds: Int64(time.tv_nsec))
+    }
+}
 
 /// Why a file could not be read, in the words that operators know: `open /data/tls.key: permission denied`.
 package struct FileError: Error, Equatable, CustomStringConvertible {
