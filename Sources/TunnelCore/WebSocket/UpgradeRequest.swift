@@ -23,6 +23,25 @@ public struct UpgradeRequest: Sendable {
         self.httpMinorVersion = httpMinorVersion
     }
 
+    /// The same from a request's head, which was parsed from `bytes`.
+    public init(_ head: RequestHead, in bytes: Span<UInt8>) {
+        func text(_ range: Range<Int>) -> String {
+            bytes.extracting(range).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        }
+        self.init(method: text(head.methodRange), httpMinorVersion: Int(head.minorVersion))
+        for field in head.fields {
+            switch field.id {
+            case .connection: connection.append(text(field.value))
+            case .upgrade: upgrade.append(text(field.value))
+            case .secWebSocketVersion: version.append(text(field.value))
+            case .secWebSocketKey: key.append(text(field.value))
+            case .secWebSocketProtocol: protocols.append(text(field.value))
+            case .secWebSocketExtensions: extensions.append(text(field.value))
+            default: break
+            }
+        }
+    }
+
     /// What to put into the answer 101, and what was agreed.
     public struct Acceptance: Equatable, Sendable {
         public let key: String
