@@ -372,7 +372,7 @@ final class Exchange {
         dropBufferedBody(stream)
         let isKept = request.isPersistent && requestBody.isComplete && upload != .running && !isDraining
         openOutbox()
-        ErrorAnswer.append(
+        ErrorResponse.append(
             status: status, body: body, extra: extra, connectionClose: !isKept, isHead: request.method == .head,
             into: &outbox)
         sendOutbox()
@@ -460,7 +460,7 @@ final class Exchange {
         loop.metrics.requests += 1
         loop.metrics.bytesUp += record.bytesIn
         loop.metrics.bytesDown += record.bytesOut
-        if record.status > 0 { loop.metrics.countAnswer(status: Int(record.status)) }
+        if record.status > 0 { loop.metrics.countResponse(status: Int(record.status)) }
         if record.end == .limit { loop.metrics.requestsOverLimit += 1 }
         if record.end != .complete { loop.metrics.exchangesAborted += 1 }
     }

@@ -6,7 +6,7 @@ internal import TunnelIO
 final class ProxyLoop {
     unowned let reactor: Reactor
     let state: ProxyState
-    var metrics = LoopMetrics()
+    var metrics = WorkerMetrics()
     private(set) lazy var upstreams = UpstreamPools(self)
     private var sessions: [ObjectIdentifier: TunnelSession] = [:]
     private var acceptor: Acceptor?

@@ -250,8 +250,8 @@ final class TunnelSession {
             $0.field("reason", error.reason)
         }
         var answer = reactor.buffers.take()
-        ErrorAnswer.append(
-            status: error.status, body: "Refused by the tunnel proxy: \(ErrorAnswer.reasonPhrase(error.status))",
+        ErrorResponse.append(
+            status: error.status, body: "Refused by the tunnel proxy: \(ErrorResponse.reasonPhrase(error.status))",
             connectionClose: true, into: &answer)
         stream.send(&answer)
         reactor.buffers.give(&answer)

@@ -50,7 +50,7 @@ struct WebSocketUpgrade {
                 $0.field("status", Int(error.status))
                 $0.field("reason", error.reason)
             }
-            await refuse(error.status, "\(ErrorAnswer.reasonPhrase(error.status))", on: socket, reactor)
+            await refuse(error.status, "\(ErrorResponse.reasonPhrase(error.status))", on: socket, reactor)
         } catch {
             state.log(.debug, "connection ended before its upgrade") {
                 $0.field("id", session.number)
@@ -133,7 +133,7 @@ struct WebSocketUpgrade {
         _ status: UInt16, _ body: String, _ extra: [(name: String, value: String)] = [], on socket: Socket,
         _ reactor: Reactor
     ) async {
-        ErrorAnswer.append(status: status, body: body, extra: extra, connectionClose: true, into: &reactor.staging)
+        ErrorResponse.append(status: status, body: body, extra: extra, connectionClose: true, into: &reactor.staging)
         socket.send(&reactor.staging)
         let deadline = Deadline { socket.close(IOError(.timedOut, "close")) }
         reactor.set(deadline, after: closeTimeout)
