@@ -15,9 +15,9 @@ func checkHTTPChunkedBody(_ bytes: [UInt8]) {
     var out = ByteBuffer()
     for start in stride(from: 0, to: whole.payload.count, by: 100) {
         let end = min(start + 100, whole.payload.count)
-        ChunkedEncoding.appendChunk(whole.payload.span.extracting(start..<end), into: &out)
+        ChunkedCoding.appendChunk(whole.payload.span.extracting(start..<end), into: &out)
     }
-    ChunkedEncoding.appendEnd(trailers: whole.trailers, into: &out)
+    ChunkedCoding.appendEnd(trailers: whole.trailers, into: &out)
     let again = Decoded(out.array, piece: 7)
     precondition(again.error == nil && again.isComplete && again.consumed == out.count, "our own encoding is refused")
     precondition(again.payload == whole.payload && again.trailers == whole.trailers, "our own encoding differs")

@@ -20,7 +20,7 @@ private func checkNegotiation(_ text: String) {
         DeflateParameters(clientNoContextTakeover: true, clientMaxWindowBits: 10),
     ] {
         if let agreed = try? wanted.accept(parsed) { checkBounds(agreed, wanted) }
-        guard let answer = wanted.answer(to: parsed) else { continue }
+        guard let answer = wanted.choose(from: parsed) else { continue }
         checkBounds(answer.agreed, wanted)
         guard let response = try? WebSocketExtension.parse([answer.response]) else {
             preconditionFailure("our answer is malformed")

@@ -1,11 +1,11 @@
-/// A short answer of our own: `text/plain`, one line, with its length.
-public struct ErrorAnswer {
-    /// Appends head and body of the answer.
+/// A short response of our own: `text/plain`, one line, with its length.
+public struct ErrorResponse {
+    /// Appends head and body of the response.
     ///
     /// - Parameter body: one line, without its end.
     /// - Parameter extra: further fields, such as Retry-After. Names and values are ours and hold no control bytes. With
     ///   Upgrade among them, Connection names it as RFC 9110 §7.8 requires.
-    /// - Parameter connectionClose: the connection closes after the answer; say so.
+    /// - Parameter connectionClose: the connection closes after the response; say so.
     /// - Parameter isHead: the request was HEAD: the body is announced and left out.
     public static func append(
         status: UInt16, body: String, extra: [(name: String, value: String)] = [], connectionClose: Bool,

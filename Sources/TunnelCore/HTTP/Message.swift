@@ -59,9 +59,9 @@ public struct HeadLimits: Sendable, Equatable {
     var byteLimit: Int { max(0, min(maxBytes, Int(UInt32.max))) }
 }
 
-/// Why an HTTP/1.1 message is refused. After one of these the rest of the byte stream has no meaning: answer, then close.
+/// Why an HTTP/1.1 message is refused. After one of these the rest of the byte stream has no meaning: respond, then close.
 public struct HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The answer for a client: 400, 431 or 505. An upstream's message that is refused is a 502, whatever stands here.
+    /// The response for a client: 400, 431 or 505. An upstream's message that is refused is a 502, whatever stands here.
     public let status: UInt16
     /// Names the rule that was broken, for our own log. Never holds bytes of the peer.
     public let reason: String

@@ -21,7 +21,7 @@ public struct RequestHead: Sendable {
     /// 1 for HTTP/1.1, 0 for HTTP/1.0.
     public internal(set) var minorVersion: UInt8 = 1
     public internal(set) var framing = BodyFraming.none
-    /// The client expects the connection to stay open after the answer (RFC 9112 §9.3).
+    /// The client expects the connection to stay open after the response (RFC 9112 §9.3).
     public internal(set) var isPersistent = false
     /// The client waits for a 100 before it sends the body (RFC 9110 §10.1.1).
     public internal(set) var expectsContinue = false

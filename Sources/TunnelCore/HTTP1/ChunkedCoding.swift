@@ -1,5 +1,5 @@
 /// Writes the chunked transfer coding (RFC 9112 §7.1). A chunk is its header, the payload, and a CRLF.
-public enum ChunkedEncoding {
+public enum ChunkedCoding {
     /// The longest chunk header: 16 digits and CRLF.
     public static let maxHeaderSize = 18
     /// What follows the payload of each chunk.

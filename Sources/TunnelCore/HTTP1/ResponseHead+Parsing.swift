@@ -2,7 +2,7 @@ extension ResponseHead {
     /// Parses the head at the front of `bytes`.
     ///
     /// - Parameter bytes: everything received from the first byte of the head on; more may follow it.
-    /// - Parameter requestMethod: the method that is answered; it decides whether there is a body.
+    /// - Parameter requestMethod: the method of the request that it answers; it decides whether there is a body.
     /// - Returns: the bytes of the whole head, its final empty line included, or `nil` if more are needed.
     /// - Throws: 400 for a malformed or ambiguous head, 431 above a limit, 505 for another version. The head is of no
     ///   use afterwards, until `reset()`.

@@ -1,8 +1,8 @@
-/// What one event loop counted. A plain value that its loop alone changes, so counting is an addition without atomics;
-/// the sum over the loops is what the proxy did.
+/// What one worker counted. A plain value that it alone changes, so counting is an addition without atomics;
+/// the sum over the workers is what the proxy did.
 ///
 /// Counters only grow and wrap around; gauges (named `open…`, `…InFlight`) are the present number.
-public struct LoopMetrics: Hashable, Sendable {
+public struct WorkerMetrics: Hashable, Sendable {
     // Tunnel streams: WebSocket connections of the tunnel agent.
     public var streamsAccepted: UInt64 = 0
     public var openStreams: Int64 = 0
@@ -13,22 +13,22 @@ public struct LoopMetrics: Hashable, Sendable {
     public var handshakesResumed: UInt64 = 0
     public var handshakesFailed: UInt64 = 0
 
-    // Exchanges: a request and its answer.
+    // Exchanges: a request and its response.
     public var requests: UInt64 = 0
     public var requestsInFlight: Int64 = 0
     /// Requests answered by the proxy because no route has their host.
     public var requestsWithoutRoute: UInt64 = 0
     /// Requests refused with 503 because a limit was reached or the proxy was draining.
     public var requestsOverLimit: UInt64 = 0
-    /// Final answers by the hundred of their status, 1xx at 0; see `countAnswer`.
-    public private(set) var answersByClass = [UInt64](repeating: 0, count: 5)
-    /// Exchanges that ended before their answer was whole.
+    /// Final responses by the hundred of their status, 1xx at 0; see `countResponse`.
+    public private(set) var responsesByClass = [UInt64](repeating: 0, count: 5)
+    /// Exchanges that ended before their response was whole.
     public var exchangesAborted: UInt64 = 0
     /// Body bytes from the client to the upstream.
     public var bytesUp: UInt64 = 0
     /// Body bytes from the upstream to the client.
     public var bytesDown: UInt64 = 0
-    /// From the request's head to the first byte of its final answer.
+    /// From the request's head to the first byte of its final response.
     public var timeToFirstByte = Histogram()
     /// From the request's head to the end of the exchange.
     public var requestDuration = Histogram()
@@ -51,10 +51,10 @@ public struct LoopMetrics: Hashable, Sendable {
 
     public mutating func countRefusal(_ reason: UpstreamPolicy.Refusal) { refusals[reason.index] &+= 1 }
 
-    /// Counts a final answer by the class of its status; a status outside 100...599 is not counted.
-    public mutating func countAnswer(status: Int) {
+    /// Counts a final response by the class of its status; a status outside 100...599 is not counted.
+    public mutating func countResponse(status: Int) {
         guard status >= 100, status < 600 else { return }
-        answersByClass[status / 100 - 1] &+= 1
+        responsesByClass[status / 100 - 1] &+= 1
     }
 
     // If you add a field, add it here: the test of the sum looks at every stored property.
@@ -68,7 +68,7 @@ public struct LoopMetrics: Hashable, Sendable {
         a.requestsInFlight &+= b.requestsInFlight
         a.requestsWithoutRoute &+= b.requestsWithoutRoute
         a.requestsOverLimit &+= b.requestsOverLimit
-        for index in a.answersByClass.indices { a.answersByClass[index] &+= b.answersByClass[index] }
+        for index in a.responsesByClass.indices { a.responsesByClass[index] &+= b.responsesByClass[index] }
         a.exchangesAborted &+= b.exchangesAborted
         a.bytesUp &+= b.bytesUp
         a.bytesDown &+= b.bytesDown
@@ -99,7 +99,7 @@ extension UpstreamPolicy.Refusal {
     }
 }
 
-/// Counts durations by size. A plain value: one per loop, summed by whoever reads.
+/// Counts durations by size. A plain value: one for each worker, summed by whoever reads.
 public struct Histogram: Hashable, Sendable {
     /// The upper bounds of the buckets but the last, which has none; a duration equal to a bound is below it. They reach
     /// from a hop on the same machine to a long-lived event stream.

@@ -34,7 +34,7 @@ public struct CloseHandshake: Sendable {
         return .sendClose(code)
     }
 
-    /// We fail the connection (§7.1.7): the peer is told why, and its answer is not waited for.
+    /// We fail the connection (§7.1.7): the Close frame says why, and the peer's own is not waited for.
     public mutating func fail(_ code: CloseCode) -> Action? {
         switch state {
         case .open:
@@ -101,7 +101,7 @@ public struct CloseCode: RawRepresentable, Hashable, Sendable, CustomStringConve
     public static let serviceRestart = CloseCode(rawValue: 1012)
     /// The service is overloaded (IANA registry).
     public static let tryAgainLater = CloseCode(rawValue: 1013)
-    /// A gateway got an invalid answer from its upstream (IANA registry).
+    /// A gateway got an invalid response from its upstream (IANA registry).
     public static let badGateway = CloseCode(rawValue: 1014)
     /// Never on the wire: stands for a failed TLS handshake.
     public static let tlsHandshake = CloseCode(rawValue: 1015)

@@ -46,9 +46,9 @@ extension DeflateParameters {
     ///
     /// - Parameter offers: the client's extensions in its order of preference; others than permessage-deflate are
     ///   skipped, and so are offers with an unknown, repeated or ill-valued parameter (§7.1).
-    /// - Returns: what was agreed and the value of the answer's `Sec-WebSocket-Extensions` field, or `nil` when the
+    /// - Returns: what was agreed and the value of the response's `Sec-WebSocket-Extensions` field, or `nil` when the
     ///   connection goes without compression.
-    public func answer(to offers: [WebSocketExtension]) -> (agreed: DeflateParameters, response: String)? {
+    public func choose(from offers: [WebSocketExtension]) -> (agreed: DeflateParameters, response: String)? {
         for offer in offers where offer.name == Self.extensionName {
             guard let offered = DeflateRequest(offer, valuesRequired: false) else { continue }
             // Without the client's word it may use 32 KiB; if we insist on less, this offer cannot be met (§7.1.2.2).
@@ -63,31 +63,31 @@ extension DeflateParameters {
         return nil
     }
 
-    /// The client's check of the server's answer to `offer()`.
+    /// The client's check of the server's response to `offer()`.
     ///
-    /// - Parameter response: the extensions of the server's answer.
+    /// - Parameter response: the extensions of the server's response.
     /// - Returns: what was agreed, or `nil` when the server declined.
-    /// - Throws: 1010 for an extension that was not offered, or an answer that does not follow the offer (§7.1): the
+    /// - Throws: 1010 for an extension that was not offered, or a response that does not follow the offer (§7.1): the
     ///   connection is to be failed.
     public func accept(_ response: [WebSocketExtension]) throws(WebSocketError) -> DeflateParameters? {
         guard let first = response.first else { return nil }
         guard response.count == 1, first.name == Self.extensionName else {
             throw Self.refused("an extension was not offered")
         }
-        guard let answer = DeflateRequest(first, valuesRequired: true) else {
+        guard let accepted = DeflateRequest(first, valuesRequired: true) else {
             throw Self.refused("bad permessage-deflate parameters")
         }
-        guard answer.serverNoContextTakeover || !serverNoContextTakeover else {
+        guard accepted.serverNoContextTakeover || !serverNoContextTakeover else {
             throw Self.refused("server_no_context_takeover was asked for and not granted")
         }
-        let serverBits = answer.serverMaxWindowBits ?? 15
+        let serverBits = accepted.serverMaxWindowBits ?? 15
         guard serverBits <= serverMaxWindowBits else { throw Self.refused("server_max_window_bits above the offer") }
-        let clientBits = answer.clientMaxWindowBits ?? clientMaxWindowBits
+        let clientBits = accepted.clientMaxWindowBits ?? clientMaxWindowBits
         guard clientBits <= clientMaxWindowBits else { throw Self.refused("client_max_window_bits above the offer") }
         return DeflateParameters(
-            serverNoContextTakeover: answer.serverNoContextTakeover,
+            serverNoContextTakeover: accepted.serverNoContextTakeover,
             // Our own hint binds us even when the server does not repeat it (§7.1.1.2).
-            clientNoContextTakeover: clientNoContextTakeover || answer.clientNoContextTakeover,
+            clientNoContextTakeover: clientNoContextTakeover || accepted.clientNoContextTakeover,
             serverMaxWindowBits: serverBits, clientMaxWindowBits: clientBits)
     }
 
@@ -99,11 +99,11 @@ extension DeflateParameters {
         var text = Self.extensionName
         if serverNoContextTakeover { text += "; server_no_context_takeover" }
         if clientNoContextTakeover { text += "; client_no_context_takeover" }
-        // An offer with a server window is met only by an answer that names one (§7.1.2.1).
+        // An offer with a server window is met only by a response that names one (§7.1.2.1).
         if serverMaxWindowBits < 15 || offer.serverMaxWindowBits != nil {
             text += "; server_max_window_bits=\(serverMaxWindowBits)"
         }
-        // Allowed only in answer to the same parameter (§7.1.2.2).
+        // Allowed only in response to the same parameter (§7.1.2.2).
         if clientMaxWindowBits < 15, offer.hasClientMaxWindowBits {
             text += "; client_max_window_bits=\(clientMaxWindowBits)"
         }
@@ -121,7 +121,7 @@ private struct DeflateRequest {
 
     /// `nil` for an unknown or repeated parameter or a value it cannot have (§7.1).
     ///
-    /// - Parameter valuesRequired: an answer's `client_max_window_bits` needs a value, an offer's does not (§7.1.2.2).
+    /// - Parameter valuesRequired: a response's `client_max_window_bits` needs a value, an offer's does not (§7.1.2.2).
     init?(_ element: WebSocketExtension, valuesRequired: Bool) {
         var seen: Set<String> = []
         for parameter in element.parameters {

@@ -23,17 +23,36 @@ public struct UpgradeRequest: Sendable {
         self.httpMinorVersion = httpMinorVersion
     }
 
-    /// What to put into the answer 101, and what was agreed.
+    /// The same from a request's head, which was parsed from `bytes`.
+    public init(_ head: RequestHead, in bytes: Span<UInt8>) {
+        func text(_ range: Range<Int>) -> String {
+            bytes.extracting(range).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        }
+        self.init(method: text(head.methodRange), httpMinorVersion: Int(head.minorVersion))
+        for field in head.fields {
+            switch field.id {
+            case .connection: connection.append(text(field.value))
+            case .upgrade: upgrade.append(text(field.value))
+            case .secWebSocketVersion: version.append(text(field.value))
+            case .secWebSocketKey: key.append(text(field.value))
+            case .secWebSocketProtocol: protocols.append(text(field.value))
+            case .secWebSocketExtensions: extensions.append(text(field.value))
+            default: break
+            }
+        }
+    }
+
+    /// What to put into the response, a 101, and what was agreed.
     public struct Acceptance: Equatable, Sendable {
         public let key: String
-        /// The subprotocol to name in the answer, if the client asked for it.
+        /// The subprotocol to name in the response, if the client asked for it.
         public let subprotocol: String?
-        /// The value of the answer's `Sec-WebSocket-Extensions` field.
+        /// The value of the response's `Sec-WebSocket-Extensions` field.
         public let extensions: String?
         /// The parameters of permessage-deflate, `nil` for a connection without it.
         public let deflate: DeflateParameters?
 
-        /// Appends the answer 101.
+        /// Appends the response, a 101.
         public func appendResponse(into buffer: inout ByteBuffer) {
             WebSocketHandshake.appendServerResponse(
                 acceptFor: key, subprotocol: subprotocol, extensions: extensions, into: &buffer)
@@ -44,7 +63,7 @@ public struct UpgradeRequest: Sendable {
     public struct Rejection: Equatable, Sendable {
         /// 400, 405 or 426.
         public let status: Int
-        /// One line for the answer's body and our log; holds nothing the peer sent.
+        /// One line for the response's body and our log; holds nothing the peer sent.
         public let reason: String
         /// The header lines that go with the status, each ended by CRLF; may be empty.
         public let headerLines: String
@@ -82,11 +101,11 @@ public struct UpgradeRequest: Sendable {
             return .reject(.bad("malformed Sec-WebSocket-Extensions"))
         }
 
-        let answer = deflate?.answer(to: offers)
+        let choice = deflate?.choose(from: offers)
         return .upgrade(
             Acceptance(
                 key: key, subprotocol: subprotocol.flatMap { asked.contains($0) ? $0 : nil },
-                extensions: answer?.response, deflate: answer?.agreed))
+                extensions: choice?.response, deflate: choice?.agreed))
     }
 }
 
@@ -143,10 +162,10 @@ public enum WebSocketHandshake {
         return base64((0..<16).map { _ in UInt8.random(in: .min ... .max, using: &random) })
     }
 
-    /// Appends the server's answer 101 (§4.2.2).
+    /// Appends the server's response, a 101 (§4.2.2).
     ///
     /// - Parameter subprotocol: one of those the client asked for. Left out if it is not a token.
-    /// - Parameter extensions: the value that `DeflateParameters.answer(to:)` made. Left out if it could not stand in
+    /// - Parameter extensions: the value that `DeflateParameters.choose(from:)` made. Left out if it could not stand in
     ///   a header field.
     public static func appendServerResponse(
         acceptFor key: String, subprotocol: String? = nil, extensions: String? = nil, into buffer: inout ByteBuffer

@@ -157,7 +157,7 @@ extension WebSocketMessages {
         encoder.append(.ping, payload: payload.extracting(first: FrameHeader.maxControlPayload), to: &output)
     }
 
-    /// Begins the closing handshake. The peer's answer comes as `.closed`.
+    /// Begins the closing handshake. The peer's Close frame comes as `.closed`.
     public mutating func close(_ code: CloseCode? = .normal, reason: String = "", output: inout ByteBuffer) {
         guard case .sendClose(let code) = handshake.close(code) else { return }
         encoder.appendClose(code, reason: reason, to: &output)

@@ -114,7 +114,7 @@ struct ConfigurationCheck {
         range("websocket.idle_timeout", webSocket.idleTimeout, from: .zero)
         range("websocket.max_frame_size", webSocket.maxFrameSize, 1_024...1_073_741_824)
         // RFC 6455 §4.1: characters U+0021 to U+007E without separators, which is a token.
-        if !webSocket.subprotocol.utf8.allSatisfy(isTokenByte) {
+        if !webSocket.subprotocol.isEmpty, !HTTPToken.isToken(webSocket.subprotocol) {
             report("websocket.subprotocol", "not a token", "use letters, digits, '-', '.' and '_'")
         }
     }
@@ -155,13 +155,5 @@ struct ConfigurationCheck {
     private mutating func report(_ field: String, _ problem: String, _ remedy: String) {
         if decoder.hasFailed(field) { return }
         decoder.report(problem, remedy: remedy, field: field, at: decoder.marks[field])
-    }
-}
-
-/// A character of a token (RFC 9110 §5.6.2).
-private func isTokenByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-    default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
     }
 }

@@ -129,7 +129,7 @@ final class HTTP1Server {
         respond(
             OwnResponse(
                 status: error.status,
-                body: "Refused by the tunnel proxy: \(ErrorAnswer.reasonPhrase(error.status))"), dropsBody: false)
+                body: "Refused by the tunnel proxy: \(ErrorResponse.reasonPhrase(error.status))"), dropsBody: false)
         if push() == .full {
             do throws(IOError) { try await flush() } catch { return .cut }
         }
@@ -233,16 +233,16 @@ extension HTTP1Server: ServerStream {
         let isChunked = responseFraming == .chunked
         guard count > HTTP1Server.maxCopied else {
             open()
-            if isChunked { ChunkedEncoding.appendHeader(size: count, into: &gathered) }
+            if isChunked { ChunkedCoding.appendHeader(size: count, into: &gathered) }
             buffer.withBytes { gathered.append($0.extracting(0..<count)) }
-            if isChunked { gathered.append(ChunkedEncoding.payloadEnd) }
+            if isChunked { gathered.append(ChunkedCoding.payloadEnd) }
             return
         }
         sendGathered()
         guard isChunked else { return sendInPlace(&buffer, count) }
         // A large chunk is not copied: its header goes right in front of it.
         open()
-        ChunkedEncoding.appendHeader(size: count, into: &gathered)
+        ChunkedCoding.appendHeader(size: count, into: &gathered)
         let header = gathered.count
         let isInFront = gathered.withMutableBytes { buffer.prepend(UnsafeRawBufferPointer($0)) }
         if isInFront {
@@ -254,13 +254,13 @@ extension HTTP1Server: ServerStream {
             sendInPlace(&buffer, count)
             open()
         }
-        gathered.append(ChunkedEncoding.payloadEnd)
+        gathered.append(ChunkedCoding.payloadEnd)
     }
 
     func endBody(trailers: [UInt8]) {
         guard responseFraming == .chunked else { return }
         open()
-        ChunkedEncoding.appendEnd(trailers: trailers, into: &gathered)
+        ChunkedCoding.appendEnd(trailers: trailers, into: &gathered)
     }
 
     func respond(_ response: OwnResponse, dropsBody: Bool) {
@@ -271,7 +271,7 @@ extension HTTP1Server: ServerStream {
         isPersistent = isPersistent && body.isComplete && !worker.shared.isDraining
         responseFraming = .none
         open()
-        ErrorAnswer.append(
+        ErrorResponse.append(
             status: response.status, body: response.body, extra: response.fields, connectionClose: !isPersistent,
             isHead: request.method == .head, into: &gathered)
     }

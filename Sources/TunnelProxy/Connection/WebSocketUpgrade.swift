@@ -40,7 +40,7 @@ struct WebSocketUpgrade {
                 $0.field("reason", error.reason)
             }
             await refuse(
-                OwnResponse(status: error.status, body: "\(ErrorAnswer.reasonPhrase(error.status))"), on: socket,
+                OwnResponse(status: error.status, body: "\(ErrorResponse.reasonPhrase(error.status))"), on: socket,
                 worker.reactor)
         case .overdue, .idle, .ended:
             worker.shared.log(.debug, "connection ended before its upgrade") { $0.field("id", number) }
@@ -118,7 +118,7 @@ struct WebSocketUpgrade {
 
     /// Sends a short response and closes without destroying it: the peer's unread bytes are taken first.
     private static func refuse(_ response: OwnResponse, on socket: Socket, _ reactor: Reactor) async {
-        ErrorAnswer.append(
+        ErrorResponse.append(
             status: response.status, body: response.body, extra: response.fields, connectionClose: true,
             into: &reactor.staging)
         _ = socket.send(&reactor.staging)

@@ -466,7 +466,7 @@ final class Exchange: RequestHandler {
         worker.metrics.requests += 1
         worker.metrics.bytesUp += record.bytesIn
         worker.metrics.bytesDown += record.bytesOut
-        if record.status > 0 { worker.metrics.countAnswer(status: Int(record.status)) }
+        if record.status > 0 { worker.metrics.countResponse(status: Int(record.status)) }
         if record.end == .limit { worker.metrics.requestsOverLimit += 1 }
         if record.end != .complete { worker.metrics.exchangesAborted += 1 }
     }

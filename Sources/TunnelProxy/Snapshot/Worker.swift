@@ -8,7 +8,7 @@ internal import TunnelIO
 final class Worker {
     unowned let reactor: Reactor
     let shared: SharedState
-    var metrics = LoopMetrics()
+    var metrics = WorkerMetrics()
 
     private static let maxSpare = 256
     private var requestHeads: [RequestHead] = []

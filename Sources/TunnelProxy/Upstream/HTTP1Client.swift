@@ -64,10 +64,10 @@ final class HTTP1Client: ClientStream {
     func sendBody(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count > 0 else { return }
         if requestFraming == .chunked {
-            open(bytes.count + ChunkedEncoding.maxHeaderSize + 2)
-            ChunkedEncoding.appendHeader(size: bytes.count, into: &gathered)
+            open(bytes.count + ChunkedCoding.maxHeaderSize + 2)
+            ChunkedCoding.appendHeader(size: bytes.count, into: &gathered)
             gathered.append(bytes)
-            gathered.append(ChunkedEncoding.payloadEnd)
+            gathered.append(ChunkedCoding.payloadEnd)
         } else if bytes.count <= HTTP1Client.maxCopied || !gathered.isEmpty {
             open(bytes.count)
             gathered.append(bytes)
@@ -79,7 +79,7 @@ final class HTTP1Client: ClientStream {
     func endBody(trailers: [UInt8]) {
         guard requestFraming == .chunked else { return }
         open(trailers.count + 8)
-        ChunkedEncoding.appendEnd(trailers: trailers, into: &gathered)
+        ChunkedCoding.appendEnd(trailers: trailers, into: &gathered)
     }
 
     func push() -> Room {

@@ -184,8 +184,8 @@ private final class HelloConnection {
             for (index, message) in messages.enumerated() {
                 if index > 0 { await listener.reactor.loop.pause(Self.pauseBetweenEvents) }
                 let event = Array("event: message\ndata: \(message)\n\n".utf8)
-                ChunkedEncoding.appendChunk(event.span, into: &out)
-                if index == messages.count - 1 { ChunkedEncoding.appendEnd(into: &out) }
+                ChunkedCoding.appendChunk(event.span, into: &out)
+                if index == messages.count - 1 { ChunkedCoding.appendEnd(into: &out) }
                 _ = socket.send(&out)
                 try await socket.flush()
             }

@@ -137,7 +137,7 @@ final class FakeConnection {
     }
 
     private func encode(_ response: HTTPResponse, isPersistent: Bool, hasBody: Bool) -> [UInt8] {
-        let reason = response.status == 200 ? "OK" : "\(ErrorAnswer.reasonPhrase(UInt16(clamping: response.status)))"
+        let reason = response.status == 200 ? "OK" : "\(ErrorResponse.reasonPhrase(UInt16(clamping: response.status)))"
         var text = "HTTP/1.1 \(response.status) \(reason)\r\n"
         for field in response.fields { text += "\(field.name): \(field.value)\r\n" }
         text += "content-length: \(response.body.count)\r\n"

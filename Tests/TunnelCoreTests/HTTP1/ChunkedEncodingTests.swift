@@ -1,34 +1,34 @@
 import Testing
 import TunnelCore
 
-@Suite struct ChunkedEncodingTests {
+@Suite struct ChunkedCodingTests {
     @Test(arguments: [(1, "1"), (9, "9"), (10, "A"), (255, "FF"), (16_384, "4000"), (Int.max, "7FFFFFFFFFFFFFFF")])
     func writesHeaders(_ size: Int, _ digits: String) {
         var memory = [UInt8](repeating: 0x2E, count: 24)
         let length = memory.withUnsafeMutableBytes { room in
-            room.baseAddress.map { ChunkedEncoding.writeHeader(size: size, endingAt: $0 + 20) } ?? 0
+            room.baseAddress.map { ChunkedCoding.writeHeader(size: size, endingAt: $0 + 20) } ?? 0
         }
         let header = HTTPSamples.bytes(digits + "\r\n")
-        #expect(length == header.count && length <= ChunkedEncoding.maxHeaderSize)
+        #expect(length == header.count && length <= ChunkedCoding.maxHeaderSize)
         let dots: (Int) -> [UInt8] = { [UInt8](repeating: 0x2E, count: $0) }
         #expect(memory == dots(20 - length) + header + dots(4))
         var out = ByteBuffer()
-        ChunkedEncoding.appendHeader(size: size, into: &out)
+        ChunkedCoding.appendHeader(size: size, into: &out)
         #expect(out.array == header)
     }
 
     /// A chunk of size 0 would end the body.
     @Test func emptyChunkIsNothing() {
         var out = ByteBuffer()
-        ChunkedEncoding.appendHeader(size: 0, into: &out)
-        ChunkedEncoding.appendChunk([UInt8]().span, into: &out)
+        ChunkedCoding.appendHeader(size: 0, into: &out)
+        ChunkedCoding.appendChunk([UInt8]().span, into: &out)
         #expect(out.array == [])
     }
 
     @Test func endsWithTrailers() {
         var out = ByteBuffer()
-        ChunkedEncoding.appendEnd(into: &out)
-        ChunkedEncoding.appendEnd(trailers: HTTPSamples.bytes("A: b\r\n"), into: &out)
+        ChunkedCoding.appendEnd(into: &out)
+        ChunkedCoding.appendEnd(trailers: HTTPSamples.bytes("A: b\r\n"), into: &out)
         #expect(HTTPSamples.text(out.array) == "0\r\n\r\n0\r\nA: b\r\n\r\n")
     }
 
@@ -40,10 +40,10 @@ import TunnelCore
             for _ in 0..<Int.random(in: 0...8) {
                 let piece = (0..<Int.random(in: 0...600)).map { _ in UInt8.random(in: 0...255) }
                 payload += piece
-                ChunkedEncoding.appendChunk(piece.span, into: &out)
+                ChunkedCoding.appendChunk(piece.span, into: &out)
             }
             let trailers = HTTPSamples.bytes(Bool.random() ? "X: y\r\n" : "")
-            ChunkedEncoding.appendEnd(trailers: trailers, into: &out)
+            ChunkedCoding.appendEnd(trailers: trailers, into: &out)
             let encoded = out.array
             let cuts = (0..<Int.random(in: 0...5)).map { _ in Int.random(in: 0...encoded.count) }.sorted()
             let result = BodyDecoderTests.decode(encoded, cuts: cuts)

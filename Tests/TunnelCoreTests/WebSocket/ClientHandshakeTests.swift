@@ -67,6 +67,7 @@ import TunnelCore
         ("HTTP/1.1 10x Switching\r\n" + fields, .protocolError), ("SSH-2.0-x\r\n", .protocolError),
         (" HTTP/1.1 101 x\r\n" + fields, .protocolError), ("HTTP/1.1 101 x\n" + fields, .protocolError),
         ("\r\n" + start + fields, .protocolError),
+        (start + fields.replacing("Upgrade: websocket\r\n", with: "Upgrade: websocket, h2c\r\n"), .protocolError),
         (start, .protocolError),
         (start + fields.replacing("Upgrade: websocket\r\n", with: ""), .protocolError),
         (start + fields.replacing("Upgrade: websocket\r\n", with: "Upgrade: h2c\r\n"), .protocolError),
@@ -111,13 +112,15 @@ import TunnelCore
     /// Our client and our server understand each other.
     @Test func bothSides() throws {
         let client = try Self.client(subprotocols: ["mcp"], deflate: DeflateParameters(clientMaxWindowBits: 11))
-        var request = UpgradeRequest(method: "GET", httpMinorVersion: 1)
-        request.connection = ["Upgrade"]
-        request.upgrade = ["websocket"]
-        request.version = ["13"]
-        request.key = [Self.key]
-        request.protocols = ["mcp"]
-        request.extensions = [DeflateParameters(clientMaxWindowBits: 11).offer()]
+        var sent = ByteBuffer()
+        client.appendRequest(into: &sent)
+        let bytes = sent.array
+        let head = try HTTPSamples.request(HTTPSamples.text(bytes))
+        let request = UpgradeRequest(head, in: bytes.span)
+        #expect(request.method == "GET" && request.httpMinorVersion == 1)
+        #expect(request.connection == ["Upgrade"] && request.upgrade == ["websocket"])
+        #expect(request.version == ["13"] && request.key == [Self.key] && request.protocols == ["mcp"])
+        #expect(request.extensions == [DeflateParameters(clientMaxWindowBits: 11).offer()])
         guard case .upgrade(let accepted) = request.evaluate(subprotocol: "mcp", deflate: DeflateParameters()) else {
             Issue.record("rejected")
             return

@@ -64,12 +64,12 @@ import TunnelCore
         throws
     {
         let offers = try WebSocketExtension.parse([Self.prefix + row.offer])
-        #expect(row.wanted.answer(to: offers)?.response == row.answer.map { Self.prefix + $0 })
+        #expect(row.wanted.choose(from: offers)?.response == row.answer.map { Self.prefix + $0 })
     }
 
     @Test func declinesWhatIsNotDeflate() {
-        #expect(DeflateParameters().answer(to: [WebSocketExtension("x-webkit-deflate-frame")]) == nil)
-        #expect(DeflateParameters().answer(to: []) == nil)
+        #expect(DeflateParameters().choose(from: [WebSocketExtension("x-webkit-deflate-frame")]) == nil)
+        #expect(DeflateParameters().choose(from: []) == nil)
     }
 
     /// What the client wanted, the server's answer after the name, and the agreement; `nil` fails the connection.
@@ -132,7 +132,7 @@ import TunnelCore
         for client in all {
             for server in all {
                 let offers = try WebSocketExtension.parse([client.offer()])
-                let answer = try #require(server.answer(to: offers))
+                let answer = try #require(server.choose(from: offers))
                 let response = try WebSocketExtension.parse([answer.response])
                 #expect(try client.accept(response) == answer.agreed, "\(client) \(server)")
             }

@@ -1,13 +1,13 @@
 import Testing
 import TunnelCore
 
-@Suite struct ErrorAnswerTests {
+@Suite struct ErrorResponseTests {
     private func answer(
         _ status: UInt16, _ body: String, _ extra: [(name: String, value: String)] = [], close: Bool,
         isHead: Bool = false
     ) -> String {
         var out = ByteBuffer()
-        ErrorAnswer.append(
+        ErrorResponse.append(
             status: status, body: body, extra: extra, connectionClose: close, isHead: isHead, into: &out)
         return HTTPSamples.text(out.array)
     }

@@ -1,10 +1,10 @@
 import Testing
 import TunnelCore
 
-@Suite struct LoopMetricsTests {
+@Suite struct WorkerMetricsTests {
     /// Every number set to something that no other has, times `factor`: a sum that takes one field for another differs.
-    static func filled(_ factor: Int) -> LoopMetrics {
-        var m = LoopMetrics()
+    static func filled(_ factor: Int) -> WorkerMetrics {
+        var m = WorkerMetrics()
         let numbers = (1...17).map { $0 * factor }
         func unsigned(_ index: Int) -> UInt64 { UInt64(numbers[index]) }
         func signed(_ index: Int) -> Int64 { Int64(numbers[index]) }
@@ -16,7 +16,7 @@ import TunnelCore
         (m.openUpstreamConnections, m.poolHits, m.poolRetries) = (signed(14), unsigned(15), unsigned(16))
         func times(_ count: Int, _ body: () -> Void) { for _ in 0..<count * factor { body() } }
         for (index, status) in [101, 200, 302, 404, 503].enumerated() {
-            times(20 + index) { m.countAnswer(status: status) }
+            times(20 + index) { m.countResponse(status: status) }
         }
         for (index, reason) in UpstreamPolicy.Refusal.allCases.enumerated() {
             times(30 + index) { m.countRefusal(reason) }
@@ -46,7 +46,7 @@ import TunnelCore
     }
 
     @Test func countsRefusalsByReason() {
-        var metrics = LoopMetrics()
+        var metrics = WorkerMetrics()
         for (index, reason) in UpstreamPolicy.Refusal.allCases.enumerated() {
             for _ in 0...index { metrics.countRefusal(reason) }
         }
@@ -55,10 +55,10 @@ import TunnelCore
         }
     }
 
-    @Test func countsAnswersByClass() {
-        var metrics = LoopMetrics()
-        for status in [101, 200, 299, 404, 502, 599] { metrics.countAnswer(status: status) }
-        for status in [0, 99, 600, -1, .max, .min] { metrics.countAnswer(status: status) }
-        #expect(metrics.answersByClass == [1, 2, 0, 1, 2])
+    @Test func countsResponsesByClass() {
+        var metrics = WorkerMetrics()
+        for status in [101, 200, 299, 404, 502, 599] { metrics.countResponse(status: status) }
+        for status in [0, 99, 600, -1, .max, .min] { metrics.countResponse(status: status) }
+        #expect(metrics.responsesByClass == [1, 2, 0, 1, 2])
     }
 }
