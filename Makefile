@@ -2,12 +2,12 @@
 # The packages that a step needs are installed with apt when they are missing; Swift itself is not.
 
 BUILD_PACKAGES := libssl-dev zlib1g-dev
-TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl nginx-light openssl python3 python3-venv strace
+TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl gcc libc6-dev nginx-light openssl python3 python3-venv strace
 YAML_VENV := Tests/Support/.venv
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build release image deb test unit-test yaml-test embedding-test end-to-end-test chart-test deb-test test-deploy \
-	fuzz bench bench-quick lint clean swift build-packages test-packages
+	fuzz bench bench-quick gates soak lint clean swift build-packages test-packages
 # Two builds would wait for each other.
 .NOTPARALLEL:
 
@@ -89,9 +89,18 @@ bench-quick: release test-packages ## the benchmarks in under two minutes
 	swift build --product tunnels-api-fake
 	Benchmarks/SetupBench/run --runs 3 --json out/bench-setup-quick.json
 
+gates: release test-packages ## what a small request costs: no allocation, and instructions within 3% of the record
+	@Tests/Support/need binutils valgrind
+	Tests/Support/gates/run
+
+soak: release test-packages ## ten minutes of everything (SOAK_SECONDS=...); memory and descriptors end where they began
+	swift build -c release --static-swift-stdlib --product tunnel-bench
+	Tests/Support/soak/run
+
 lint: swift build-packages ## formatting, the rules of Tests/Support/check-source, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
 	Tests/Support/check-source
+	Tests/Support/check-layers
 	Tests/Support/check-docs
 	Tests/Support/api-digest
 

@@ -34,8 +34,10 @@ let package = Package(
         .target(name: "CLinux"),
 
         .target(name: "TunnelCore", dependencies: ["COpenSSL", "CZlib"], exclude: papers, swiftSettings: swift),
-        .target(name: "TunnelTLS", dependencies: ["TunnelCore", "COpenSSL"], exclude: papers, swiftSettings: swift),
         .target(name: "TunnelPKI", dependencies: ["COpenSSL"], exclude: papers, swiftSettings: swift),
+        .target(
+            name: "TunnelTLS", dependencies: ["TunnelCore", "TunnelPKI", "COpenSSL"], exclude: papers,
+            swiftSettings: swift),
         .target(name: "TunnelIO", dependencies: ["TunnelCore", "TunnelTLS", "CLinux"], swiftSettings: swift),
         .target(
             name: "TunnelProxy", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"], exclude: papers,
@@ -72,23 +74,35 @@ let package = Package(
             path: "Tests/Support/tunnels-api-fake", swiftSettings: swift),
 
         .target(
-            name: "FuzzTargets", dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelAPI"], path: "Fuzz",
-            exclude: ["corpus", "run"], swiftSettings: swift),
+            name: "TunnelTestSupport", dependencies: ["TunnelCore", "TunnelIO"],
+            path: "Tests/Support/TunnelTestSupport", swiftSettings: swift),
+        .target(
+            name: "LoopFixtures", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO"],
+            path: "Tests/Support/LoopFixtures", swiftSettings: swift),
+
+        .target(
+            name: "FuzzTargets",
+            dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelAPI", "TunnelSetup"],
+            path: "Fuzz", exclude: ["corpus", "run"], swiftSettings: swift),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzTargets"], swiftSettings: swift),
 
         .testTarget(name: "TunnelCoreTests", dependencies: ["TunnelCore"], swiftSettings: swift),
         .testTarget(
-            name: "TunnelTLSTests", dependencies: ["TunnelTLS", "TunnelCore", "COpenSSL"], swiftSettings: swift),
+            name: "TunnelTLSTests", dependencies: ["TunnelTLS", "TunnelPKI", "TunnelCore", "COpenSSL"],
+            swiftSettings: swift),
         .testTarget(name: "TunnelPKITests", dependencies: ["TunnelPKI"], swiftSettings: swift),
         .testTarget(name: "LoadBenchTests", dependencies: ["tunnel-bench"], swiftSettings: swift),
         .testTarget(
-            name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore", "TunnelTLS"], swiftSettings: swift),
+            name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore", "TunnelTLS", "TunnelTestSupport"],
+            swiftSettings: swift),
         .testTarget(
             name: "TunnelProxyTests",
             dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"], swiftSettings: swift),
         .testTarget(
             name: "TunnelAPITests",
-            dependencies: ["TunnelAPI", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelsAPIFake"],
+            dependencies: [
+                "TunnelAPI", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelsAPIFake", "LoopFixtures",
+            ],
             swiftSettings: swift),
         .testTarget(
             name: "TunnelsAPIFakeTests",

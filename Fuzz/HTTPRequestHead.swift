@@ -41,7 +41,7 @@ private func checkForwarded(
     precondition(Array(copy[next.methodRange]) == Array(bytes[head.methodRange]), "another method")
     precondition(Array(copy[next.path]) == Array(bytes[head.path]) || head.path.isEmpty, "another path")
     precondition(Array(copy[next.authority]) == Array(bytes[head.authority]), "another host")
-    precondition((next.upgrade == nil) == (head.upgrade == nil), "another upgrade")
+    precondition(next.isWebSocketUpgrade == head.isWebSocketUpgrade, "another upgrade")
     if head.targetForm != .absolute {
         precondition(Array(copy[next.target]) == Array(bytes[head.target]), "another target")
     }

@@ -39,8 +39,7 @@ private func slowLookup(_ bytes: [UInt8]) -> Int? {
         guard port.utf8.first == UInt8(ascii: ":") else { return nil }
         let digits = port.utf8.dropFirst()
         guard digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
-        let significant = digits.drop { $0 == 0x30 }
-        guard significant.count <= 5, Int(String(significant) ?? "") ?? 0 <= 65_535 else { return nil }
+        guard digits.count <= 5, Int(String(digits) ?? "") ?? 0 <= 65_535 else { return nil }
     }
     if !name.hasPrefix("["), name.utf8.last == UInt8(ascii: ".") { name.removeLast() }
     guard !name.utf8.isEmpty, name.utf8.count <= 255 else { return nil }

@@ -13,6 +13,10 @@ func checkWebSocketDeflate(_ bytes: [UInt8]) {
     // With the largest window, for with a smaller one zlib's strictness depends on how the input is cut.
     let whole = outcome(DeflateParameters(), message, step: message.count)
     precondition(outcome(DeflateParameters(), message, step: step) == whole, "whole and split input disagree")
+    for room in [step, 65_536] {
+        let bounded = outcome(DeflateParameters(), message, step: message.count, room: room)
+        precondition(bounded == whole, "whole and bounded output disagree")
+    }
     _ = outcome(small, message, step: step)
 
     var server = PerMessageDeflate(role: .server, parameters: small)
@@ -40,7 +44,9 @@ private struct Outcome: Equatable {
     var bytes: [UInt8]
 }
 
-private func outcome(_ parameters: DeflateParameters, _ message: [UInt8], step: Int) -> Outcome {
+private func outcome(
+    _ parameters: DeflateParameters, _ message: [UInt8], step: Int, room: Int = .max
+) -> Outcome {
     let limit = 100_000
     var deflate = PerMessageDeflate(role: .client, parameters: parameters)
     var output = ByteBuffer()
@@ -51,9 +57,18 @@ private func outcome(_ parameters: DeflateParameters, _ message: [UInt8], step: 
             let before = output.count
             for start in stride(from: 0, to: message.count, by: step) {
                 let end = min(start + step, message.count)
-                try deflate.decompress(
-                    message.span.extracting(start..<end), endOfMessage: end == message.count, limit: limit,
-                    into: &output)
+                var at = start
+                while true {
+                    let had = output.count
+                    let progress = try deflate.decompress(
+                        message.span.extracting(at..<end), endOfMessage: end == message.count, limit: limit,
+                        atMost: room, into: &output)
+                    at += progress.consumed
+                    precondition(output.count - had <= room, "more than there was room for")
+                    if progress.isDone { break }
+                    precondition(output.count - had == room, "stopped for nothing")
+                }
+                precondition(at == end, "input left over")
             }
             precondition(output.count - before <= limit, "over the limit")
         }

@@ -36,7 +36,7 @@ private func checkBounds(_ agreed: DeflateParameters, _ wanted: DeflateParameter
     precondition(agreed.clientNoContextTakeover || !wanted.clientNoContextTakeover, "client context")
 }
 
-/// As an answer to a client's handshake: a whole one says the same with more bytes behind it.
+/// As a response to a client's handshake: a whole one says the same with more bytes behind it.
 private func checkAnswer(_ bytes: [UInt8]) {
     guard
         let client = try? ClientHandshake(

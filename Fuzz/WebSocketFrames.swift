@@ -31,7 +31,7 @@ private struct FrameStory {
                 fed += count
                 while true {
                     var span = area.mutableSpan
-                    let next = try span.withUnsafeMutableBytes { room throws(WebSocketError) in try decoder.next(room) }
+                    let next = try decoder.next(in: &span)
                     precondition(next.consumed >= 0 && next.consumed <= area.count, "consumed what was not there")
                     record(next.event, area)
                     area.removeFirst(next.consumed)

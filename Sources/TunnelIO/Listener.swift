@@ -6,8 +6,8 @@ package final class Listener: Sendable {
     package let descriptor: CInt
     /// Where it listens, with the port that the kernel chose when 0 was asked for.
     package let address: SocketAddress
-    /// Set when closing must also remove the socket's file.
-    private let path: String?
+    /// The socket's file, which goes with the listener while it is still the one that was bound.
+    private let file: SocketFile?
 
     /// The longest queue of connections that wait to be accepted; the kernel cuts it to `somaxconn`.
     private static let backlog: CInt = 4096
@@ -45,12 +45,12 @@ package final class Listener: Sendable {
             throw error
         }
         self.descriptor = descriptor
-        if case .unix(let path) = address { self.path = path } else { path = nil }
+        if case .unix(let path) = address { file = SocketFile(path) } else { file = nil }
     }
 
     deinit {
         // In this order: once it is closed, another server may take the path for stale and bind its own.
-        if let path { unlink(path) }
+        file?.remove()
         close(descriptor)
     }
 
@@ -77,6 +77,29 @@ package final class Listener: Sendable {
             SocketAddress.unix(path: path).withSockaddr { Glibc.connect(probe, $0, $1) != 0 && errno == ECONNREFUSED }
         guard isRefused == true else { throw IOError(.system(EADDRINUSE), "bind") }
         unlink(path)
+    }
+}
+
+/// A path and which file it led to. Somebody may have removed that one and bound another since: a second server in a
+/// shared folder, or an operator who made room. Theirs is not removed.
+private struct SocketFile {
+    let path: String
+    let device: UInt
+    let inode: UInt
+
+    init?(_ path: String) {
+        guard let (device, inode) = SocketFile.identity(path) else { return nil }
+        (self.path, self.device, self.inode) = (path, device, inode)
+    }
+
+    func remove() {
+        guard let found = SocketFile.identity(path), found == (device, inode) else { return }
+        unlink(path)
+    }
+
+    private static func identity(_ path: String) -> (UInt, UInt)? {
+        var status = stat()
+        return lstat(path, &status) == 0 ? (UInt(status.st_dev), UInt(status.st_ino)) : nil
     }
 }
 

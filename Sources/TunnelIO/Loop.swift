@@ -43,7 +43,7 @@ package actor Loop {
                 let isBusy = loop.executor.drain()
                 loop.reactor.turn(isBusy: isBusy)
             }
-            loop.reactor.httpClient.closeKept()
+            loop.reactor.endResidents()
         }
         // What the last jobs scheduled still runs, so that no continuation is dropped.
         _ = executor.drain()

@@ -6,6 +6,13 @@ package protocol ReadinessHandler: AnyObject {
     func ready(_ readiness: Readiness)
 }
 
+/// An object that a module above keeps on each loop: made for the first who asks for it, gone with the loop.
+package protocol LoopResident: AnyObject {
+    init(on reactor: Reactor)
+    /// Called on the loop, after its last turn.
+    func loopHasEnded()
+}
+
 /// Where a handler is registered. A closed and reused slot has another generation, so a late report finds nobody.
 package struct Registration: Equatable {
     fileprivate let slot: UInt32
@@ -44,8 +51,7 @@ package final class Reactor {
     package var context: AnyObject?
     /// Name resolution for this loop.
     package private(set) lazy var resolver = Resolver(self, loop.names)
-    /// Requests to HTTP services from this loop.
-    package private(set) lazy var httpClient = HTTPClient(on: self)
+    private var residents: [ObjectIdentifier: any LoopResident] = [:]
 
     package static let scratchSize = 64 * 1024
 
@@ -59,6 +65,19 @@ package final class Reactor {
     deinit {
         timers.disown()
         scratch.deallocate()
+    }
+
+    /// The one object of that type on this loop.
+    package func resident<Resident: LoopResident>(_ type: Resident.Type) -> Resident {
+        if let resident = residents[ObjectIdentifier(type)] as? Resident { return resident }
+        let resident = Resident(on: self)
+        residents[ObjectIdentifier(type)] = resident
+        return resident
+    }
+
+    func endResidents() {
+        for resident in residents.values { resident.loopHasEnded() }
+        residents = [:]
     }
 
     // MARK: Tasks

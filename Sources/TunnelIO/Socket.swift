@@ -159,6 +159,7 @@ package final class Socket: ReadinessHandler, ByteStream {
             state.isReadable = false
             return false
         }
+        state.isReadable = true
         return true
     }
 

@@ -45,14 +45,36 @@ public struct PKIError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension PKIError {
-    /// Drains this thread's OpenSSL error queue: an entry left behind is blamed on the next, innocent call.
+    /// Drains this thread's OpenSSL error queue for the reasons.
     static func fromQueue(_ operation: String, code: Code = .library) -> PKIError {
-        var reasons: [String] = []
-        while case let entry = ERR_get_error(), entry != 0 {
-            guard let text = ERR_reason_error_string(entry) else { continue }
-            reasons.append(String(cString: text))
-        }
-        guard !reasons.isEmpty else { return PKIError(code, operation) }
-        return PKIError(code, "\(operation) (\(reasons.joined(separator: "; ")))")
+        let reasons = drainOpenSSLErrors().map(\.text)
+        return PKIError(code, reasons.isEmpty ? operation : "\(operation) (\(reasons.joined(separator: "; ")))")
     }
+}
+
+/// One entry of OpenSSL's error queue.
+package struct OpenSSLReason: Sendable {
+    /// The part of the library, such as `ERR_LIB_SSL`.
+    package let library: Int32
+    package let number: Int32
+    package let text: String
+    /// What the library adds in this case, such as the name of a file.
+    package let data: String?
+}
+
+/// Takes all entries off this thread's error queue, the oldest first: one left behind is blamed on the next, innocent
+/// call.
+package func drainOpenSSLErrors() -> [OpenSSLReason] {
+    var reasons: [OpenSSLReason] = []
+    var data: UnsafePointer<CChar>?
+    var flags: Int32 = 0
+    while case let code = ERR_get_error_all(nil, nil, nil, &data, &flags), code != 0 {
+        let hasText = flags & ERR_TXT_STRING != 0 && data?.pointee != 0
+        reasons.append(
+            OpenSSLReason(
+                library: ERR_GET_LIB(code), number: ERR_GET_REASON(code),
+                text: ERR_reason_error_string(code).map { String(cString: $0) } ?? "code \(code)",
+                data: hasText ? data.map { String(cString: $0) } : nil))
+    }
+    return reasons
 }

@@ -1,20 +1,20 @@
 public import TunnelCore
 internal import TunnelIO
 
-/// What the steps of setup need from outside: the time, a way to wait, and somebody to tell.
+/// What the steps of setup need from outside: the time, a way to wait, and where to report what is done.
 public struct SetupContext: Sendable {
     /// The time now.
     public var now: @Sendable () -> UnixTime
     /// Waits; `HTTPTransport.pause` does.
     public var pause: @Sendable (Duration) async -> Void
-    /// Is told each thing done, in one line without a secret.
-    public var tell: @Sendable (String) -> Void
+    /// Called for each thing done, with one line that holds no secret.
+    public var report: @Sendable (String) -> Void
 
     public init(
         now: @escaping @Sendable () -> UnixTime, pause: @escaping @Sendable (Duration) async -> Void,
-        tell: @escaping @Sendable (String) -> Void = { _ in }
+        report: @escaping @Sendable (String) -> Void = { _ in }
     ) {
-        (self.now, self.pause, self.tell) = (now, pause, tell)
+        (self.now, self.pause, self.report) = (now, pause, report)
     }
 
     /// A name for a tunnel that nobody has named: alone among the tunnels of an organization, so that a tunnel whose

@@ -50,14 +50,8 @@ public struct SetupError: Error, Sendable, CustomStringConvertible {
 
 extension SetupError {
     public init(_ error: APIError) {
-        let hop: Hop =
-            switch error.hop {
-            case .identityToken: .identityToken
-            case .exchange: .exchange
-            case .api: .api
-            }
         self.init(
-            hop, error.reason, remedy: error.remedy, requestID: error.requestID,
+            Hop(rawValue: error.hop.rawValue), error.reason, remedy: error.remedy, requestID: error.requestID,
             isTemporary: error.code == .transport || error.code == .rateLimited || error.code == .overloaded)
     }
 
@@ -68,7 +62,7 @@ extension SetupError {
             isOvertaken: error.code == .conflict)
     }
 
-    /// A state that the code excludes, told instead of trapped.
+    /// A state that the code excludes, reported instead of trapped.
     static var unreachable: SetupError {
         SetupError(.state, "a step was taken out of its order", remedy: "report this as a bug")
     }

@@ -1,5 +1,19 @@
+internal import TunnelAPI
+internal import TunnelCore
+internal import TunnelPKI
+internal import TunnelTLS
+
 /// The version of the library `TunnelSetup`, by semantic versioning. Its history is in CHANGELOG.md beside this file.
 public enum TunnelSetupVersion {
     /// For example `0.1.0`.
     public static let current = "0.1.0"
+}
+
+/// The versions of the libraries that make up setup.
+public enum SetupVersions {
+    public static let libraries: [(name: String, version: String)] = [
+        ("TunnelCore", TunnelCoreVersion.current), ("TunnelTLS", TunnelTLSVersion.current),
+        ("TunnelPKI", TunnelPKIVersion.current), ("TunnelAPI", TunnelAPIVersion.current),
+        ("TunnelSetup", TunnelSetupVersion.current),
+    ]
 }

@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import TunnelPKI
 
 /// Owns one `SSL_CTX *` and what its callbacks look at. Immutable once built; each connection takes its own `SSL`.
 ///
@@ -193,4 +194,20 @@ private func noteAlert(_ ssl: OpaquePointer?, _ event: CInt, _ value: CInt) {
     // close_notify and user_canceled announce an orderly end (RFC 8446 §6.1).
     guard code != SSL_AD_CLOSE_NOTIFY, code != SSL_AD_USER_CANCELLED else { return }
     transport.pointee.alert = TLSAlert(value: code, isFromPeer: event & SSL_CB_WRITE == 0)
+}
+
+/// The versions of TLS that are spoken. Older ones are not offered (RFC 8996).
+public enum TLSVersion: String, Sendable, Comparable, CaseIterable {
+    case tls12 = "TLS 1.2"
+    case tls13 = "TLS 1.3"
+
+    /// The number on the wire (RFC 8446 §4.1.2).
+    var wireValue: CInt {
+        switch self {
+        case .tls12: TLS1_2_VERSION
+        case .tls13: TLS1_3_VERSION
+        }
+    }
+
+    public static func < (a: Self, b: Self) -> Bool { a.wireValue < b.wireValue }
 }

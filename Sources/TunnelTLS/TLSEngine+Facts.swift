@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import TunnelPKI
 
 /// What was agreed on. All of it is nil or false until the handshake is complete, but for `serverName`.
 extension TLSEngine {
@@ -36,7 +37,7 @@ extension TLSEngine {
     /// SHA-256 of the peer's certificate in hexadecimal, as `TLSIdentity.fingerprint`. Nil for a client that shows none.
     public var peerFingerprint: String? {
         guard isHandshakeComplete, let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
-        return Certificate.fingerprint(certificate)
+        return Certificate.fingerprint(of: certificate)
     }
 
     /// What a client needs to resume; nil until the server's ticket has come, which in TLS 1.3 is after the handshake.

@@ -133,6 +133,15 @@ public struct TLSEngine: ~Copyable, Sendable {
     /// - Parameter output: whatever must be sent in consequence is appended here, also when this throws.
     /// - Throws: when the connection is over for another reason than the peer's close_notify.
     public mutating func process(
+        _ input: Span<UInt8>, plaintext: inout ByteBuffer, plaintextLimit: Int, output: inout ByteBuffer
+    ) throws(TLSError) -> Progress {
+        try input.withUnsafeBytes { input throws(TLSError) in
+            try process(input, plaintext: &plaintext, plaintextLimit: plaintextLimit, output: &output)
+        }
+    }
+
+    /// The same for memory that is not a span's.
+    package mutating func process(
         _ input: UnsafeRawBufferPointer, plaintext: inout ByteBuffer, plaintextLimit: Int, output: inout ByteBuffer
     ) throws(TLSError) -> Progress {
         try requireAlive("read")
@@ -177,7 +186,12 @@ public struct TLSEngine: ~Copyable, Sendable {
     /// The caller bounds what it gives: each record grows by 22 bytes (29 in TLS 1.2).
     ///
     /// - Throws: also before the handshake is complete and after `close`.
-    public mutating func write(_ plaintext: UnsafeRawBufferPointer, output: inout ByteBuffer) throws(TLSError) {
+    public mutating func write(_ plaintext: Span<UInt8>, output: inout ByteBuffer) throws(TLSError) {
+        try plaintext.withUnsafeBytes { plaintext throws(TLSError) in try write(plaintext, output: &output) }
+    }
+
+    /// The same for memory that is not a span's.
+    package mutating func write(_ plaintext: UnsafeRawBufferPointer, output: inout ByteBuffer) throws(TLSError) {
         try requireAlive("write")
         guard isHandshakeComplete, !hasSentClose else {
             throw TLSError(operation: "write", detail: hasSentClose ? "closed" : "handshake not complete")

@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import TunnelPKI
 
 /// Why a TLS operation failed. For a connection it is always fatal.
 public struct TLSError: Error, Sendable, CustomStringConvertible {
@@ -21,30 +22,78 @@ public struct TLSError: Error, Sendable, CustomStringConvertible {
         return "tls \(operation): \(detail)"
     }
 
-    /// Takes the reasons off this thread's error queue: an entry left behind is blamed on the next, innocent call.
+    /// Drains this thread's OpenSSL error queue for the reasons.
     ///
     /// A received alert is also a reason there (1000 and its number), so it is found without a callback.
     @inline(never)
     static func fromQueue(_ operation: String, alert: TLSAlert? = nil, note: String? = nil) -> TLSError {
         var alert = alert
         var reasons: [String] = note.map { [$0] } ?? []
-        var data: UnsafePointer<CChar>?
-        var flags: CInt = 0
-        while true {
-            let code = ERR_get_error_all(nil, nil, nil, &data, &flags)
-            guard code != 0 else { break }
-            let reason = Int(ERR_GET_REASON(code))
-            if ERR_GET_LIB(code) == ERR_LIB_SSL, let value = UInt8(exactly: reason - alertReasonOffset), alert == nil {
-                alert = TLSAlert(value: value, isFromPeer: true)
-            }
-            var text = ERR_reason_error_string(code).map { String(cString: $0) } ?? "code \(code)"
-            if flags & ERR_TXT_STRING != 0, let data, data.pointee != 0 { text += " (\(String(cString: data)))" }
-            reasons.append(text)
+        for reason in drainOpenSSLErrors() {
+            let value = reason.library == ERR_LIB_SSL ? UInt8(exactly: reason.number - alertReasonOffset) : nil
+            if let value, alert == nil { alert = TLSAlert(value: value, isFromPeer: true) }
+            reasons.append(reason.data.map { "\(reason.text) (\($0))" } ?? reason.text)
         }
         let detail = reasons.isEmpty ? "no reason given" : reasons.joined(separator: "; ")
         return TLSError(operation: operation, detail: detail, alert: alert)
     }
 
     /// SSL_AD_REASON_OFFSET: reasons above it are alerts.
-    private static let alertReasonOffset = 1_000
+    private static let alertReasonOffset: CInt = 1_000
+}
+
+/// A TLS alert that ended a connection (RFC 8446 §6).
+public struct TLSAlert: Sendable, Equatable, CustomStringConvertible {
+    /// The description byte on the wire.
+    public let value: UInt8
+    /// Whether the peer sent it. Otherwise we did.
+    public let isFromPeer: Bool
+
+    public init(value: UInt8, isFromPeer: Bool) {
+        self.value = value
+        self.isFromPeer = isFromPeer
+    }
+
+    /// The RFC's word for it with spaces for underscores; `unknown_ca` is spelled out, as operators look for it.
+    public var name: String {
+        switch value {
+        case 0: "close notify"
+        case 10: "unexpected message"
+        case 20: "bad record mac"
+        case 21: "decryption failed"
+        case 22: "record overflow"
+        case 30: "decompression failure"
+        case 40: "handshake failure"
+        case 41: "no certificate"
+        case 42: "bad certificate"
+        case 43: "unsupported certificate"
+        case 44: "certificate revoked"
+        case 45: "certificate expired"
+        case 46: "certificate unknown"
+        case 47: "illegal parameter"
+        case 48: "unknown certificate authority"
+        case 49: "access denied"
+        case 50: "decode error"
+        case 51: "decrypt error"
+        case 60: "export restriction"
+        case 70: "protocol version"
+        case 71: "insufficient security"
+        case 80: "internal error"
+        case 86: "inappropriate fallback"
+        case 90: "user canceled"
+        case 100: "no renegotiation"
+        case 109: "missing extension"
+        case 110: "unsupported extension"
+        case 111: "certificate unobtainable"
+        case 112: "unrecognized name"
+        case 113: "bad certificate status response"
+        case 114: "bad certificate hash value"
+        case 115: "unknown psk identity"
+        case 116: "certificate required"
+        case 120: "no application protocol"
+        default: "alert \(value)"
+        }
+    }
+
+    public var description: String { name }
 }

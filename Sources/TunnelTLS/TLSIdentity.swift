@@ -1,4 +1,4 @@
-internal import COpenSSL
+internal import TunnelPKI
 
 /// What a server proves itself with: a certificate chain and the private key of its first certificate.
 ///
@@ -31,17 +31,19 @@ public final class TLSIdentity: Sendable {
 
     /// Reads and checks a pair. Pure: no file is touched, and validity is not held against any clock.
     ///
+    /// The reader is the one that `setup verify` uses, so a file that it finds well formed is one that is taken here.
+    ///
     /// - Parameter certificates: PEM with the leaf first, or one certificate in DER. Other PEM blocks are passed over,
     ///   so one file may hold both halves.
-    /// - Parameter privateKey: PEM or DER: PKCS #8, PKCS #1 or SEC 1, not encrypted.
+    /// - Parameter privateKey: one key in PEM or DER: PKCS #8, PKCS #1 or SEC 1, not encrypted.
     /// - Throws: which half is at fault, or that the two do not belong together.
-    public init(certificates: Span<UInt8>, privateKey: Span<UInt8>) throws(TLSIdentityError) {
-        let chain = try certificates.withUnsafeBytes { bytes throws(TLSIdentityError) in try Self.chain(bytes) }
-        let key = try privateKey.withUnsafeBytes { bytes throws(TLSIdentityError) in try Self.key(bytes) }
+    public init(certificates: [UInt8], privateKey: [UInt8]) throws(TLSIdentityError) {
+        let chain = try Self.chain(certificates)
+        let key = try Self.key(privateKey)
         let leaf = chain[0]
-        ERR_clear_error()
-        guard X509_check_private_key(leaf.pointer, key.pointer) == 1 else {
-            throw TLSIdentityError(.mismatch, TLSError.fromQueue("check").detail)
+        guard leaf.matches(key) else {
+            throw TLSIdentityError(
+                .mismatch, "the key is \(key.algorithm), the certificate's \(leaf.keyAlgorithm), and they are no pair")
         }
         self.chain = chain
         self.key = key
@@ -50,25 +52,26 @@ public final class TLSIdentity: Sendable {
         dnsNames = leaf.dnsNames
         notBefore = leaf.notBefore
         notAfter = leaf.notAfter
-        keyType = key.type
+        keyType =
+            switch key.algorithm {
+            case .rsa: "RSA"
+            case .ecdsa(let curve): curve
+            case .other(let name): name
+            }
         keyBits = key.bits
     }
 
-    /// The same for whole arrays, as files are read.
-    public convenience init(certificates: [UInt8], privateKey: [UInt8]) throws(TLSIdentityError) {
-        try self.init(certificates: certificates.span, privateKey: privateKey.span)
+    /// The same for bytes that lie elsewhere.
+    public convenience init(certificates: Span<UInt8>, privateKey: Span<UInt8>) throws(TLSIdentityError) {
+        var key = privateKey.withUnsafeBytes { Array($0) }
+        defer { key.wipe() }
+        try self.init(certificates: certificates.withUnsafeBytes { Array($0) }, privateKey: key)
     }
 
-    private static func chain(_ bytes: UnsafeRawBufferPointer) throws(TLSIdentityError) -> [Certificate] {
+    private static func chain(_ file: [UInt8]) throws(TLSIdentityError) -> [Certificate] {
         let chain: [Certificate]
-        do {
-            chain = try PEMReader(bytes).certificates()
-        } catch {
-            switch error {
-            case .none: throw TLSIdentityError(.noCertificate, "no CERTIFICATE block in \(bytes.count) bytes")
-            case .encrypted: throw TLSIdentityError(.malformedCertificate, "the block is encrypted")
-            case .malformed(let reason): throw TLSIdentityError(.malformedCertificate, reason)
-            }
+        do throws(PKIError) { chain = try Certificate.all(file: file) } catch {
+            throw TLSIdentityError(error.code == .missing ? .noCertificate : .malformedCertificate, error.reason)
         }
         guard chain.count <= maxChainLength else {
             throw TLSIdentityError(.malformedCertificate, "more than \(maxChainLength) certificates")
@@ -76,16 +79,43 @@ public final class TLSIdentity: Sendable {
         return chain
     }
 
-    private static func key(_ bytes: UnsafeRawBufferPointer) throws(TLSIdentityError) -> PrivateKey {
-        do {
-            return try PEMReader(bytes).privateKey()
-        } catch {
-            switch error {
-            case .none: throw TLSIdentityError(.noPrivateKey, "no PRIVATE KEY block in \(bytes.count) bytes")
-            case .encrypted:
-                throw TLSIdentityError(.encryptedPrivateKey, "a key with a password cannot be used unattended")
-            case .malformed(let reason): throw TLSIdentityError(.malformedPrivateKey, reason)
+    private static func key(_ file: [UInt8]) throws(TLSIdentityError) -> PrivateKey {
+        do throws(PKIError) { return try PrivateKey(file: file) } catch {
+            switch error.code {
+            case .missing: throw TLSIdentityError(.noPrivateKey, error.reason)
+            case .encryptedKey: throw TLSIdentityError(.encryptedPrivateKey, error.reason)
+            default: throw TLSIdentityError(.malformedPrivateKey, error.reason)
             }
         }
     }
+}
+
+/// Why a certificate and its key cannot be used. `code` says which half is at fault, `reason` is for people.
+public struct TLSIdentityError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What is wrong, in a few words. More codes may come in later versions.
+    public struct Code: RawRepresentable, Hashable, Sendable {
+        public let rawValue: String
+        public init(rawValue: String) { self.rawValue = rawValue }
+
+        public static let noCertificate = Code(rawValue: "no certificate")
+        public static let malformedCertificate = Code(rawValue: "malformed certificate")
+        public static let noPrivateKey = Code(rawValue: "no private key")
+        /// Also more than one, or one that nobody can use in TLS.
+        public static let malformedPrivateKey = Code(rawValue: "malformed private key")
+        public static let encryptedPrivateKey = Code(rawValue: "encrypted private key")
+        public static let mismatch = Code(rawValue: "certificate and private key do not belong together")
+    }
+    public let code: Code
+    /// Never holds a byte of the key.
+    public let reason: String
+
+    init(_ code: Code, _ reason: String) {
+        self.code = code
+        self.reason = reason
+    }
+
+    public var description: String { "\(code.rawValue): \(reason)" }
+
+    /// Tests and callers compare what is wrong, not prose.
+    public static func == (a: Self, b: Self) -> Bool { a.code == b.code }
 }

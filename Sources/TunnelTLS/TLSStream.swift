@@ -65,7 +65,7 @@ public struct TLSStream: ~Copyable {
             held.append(bytes)
             return
         }
-        let consumed = try bytes.withUnsafeBytes { bytes throws(TLSError) in try process(bytes) }
+        let consumed = try process(bytes)
         if consumed < bytes.count { held.append(bytes.extracting(droppingFirst: consumed)) }
     }
 
@@ -87,7 +87,7 @@ public struct TLSStream: ~Copyable {
     ///
     /// - Throws: also before the handshake is complete and after `close`.
     public mutating func send(_ bytes: Span<UInt8>) throws(TLSError) {
-        try bytes.withUnsafeBytes { bytes throws(TLSError) in try engine.write(bytes, output: &output) }
+        try engine.write(bytes, output: &output)
     }
 
     /// The same for a whole array.
@@ -113,14 +113,12 @@ public struct TLSStream: ~Copyable {
         // Taken out while it is lent to the engine; what is not consumed goes back.
         var records = ByteBuffer()
         swap(&records, &held)
-        let consumed = try records.withBytes { span throws(TLSError) in
-            try span.withUnsafeBytes { bytes throws(TLSError) in try process(bytes) }
-        }
+        let consumed = try records.withBytes { bytes throws(TLSError) in try process(bytes) }
         records.consume(consumed)
         swap(&records, &held)
     }
 
-    private mutating func process(_ bytes: UnsafeRawBufferPointer) throws(TLSError) -> Int {
+    private mutating func process(_ bytes: Span<UInt8>) throws(TLSError) -> Int {
         try engine.process(bytes, plaintext: &plaintext, plaintextLimit: readLimit, output: &output).consumed
     }
 }

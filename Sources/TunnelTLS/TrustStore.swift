@@ -1,5 +1,6 @@
 internal import COpenSSL
 internal import Glibc
+internal import TunnelPKI
 
 /// The certificates that a client accepts as ends of a chain.
 ///
@@ -49,23 +50,13 @@ public final class TrustStore: Sendable {
 
     private static func add(_ bytes: [UInt8], to store: OpaquePointer) throws(TLSError) -> Int {
         let found: [Certificate]
-        do throws(PEMReader.Failure) {
-            found = try Self.certificates(in: bytes)
-        } catch {
-            switch error {
-            case .none: throw TLSError(operation: operation, detail: "no CERTIFICATE block in \(bytes.count) bytes")
-            case .encrypted: throw TLSError(operation: operation, detail: "the block is encrypted")
-            case .malformed(let reason): throw TLSError(operation: operation, detail: reason)
-            }
+        do throws(PKIError) { found = try Certificate.all(file: bytes, maxBytes: PEMDocument.maxBundleBytes) } catch {
+            throw TLSError(operation: operation, detail: error.reason)
         }
         for certificate in found {
             guard X509_STORE_add_cert(store, certificate.pointer) == 1 else { throw .fromQueue(operation) }
         }
         return found.count
-    }
-
-    private static func certificates(in bytes: [UInt8]) throws(PEMReader.Failure) -> [Certificate] {
-        try bytes.span.withUnsafeBytes { bytes throws(PEMReader.Failure) in try PEMReader(bytes).certificates() }
     }
 
     private static func addSystem(to store: OpaquePointer) throws(TLSError) -> Int {
@@ -106,13 +97,13 @@ public final class TrustStore: Sendable {
         return String(cString: value)
     }
 
-    /// The bytes of a file, or nil when it cannot be opened or is over `PEMReader.maxFileBytes`.
+    /// The bytes of a file, or nil when it cannot be opened or is over `PEMDocument.maxBundleBytes`.
     private static func read(_ path: String) -> [UInt8]? {
         guard let file = fopen(path, "re") else { return nil }
         defer { fclose(file) }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)
-        while bytes.count <= PEMReader.maxFileBytes {
+        while bytes.count <= PEMDocument.maxBundleBytes {
             let count = fread(&chunk, 1, chunk.count, file)
             if count == 0 { return ferror(file) == 0 ? bytes : nil }
             bytes += chunk[..<count]

@@ -64,7 +64,7 @@ struct Invocation: Sendable {
     var context: SetupContext {
         let (console, loop) = (console, loop)
         return SetupContext(
-            now: SystemClock.now, pause: { await loop.pause($0) }, tell: { console.note($0) })
+            now: SystemClock.now, pause: { await loop.pause($0) }, report: { console.note($0) })
     }
 
     /// - Throws: ``UsageError`` for what is missing or malformed in flags and environment.

@@ -190,7 +190,7 @@ async def test_a_stream_has_only_its_own_bytes(start, refusing_port: int, distur
                 await connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: <intruder>\r\n\r\n")
                 await connection.respond(body=b"intruder")
             elif head.target == "/upgrade":
-                await connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n")
+                await connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n")
                 await connection.send(b"Connection: Upgrade\r\n\r\n")
                 await connection.wait_for_end()
             else:
@@ -212,7 +212,7 @@ async def test_a_stream_has_only_its_own_bytes(start, refusing_port: int, distur
                     await http.send(b"GET / HTTP/1.1\r\n\r\n")
                     assert (await http.response()).status == 400
                 elif disturbance == "upgrade":
-                    await http.send_head("GET", "/upgrade", [("Connection", "Upgrade"), ("Upgrade", "x")])
+                    await http.send_head("GET", "/upgrade", [("Connection", "Upgrade"), ("Upgrade", "websocket")])
                     assert (await http.final_head()).status == 101
                     await http.send(b"intruder")
                 else:

@@ -14,9 +14,9 @@ from websockets.uri import parse_uri
 async def test_upgrade_becomes_a_byte_pipe(start) -> None:
     async def handler(connection: Connection) -> None:
         head = await connection.head()
-        assert head and head.get("upgrade") == "chat/1" and (head.get("connection") or "").lower() == "upgrade"
+        assert head and head.get("upgrade") == "websocket" and (head.get("connection") or "").lower() == "upgrade"
         await connection.send(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat/1\r\nConnection: Upgrade\r\nX-A: b\r\n\r\nfirst"
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-A: b\r\n\r\nfirst"
         )
         while data := await connection.reader.read(1 << 16):
             await connection.send(data.swapcase())
@@ -26,9 +26,9 @@ async def test_upgrade_becomes_a_byte_pipe(start) -> None:
     async with Upstream(handler) as upstream:
         proxy = start({"echo": upstream})
         async with proxy.far.http("echo") as http:
-            await http.send_head("GET", "/", [("Connection", "Upgrade"), ("Upgrade", "chat/1")])
+            await http.send_head("GET", "/", [("Connection", "Upgrade"), ("Upgrade", "websocket")])
             response = await http.final_head()
-            assert (response.status, response.get("upgrade"), response.get("x-a")) == (101, "chat/1", "b")
+            assert (response.status, response.get("upgrade"), response.get("x-a")) == (101, "websocket", "b")
             assert (response.get("connection") or "").lower() == "upgrade"
             assert await http.take(5) == b"first"
             big = b"Ab" * 200_000
@@ -85,7 +85,7 @@ async def test_refused_upgrade_stays_http(start) -> None:
 async def test_unasked_101_is_a_bad_answer(start) -> None:
     async def handler(connection: Connection) -> None:
         await connection.head()
-        await connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        await connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
         await connection.wait_for_end()
 
     async with Upstream(handler) as upstream:

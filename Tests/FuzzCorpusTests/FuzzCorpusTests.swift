@@ -6,7 +6,7 @@ import Testing
 /// Every entry point of `Fuzz/run` by the name of its file. A check traps on a violation, which ends the run of the
 /// tests with the check's own words.
 private let checks: [String: @Sendable ([UInt8]) -> Void] = [
-    "APIAnswer": checkAPIAnswer,
+    "APIResponse": checkAPIResponse,
     "AddressText": checkAddressText,
     "CertificateDER": checkCertificateDER,
     "CertificatePEM": checkCertificatePEM,

@@ -9,10 +9,10 @@ import TunnelIO
         let rounds = 1_000
         let counted = Mutex((before: 0, after: 0))
         loop.spawn { loop in
-            let gate = Gate()
+            let gate = Gate(on: loop.reactor)
             let before = loop.executor.enqueues
             for _ in 0..<rounds {
-                gate.openSoon(on: loop.reactor)
+                gate.openSoon()
                 await gate.wait()
             }
             counted.withLock { $0 = (before, loop.executor.enqueues) }
@@ -22,22 +22,6 @@ import TunnelIO
         let (before, after) = counted.withLock { $0 }
         #expect(after - before >= rounds)
         #expect(after - before <= rounds + 3)
-    }
-
-    /// Waits for a deadline that is due at once, so that the loop's own dispatch resumes the task.
-    final class Gate {
-        private var waiter: UnsafeContinuation<Void, Never>?
-        private var deadline: Deadline?
-        func openSoon(on reactor: Reactor) {
-            if deadline == nil {
-                deadline = Deadline(on: reactor) { [unowned self] in
-                    waiter?.resume()
-                    waiter = nil
-                }
-            }
-            deadline?.set(after: 0)
-        }
-        func wait() async { await withUnsafeContinuation { waiter = $0 } }
     }
 
     @Test func workFromAnotherThreadRunsOnTheLoop() async throws {
@@ -56,11 +40,11 @@ import TunnelIO
         let order = Mutex<[Int]>([])
         loop.spawn { loop in
             let reactor = loop.reactor
-            let gate = Gate()
+            let gate = Gate(on: loop.reactor)
             let deadlines = [3, 1, 2, 4].map { value in
                 Deadline(on: reactor) {
                     order.withLock { $0.append(value) }
-                    if value == 4 { gate.openSoon(on: reactor) }
+                    if value == 4 { gate.openSoon() }
                 }
             }
             for (deadline, value) in zip(deadlines, [3, 1, 2, 4] as [UInt64]) { deadline.set(after: value * 1_000_000) }

@@ -63,6 +63,41 @@ private func isBlocked(_ signal: CInt) -> Bool {
         #expect(answer.value() == true)
     }
 
+    /// A step of the wall clock neither ends nor prolongs a wait: the kernel is asked to wait by the other clock.
+    @Test(.enabled(if: access("/proc/thread-self/syscall", R_OK) == 0)) func waitsByTheMonotonicClock() throws {
+        let signal = ThreadSignal()
+        let id = Atomic<Int>(0)
+        let thread = try SystemThread("waits") {
+            id.store(Int(threadID()), ordering: .releasing)
+            _ = signal.wait(seconds: 20)
+        }
+        defer {
+            signal.post()
+            thread.join()
+        }
+        // futex(2): the address, the operation. Its kernel names are FUTEX_WAIT_BITSET and FUTEX_CLOCK_REALTIME.
+        var call: [Substring] = []
+        while call.count < 3 || call[0] != futexNumber {
+            let line = (try? FileBytes.read("/proc/self/task/\(id.load(ordering: .acquiring))/syscall")) ?? []
+            call = String(decoding: line, as: UTF8.self).split(separator: " ")
+            sched_yield()
+        }
+        let operation = try #require(Int(call[2].dropFirst(2), radix: 16))
+        #expect(operation & 0x7F == 9 && operation & 0x100 == 0)
+    }
+
+    private func threadID() -> CInt {
+        var name = [UInt8](repeating: 0, count: 64)
+        let count = readlink("/proc/thread-self", &name, name.count)
+        return CInt(String(decoding: name[..<max(count, 0)], as: UTF8.self).split(separator: "/").last ?? "") ?? 0
+    }
+
+    #if arch(x86_64)
+        private let futexNumber = "202"
+    #else
+        private let futexNumber = "98"
+    #endif
+
     @Test func aFlagStaysSet() {
         let flag = Flag()
         #expect(!flag.isSet)

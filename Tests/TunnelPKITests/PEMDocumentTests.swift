@@ -79,9 +79,12 @@ import Testing
     /// A file cut off anywhere inside a block is an error, never a shorter document that looks whole.
     @Test func refusesEveryCut() throws {
         let whole = bytes(Self.block)
-        for count in 11..<whole.count - 1 {
+        for count in 1..<whole.count - 1 {
             #expect(throws: PKIError(.malformed, "")) { try PEMDocument(Array(whole[..<count])) }
+            #expect(throws: PKIError(.malformed, "")) { try PEMDocument(whole + whole[..<count]) }
         }
+        // A rule of dashes that a line end closes is text.
+        #expect(try PEMDocument(whole + bytes("-----\n")).blocks.count == 1)
     }
 
     /// Line numbers and the empty line after headers mean the same with every kind of line end.
@@ -109,5 +112,42 @@ import Testing
         var document = try PEMDocument(bytes(Self.block))
         document.wipe()
         #expect(document.blocks[0].contents.isEmpty)
+    }
+}
+
+/// RFC 4648 §10 and the ways base64 can be wrong.
+@Suite struct Base64Tests {
+    static let vectors = [
+        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
+        ("foobar", "Zm9vYmFy"),
+    ]
+
+    @Test(arguments: vectors) func decodesVectors(_ vector: (plain: String, text: String)) {
+        #expect(Base64.decode(bytes(vector.text)) == bytes(vector.plain))
+    }
+
+    @Test(arguments: vectors) func encodesVectors(_ vector: (plain: String, text: String)) {
+        var output: [UInt8] = []
+        Base64.encodeLines(bytes(vector.plain), into: &output)
+        #expect(output == bytes(vector.text.isEmpty ? "" : vector.text + "\n"))
+    }
+
+    /// The last ones OpenSSL by itself would take: white space at the ends, an end of text, padding in the midst.
+    @Test(arguments: [
+        "Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Zg=v", "Zm9v=", "Zm-v", "Zm_v", "Zm\u{7f}v", "Zm9 ", "Zm9\0",
+        "Zm9v    ", "    Zm9v", "Zm9v\n\n\n\n", "Zm9v----", "====Zm9v", "Zm==Zm9v",
+    ])
+    func refuses(_ text: String) { #expect(Base64.decode(bytes(text)) == nil) }
+
+    /// Every length to beyond three lines comes back, in lines of 64.
+    @Test func roundTrips() {
+        for count in 0...150 {
+            let plain = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 151 &+ count) }
+            var text: [UInt8] = []
+            Base64.encodeLines(plain, into: &text)
+            let lines = text.split(separator: UInt8(ascii: "\n"))
+            #expect(lines.dropLast().allSatisfy { $0.count == 64 } && (lines.last?.count ?? 0) <= 64)
+            #expect(Base64.decode(Array(lines.joined())) == plain)
+        }
     }
 }

@@ -80,7 +80,7 @@ import TunnelsAPIFake
         #expect(bench.told.contains { $0.contains("rotate-ca") })
     }
 
-    @Test(arguments: [StoreKey.tunnelDomain, .authorityCertificate, .authorityKey])
+    @Test(arguments: [StoreKey.tunnelDomain, .caCertificate, .caKey])
     func saysWhatIsMissing(_ key: StoreKey) async throws {
         let bench = try await bench()
         bench.store.put(key, nil)
@@ -90,7 +90,7 @@ import TunnelsAPIFake
 
     @Test func refusesAnAuthorityThatDoesNotFitTogether() async throws {
         let bench = try await bench()
-        bench.store.put(.authorityKey, try PrivateKey.generate(.ecdsaP256).pem)
+        bench.store.put(.caKey, try PrivateKey.generate(.ecdsaP256).pem)
         let before = bench.store.contents.everything
         let error = await #expect(throws: SetupError.self) { try await renew(bench) }
         #expect(error?.hop == .certificate && error?.reason.contains("ca.key") == true)
@@ -103,7 +103,7 @@ import TunnelsAPIFake
         bench.store.restart(crash: MemoryStore.Crash(write: 3, moment: .beforeWrite))
         _ = try? await bench.provision()
         bench.store.restart()
-        #expect(bench.store.contents[.setupState] != nil && bench.store.contents[.authorityCertificate] == nil)
+        #expect(bench.store.contents[.setupState] != nil && bench.store.contents[.caCertificate] == nil)
         let error = await #expect(throws: SetupError.self) { try await renew(bench) }
         #expect(error?.remedy.contains("setup init") == true && bench.store.contents[.serverCertificate] == nil)
     }

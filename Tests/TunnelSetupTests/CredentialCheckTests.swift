@@ -19,19 +19,19 @@ import TunnelsAPIFake
     @Test func goodSetHasNoFinding() async throws {
         let (files, now) = try await good()
         let report = CredentialCheck(now: now).check(files)
-        #expect(report.isGood && report.findings.isEmpty && report.authority != nil && report.serverCertificate != nil)
+        #expect(report.isGood && report.findings.isEmpty && report.ca != nil && report.serverCertificate != nil)
     }
 
     @Test func authoritysKeyMayBeElsewhere() async throws {
         var (files, now) = try await good()
-        files.authorityKey = nil
+        files.caKey = nil
         #expect(CredentialCheck(now: now).check(files).isGood)
     }
 
     @Test func nothingAbsentPasses() async throws {
         let (files, now) = try await good()
         let removals: [(WritableKeyPath<CredentialCheck.Files, [UInt8]?>, String)] = [
-            (\.authorityCertificate, "ca.crt"), (\.serverCertificate, "tls.crt"), (\.serverKey, "tls.key"),
+            (\.caCertificate, "ca.crt"), (\.serverCertificate, "tls.crt"), (\.serverKey, "tls.key"),
         ]
         for (path, name) in removals {
             var less = files
@@ -49,7 +49,7 @@ import TunnelsAPIFake
         let (files, now) = try await good()
         let (other, _) = try await good()
         let swaps: [(WritableKeyPath<CredentialCheck.Files, [UInt8]?>, Finding.Rule)] = [
-            (\.authorityCertificate, .issuer), (\.authorityKey, .keyMatches), (\.serverCertificate, .issuer),
+            (\.caCertificate, .issuer), (\.caKey, .keyMatches), (\.serverCertificate, .issuer),
             (\.serverKey, .keyMatches),
         ]
         for (path, rule) in swaps {

@@ -18,10 +18,10 @@ import TunnelsAPIFake
     @Test func makesWhatTheProxyNeedsInOneStep() async throws {
         let bench = Bench()
         let result = try await run(bench, domain)
-        #expect(result.isNewAuthority && result.isNewServerCertificate && bench.store.history.count == 1)
+        #expect(result.isNewCA && result.isNewServerCertificate && bench.store.history.count == 1)
         #expect(
             bench.store.contents.keys == [
-                .tunnelDomain, .authorityCertificate, .authorityKey, .serverCertificate, .serverKey,
+                .tunnelDomain, .caCertificate, .caKey, .serverCertificate, .serverKey,
             ])
         #expect(CredentialCheck(now: bench.api.now.seconds).check(.init(bench.store.contents)).isGood)
         #expect(bench.api.requests.isEmpty)
@@ -32,10 +32,10 @@ import TunnelsAPIFake
         _ = try await run(bench, domain)
         let before = bench.store.contents.everything
         let again = try await run(bench, domain)
-        #expect(!again.isNewAuthority && !again.isNewServerCertificate && bench.store.contents.everything == before)
+        #expect(!again.isNewCA && !again.isNewServerCertificate && bench.store.contents.everything == before)
         bench.api.advance(bySeconds: 91 * 86_400)
         let later = try await run(bench, domain)
-        #expect(!later.isNewAuthority && later.isNewServerCertificate && later.authority == again.authority)
+        #expect(!later.isNewCA && later.isNewServerCertificate && later.ca == again.ca)
     }
 
     @Test func issuesAnewWhereTheKeyIsGone() async throws {
@@ -43,7 +43,7 @@ import TunnelsAPIFake
         _ = try await run(bench, domain)
         bench.store.put(.serverKey, nil)
         let again = try await run(bench, domain)
-        #expect(!again.isNewAuthority && again.isNewServerCertificate)
+        #expect(!again.isNewCA && again.isNewServerCertificate)
         #expect(CredentialCheck(now: bench.api.now.seconds).check(.init(bench.store.contents)).isGood)
     }
 

@@ -48,7 +48,7 @@ import TunnelsAPIFake
             bench.api.makeTunnel(displayName: "newest")
             try await manual(bench, tunnel.domain)
             let result = try await bench.provision()
-            #expect(result.tunnelAction == .attached && result.authorityAction == .registered)
+            #expect(result.tunnelAction == .attached && result.caAction == .registered)
             #expect(bench.store.text(.tunnelID) == tunnel.id && bench.api.tunnels.count == 3 && bench.defects == [])
         }
     }
@@ -67,8 +67,8 @@ import TunnelsAPIFake
     func createsATunnelForAnAuthorityThatIsThere(_ write: Int, _ moment: MemoryStore.Crash.Moment) async throws {
         let bench = Bench()
         let made = try CertificateAuthority.generate(now: bench.api.now.seconds)
-        bench.store.put(.authorityCertificate, made.certificate.pem)
-        bench.store.put(.authorityKey, try made.key.pem)
+        bench.store.put(.caCertificate, made.certificate.pem)
+        bench.store.put(.caKey, try made.key.pem)
         #expect(try await bench.plan().steps.contains { $0.contains(made.certificate.fingerprint) })
         bench.store.restart(crash: MemoryStore.Crash(write: write, moment: moment))
         _ = try? await bench.provision()
@@ -117,7 +117,7 @@ import TunnelsAPIFake
     @Test func neverReplacesAKeyWhoseCertificateIsGone() async throws {
         let bench = Bench()
         try await bench.provision()
-        bench.store.put(.authorityCertificate, nil)
+        bench.store.put(.caCertificate, nil)
         let before = bench.store.contents.everything
         let domain = try #require(bench.store.text(.tunnelDomain))
         let attempts: [() async throws -> Void] = [
@@ -158,7 +158,7 @@ import TunnelsAPIFake
             var context = bench.context
             context.now = { UnixTime(seconds: bench.api.now.seconds + error) }
             let (client, options) = (try bench.client, Bench.options())
-            let rotation = AuthorityRotation(
+            let rotation = CARotation(
                 client: client, store: bench.store, options: options.serverCertificate, context: context)
             let provisioner = Provisioner(client: client, store: bench.store, options: options, context: context)
             await #expect(throws: SetupError.self) {
@@ -173,7 +173,7 @@ import TunnelsAPIFake
     @Test func nothingIsBegunThatCannotBeSigned() async throws {
         let bench = Bench()
         try await bench.provision(Bench.options(version: "1"))
-        bench.store.put(.authorityKey, nil)
+        bench.store.put(.caKey, nil)
         bench.store.put(.serverCertificate, nil)
         let options = Bench.options(version: "2")
         await #expect(throws: SetupError.self) { try await bench.plan(options) }
@@ -211,7 +211,7 @@ import TunnelsAPIFake
         #expect(bench.store.contents[.setupState] == nil && bench.defects == [])
     }
 
-    /// What the answer to the registration says: another certificate, or one that is revoked.
+    /// What the response to the registration says: another certificate, or one that is revoked.
     @Test(arguments: [true, false]) func takesNoOtherCertificateForTheRegisteredOne(_ isOther: Bool) async throws {
         let bench = Bench()
         bench.forge { path, body in
@@ -224,7 +224,7 @@ import TunnelsAPIFake
         }
         let error = await #expect(throws: SetupError.self) { try await bench.provision() }
         #expect(error?.reason.contains("another certificate: tcrt_1") == true)
-        #expect(bench.store.contents[.authorityCertificate] == nil)
+        #expect(bench.store.contents[.caCertificate] == nil)
         bench.forge { $1 }
         try await bench.provision()
         #expect(bench.defects == [] && bench.api.certificates.count == 1)
@@ -234,8 +234,8 @@ import TunnelsAPIFake
         let bench = Bench()
         let made = try CertificateAuthority.generate(
             now: bench.api.now.seconds - 86_400, validity: .seconds(86_399))
-        bench.store.put(.authorityCertificate, made.certificate.pem)
-        bench.store.put(.authorityKey, try made.key.pem)
+        bench.store.put(.caCertificate, made.certificate.pem)
+        bench.store.put(.caKey, try made.key.pem)
         let tunnel = bench.api.makeTunnel(displayName: "named")
         let error = await #expect(throws: SetupError.self) {
             try await bench.provision(Bench.options(tunnelID: tunnel.id))
@@ -252,7 +252,7 @@ import TunnelsAPIFake
         _ = try? await bench.rotation.start()
         bench.store.restart()
         let result = try await bench.provision(Bench.options(version: "2"))
-        #expect(result.authorityAction == .reused && bench.defects == [])
+        #expect(result.caAction == .reused && bench.defects == [])
         let rotated = try await bench.rotation.start()
         #expect(rotated.stage == .waitingToFinish && bench.api.certificates.count == 2 && bench.defects == [])
     }
@@ -265,9 +265,9 @@ import TunnelsAPIFake
         #expect(notes.count == 1 && notes[0].contains(first.id) && notes[0].contains("certs revoke"))
         try await bench.provision(Bench.options(tunnelID: second.id))
         await cut(bench, Bench.options(tunnelID: first.id), before: 1)
-        let pending = try #require(try SetupState.read(bench.store.contents).authority)
+        let pending = try #require(try SetupState.read(bench.store.contents).ca)
         let rotated = try await bench.rotation.start()
-        #expect(rotated.authority != (try Certificate(pem: Array(pending.certificate.utf8))))
+        #expect(rotated.ca != (try Certificate(pem: Array(pending.certificate.utf8))))
         #expect(bench.told.filter { $0.contains("is dropped") && $0.contains(first.id) }.count >= 2)
     }
 }

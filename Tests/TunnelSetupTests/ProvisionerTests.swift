@@ -14,7 +14,7 @@ import TunnelsAPIFake
         let result = try await bench.provision(
             Bench.options(displayName: "Production", version: "1", keyType: keyType))
         #expect(bench.defects == [])
-        #expect(result.tunnelAction == .created && result.authorityAction == .generated)
+        #expect(result.tunnelAction == .created && result.caAction == .generated)
         #expect(result.tokenAction == .revealed && result.serverCertificateAction == .issued && result.isChanged)
         #expect(bench.api.tunnels.map(\.displayName) == ["Production"])
         #expect(bench.store.text(.tokenVersion) == "1")
@@ -113,7 +113,7 @@ import TunnelsAPIFake
         for change in [{ bench.store.put(.serverCertificate, nil) }, { bench.store.put(.serverKey, other) }] {
             change()
             let result = try await bench.provision()
-            #expect(result.serverCertificateAction == .issued && result.authorityAction == .reused)
+            #expect(result.serverCertificateAction == .issued && result.caAction == .reused)
             #expect(bench.defects == [])
         }
         bench.api.advance(bySeconds: 91 * 86_400)
@@ -126,11 +126,11 @@ import TunnelsAPIFake
         let bench = Bench()
         try await bench.provision()
         let contents = bench.store.contents
-        let authority = try CertificateAuthority(
-            certificate: try Certificate(pem: try #require(contents[.authorityCertificate])),
-            key: try PrivateKey(pem: try #require(contents[.authorityKey])))
+        let ca = try CertificateAuthority(
+            certificate: try Certificate(pem: try #require(contents[.caCertificate])),
+            key: try PrivateKey(pem: try #require(contents[.caKey])))
         let domain = try #require(contents.text(.tunnelDomain))
-        let identity = try authority.issueServerIdentity(
+        let identity = try ca.issueServerIdentity(
             domain: domain, keyType: .ecdsaP256, now: bench.api.now.seconds, includesWildcard: false,
             additionalNames: ["echo.\(domain)"])
         bench.store.put(.serverCertificate, identity.certificate.pem)
@@ -150,7 +150,7 @@ import TunnelsAPIFake
     @Test func getsOnWithoutTheAuthoritysKeyWhileNothingIsToBeSigned() async throws {
         let bench = Bench()
         try await bench.provision()
-        bench.store.put(.authorityKey, nil)
+        bench.store.put(.caKey, nil)
         #expect(try await !bench.provision().isChanged)
         bench.store.put(.serverCertificate, nil)
         let error = await #expect(throws: SetupError.self) { try await bench.provision() }
@@ -159,7 +159,7 @@ import TunnelsAPIFake
 
     @Test func neverBringsBackARevokedAuthority() async throws {
         let bench = Bench()
-        let id = try await bench.provision().authorityID
+        let id = try await bench.provision().caID
         _ = try await bench.client.archiveCertificate(id, of: bench.api.tunnels[0].id)
         let error = await #expect(throws: SetupError.self) { try await bench.provision() }
         #expect(error?.reason.contains(id) == true && error?.remedy.contains("rotate-ca") == true)
@@ -171,8 +171,8 @@ import TunnelsAPIFake
         let tunnel = bench.api.makeTunnel(displayName: "full")
         var ids: [String] = []
         for _ in 0..<2 {
-            let authority = try CertificateAuthority.generate(now: bench.api.now.seconds)
-            ids.append(try await bench.client.addCertificate(authority.certificate.pem, to: tunnel.id).id)
+            let ca = try CertificateAuthority.generate(now: bench.api.now.seconds)
+            ids.append(try await bench.client.addCertificate(ca.certificate.pem, to: tunnel.id).id)
         }
         let error = await #expect(throws: SetupError.self) {
             try await bench.provision(Bench.options(tunnelID: tunnel.id))
@@ -190,7 +190,7 @@ import TunnelsAPIFake
         ).run()
         let before = bench.store.contents.everything
         let result = try await bench.provision(Bench.options(tunnelID: tunnel.id))
-        #expect(result.authorityAction == .registered && result.serverCertificateAction == .kept)
+        #expect(result.caAction == .registered && result.serverCertificateAction == .kept)
         #expect(before.allSatisfy { bench.store.contents[$0.key] == $0.value } && bench.defects == [])
     }
 

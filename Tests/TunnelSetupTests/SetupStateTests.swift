@@ -8,7 +8,7 @@ import Testing
     @Test func comesBackAsItWas() throws {
         var state = SetupState()
         state.creation = SetupState.Creation(displayName: "a \"b\" ü", known: ["tnl_1"], startedAt: 1)
-        state.tokenRotation = SetupState.TokenRotation(tunnelID: "tnl_1", version: "2")
+        state.tokenRotation = SetupState.PendingRotation(tunnelID: "tnl_1", version: "2")
         var changes = StoreChanges()
         try state.record(in: &changes)
         let stored = StoreContents().applying(changes, revision: "")

@@ -136,7 +136,7 @@ import TunnelsAPIFake
         let bench = Bench()
         try await bench.provision(Bench.options(version: "1"))
         var state = SetupState()
-        state.tokenRotation = SetupState.TokenRotation(tunnelID: "tnl_other", version: "2")
+        state.tokenRotation = SetupState.PendingRotation(tunnelID: "tnl_other", version: "2")
         var changes = StoreChanges()
         try state.record(in: &changes)
         bench.store.put(.setupState, changes.values[.setupState] ?? nil)

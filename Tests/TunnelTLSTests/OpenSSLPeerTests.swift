@@ -92,7 +92,7 @@ import TunnelTLS
 
     @Test(arguments: versions) func isAClientOfTheServer(_ row: (flag: String, version: TLSVersion)) throws {
         let command =
-            "timeout 20 openssl s_server -accept 127.0.0.1:0 -naccept 1 \(row.flag) -rev -alpn http/1.1"
+            "timeout 20 openssl s_server -accept 127.0.0.1:0 -naccept 1 \(row.flag) -rev -state -alpn http/1.1"
             + " -cert \(TestPKI.leaf.certificatePath) -key \(TestPKI.leaf.keyPath) 2>&1"
         let pipe = try #require(popen(command, "r"))
         defer { pclose(pipe) }
@@ -119,6 +119,9 @@ import TunnelTLS
         #expect(client.engine.peerFingerprint == fingerprint)
         client.close()
         try socket.send(client.takeOutput())
+        socket.shutDown()
+        let words = String(decoding: TestPKI.drain(pipe), as: UTF8.self)
+        #expect(words.contains("alert read:warning:close notify") && !words.contains("alert write:fatal"))
     }
 
     /// From the line `ACCEPT 127.0.0.1:12345`.

@@ -26,6 +26,18 @@ import TunnelTLS
         #expect(alert?.alert?.value == 42 && alert?.description == "remote error: tls: bad certificate")
     }
 
+    /// RFC 6125 §6.4.3 lets a wildcard be a part of a label; no CA issues such names, and OpenSSL would match them.
+    @Test(arguments: ["w*.example.com", "*w.example.com", "w*w.example.com"])
+    func refusesPartialWildcards(_ pattern: String) throws {
+        let pair = TestPKI.signed(
+            "partial\(pattern.utf8.count)\(pattern.first == "*")", TestPKI.p256,
+            extension: "subjectAltName=DNS:\(pattern)")
+        var pipe = try TestConnection(TestContexts(pair), serverName: "www.example.com")
+        let error = #expect(throws: TLSError.self) { try pipe.run() }
+        #expect(error?.detail.contains("mismatch") == true)
+        #expect(pipe.client.isHandshakeComplete == false)
+    }
+
     static let noNames = [
         "", ".", "a b", "a\u{0}b", "127.0.0.1\u{0}", "a\nb", "ä.example", "*.example.com", "[]",
         String(repeating: "a", count: 254),

@@ -1,5 +1,7 @@
+import COpenSSL
 import Testing
-import TunnelTLS
+
+@testable import TunnelTLS
 
 @Suite struct TLSIdentityTests {
     @Test func tellsWhatItHolds() throws {
@@ -35,8 +37,20 @@ import TunnelTLS
     ]
     @Test(arguments: forms) func readsKeys(_ form: (name: String, command: String)) throws {
         let key = output(form.command, TestPKI.leaf)
-        _ = try TLSIdentity(certificates: TestPKI.leaf.certificate, privateKey: key)
-        if form.command.contains("CRT") { _ = try TLSIdentity(certificates: key, privateKey: key) }
+        let expected = try TestPKI.leaf.identity()
+        for certificates in [TestPKI.leaf.certificate] + (form.command.contains("CRT") ? [key] : []) {
+            let identity = try TLSIdentity(certificates: certificates, privateKey: key)
+            #expect(identity.keyType == "P-256" && identity.keyBits == 256)
+            #expect(identity.fingerprint == expected.fingerprint && identity.chain.count == 1)
+            // It is this key and no other: what it signs, the certificate verifies.
+            let server = try TLSServerContext(identity: identity)
+            var pipe = try TestConnection(TestContexts(server: server))
+            try pipe.run()
+            #expect(pipe.client.peerFingerprint == expected.fingerprint)
+        }
+        #expect(throws: TLSIdentityError.self) {
+            try TLSIdentity(certificates: TestPKI.authority.certificate, privateKey: key)
+        }
     }
 
     static let certificateForms: [(name: String, command: String)] = [
@@ -111,7 +125,13 @@ import TunnelTLS
 
     @Test func takesTheLongestChain() throws {
         let chain = output("for i in $(seq 16); do cat CRT; done", TestPKI.leaf)
-        _ = try TLSIdentity(certificates: chain, privateKey: TestPKI.leaf.key)
+        let identity = try TLSIdentity(certificates: chain, privateKey: TestPKI.leaf.key)
+        #expect(identity.chain.count == TLSIdentity.maxChainLength)
+        // All of it reaches the client.
+        let server = try TLSServerContext(identity: identity)
+        var pipe = try TestConnection(TestContexts(server: server))
+        try pipe.run()
+        #expect(OPENSSL_sk_num(SSL_get_peer_cert_chain(pipe.client.ssl)) == 16)
     }
 
     private func output(_ command: String, _ pair: TestPair) -> [UInt8] {

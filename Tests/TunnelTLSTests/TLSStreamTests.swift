@@ -48,6 +48,26 @@ import TunnelTLS
         #expect(server.isAtEnd == true)
     }
 
+    /// Bytes that come while others are held wait behind them, also when reading has made some room in between.
+    @Test(arguments: [1, 7, 100], [1, 40, 333])
+    func whatComesLaterStaysBehind(_ readLimit: Int, _ pieceSize: Int) throws {
+        let contexts = try TestContexts()
+        var client = try TLSStream(client: contexts.client, serverName: "localhost")
+        var server = try TLSStream(server: contexts.server, readLimit: readLimit)
+        try exchange(&client, &server)
+        let data = pattern(2_000)
+        for start in stride(from: 0, to: data.count, by: 50) { try client.send(Array(data[start..<start + 50])) }
+        client.close()
+        let records = client.takeOutput()
+        var received: [UInt8] = []
+        for start in stride(from: 0, to: records.count, by: pieceSize) {
+            try server.feed(Array(records[start..<min(start + pieceSize, records.count)]))
+            received += try server.read(atMost: readLimit / 2 + 1)
+        }
+        while server.isReadable { received += try server.read(atMost: 3) }
+        #expect(received == data && server.isAtEnd)
+    }
+
     @Test func refusesBrokenRecordsWhenTheirTurnComes() throws {
         let contexts = try TestContexts()
         var client = try TLSStream(client: contexts.client, serverName: "localhost")

@@ -98,6 +98,20 @@ import TunnelCore
         #expect(try keys.rotateIfDue(now: .min, every: 60), "a clock that makes no sense does not trap")
     }
 
+    /// Rotation by time changes what seals the next ticket: its first bytes are the key's name.
+    @Test(arguments: TLSVersion.allCases)
+    func ticketsAreSealedWithTheCurrentKey(_ version: TLSVersion) throws {
+        let keys = try TicketKeys()
+        let contexts = try TestContexts(version: version, tickets: keys)
+        var names: [[UInt8]] = []
+        for now: Int64 in [0, 59, 60, 119, 120] {
+            try keys.rotateIfDue(now: now, every: 60)
+            names.append(Array(ticket(of: try session(contexts)).prefix(TicketKey.nameSize)))
+        }
+        #expect(names[0] == names[1] && names[2] == names[3])
+        #expect(Set(names).count == 3)
+    }
+
     @Test func neverShowsItself() throws {
         let keys = try TicketKeys()
         let token = try session(TestContexts(tickets: keys))

@@ -36,6 +36,8 @@ final class LoadConnection: ReadinessHandler {
     private var partial = ByteBuffer()
     private var unsent = ByteBuffer()
     private var sawHangUp = false
+    /// Leaves what comes with the kernel.
+    var isDeaf = false
     /// Why sending failed; told next turn, because the user's own call may be what failed.
     private var failure: String?
 
@@ -88,6 +90,12 @@ final class LoadConnection: ReadinessHandler {
         shared.staging.removeAll(headroom: FrameHeader.maxSize)
         do { try engine?.write(bytes, output: &shared.staging) } catch { return failNextTurn("\(error)") }
         sendStaged()
+    }
+
+    /// Sends frames that the user has made; tunnel mode only.
+    func sendFrames(_ bytes: UnsafeRawBufferPointer) {
+        guard phase == .open else { return }
+        transmit(bytes)
     }
 
     /// Puts what is staged into a masked frame, in tunnel mode, and sends it.
@@ -179,7 +187,12 @@ final class LoadConnection: ReadinessHandler {
         if readiness.contains(.write) || readiness.isEmpty, unsent.isEmpty, phase == .open {
             user.connectionDrained(self)
         }
-        if readiness.contains(.read) || readiness.isEmpty { pump() }
+        if isDeaf {
+            // Nobody reads to the end, so a hang-up is all that tells of it.
+            if sawHangUp { fail("the server hung up") }
+        } else if readiness.contains(.read) || readiness.isEmpty {
+            pump()
+        }
     }
 
     private func pump() {

@@ -12,32 +12,27 @@ final class ConnectionLoad: Load, ClientConnectionUser {
     private var connections: [LoadConnection] = []
     private let request: [UInt8]
     private var answer = SmallAnswer()
-    /// The session that `resume` goes on with; its first connection brings it.
-    private var session: TLSClientSession?
+    /// For `resume`: the ticket that each place has not used yet. Each is used once (RFC 8446 §C.4), so a server that
+    /// sends none on a resumption has every second handshake in full.
+    private var tickets: [TLSClientSession?]
 
     init(_ shared: ClientShared, _ window: MeasuredWindow, _ options: LoadOptions) {
         (self.shared, self.window, self.options) = (shared, window, options)
+        tickets = Array(repeating: nil, count: options.connections)
         request = SampleRequests.call(host: options.target.host(0), closes: true)
     }
 
     func begin() throws {
-        if options.kind == .resume {
-            connections = [LoadConnection(shared, index: 0, user: self)]
-            try connections[0].open()
-        } else {
-            try openAll()
-        }
-    }
-
-    private func openAll() throws {
         connections = (0..<options.connections).map { LoadConnection(shared, index: $0, user: self) }
-        for connection in connections { try connection.open(session: session) }
+        for connection in connections { try connection.open() }
         window.start()
     }
 
     func connectionOpened(_ connection: LoadConnection) {
         window.cipher = connection.cipher
-        if session != nil && !connection.isResumed { return window.fail("the server did not resume the session") }
+        if tickets[connection.index] != nil && !connection.isResumed {
+            return window.fail("the server did not resume the session")
+        }
         request.withUnsafeBytes { connection.send($0) }
     }
 
@@ -59,20 +54,27 @@ final class ConnectionLoad: Load, ClientConnectionUser {
 
     func connectionDrained(_ connection: LoadConnection) {}
 
+    /// Whether both are the session of one ticket. OpenSSL makes another session for each ticket that comes; TunnelTLS
+    /// keeps which one it is to itself, as it should.
+    private func isSame(_ one: TLSClientSession, _ other: TLSClientSession) -> Bool {
+        func pointer(_ session: TLSClientSession) -> OpaquePointer? {
+            Mirror(reflecting: session).children.lazy.compactMap { $0.value as? OpaquePointer }.first
+        }
+        return pointer(one) == pointer(other)
+    }
+
     func connectionEnded(_ connection: LoadConnection, _ reason: String?) {
         guard reason == nil, connection.answerSize == 1 else {
             return window.fail(reason ?? "a connection ended without an answer")
         }
         do {
-            if options.kind == .resume && session == nil {
-                guard let ticket = connection.session else { return window.fail("the server sent no session ticket") }
-                session = ticket
-                try openAll()
-            } else {
-                let next = LoadConnection(shared, index: connection.index, user: self)
-                connections[connection.index] = next
-                try next.open(session: session)
-            }
+            let next = LoadConnection(shared, index: connection.index, user: self)
+            connections[connection.index] = next
+            var ticket = options.kind == .resume ? connection.session : nil
+            if options.kind == .resume && ticket == nil { return window.fail("the server sent no session ticket") }
+            if let used = tickets[connection.index], let new = ticket, isSame(used, new) { ticket = nil }
+            tickets[connection.index] = ticket
+            try next.open(session: ticket)
         } catch {
             window.fail("\(error)")
         }

@@ -5,6 +5,7 @@ import TunnelIO
 enum LoadCommand {
     static func run(_ arguments: [String]) throws -> Never {
         let options = try LoadOptions(arguments)
+        usleep(UInt32(options.delay * 1e6))
         let loop = try Loop()
         loop.spawn { loop in
             let window = MeasuredWindow(loop.reactor, options)
@@ -28,6 +29,7 @@ enum LoadCommand {
         case .download: DownloadLoad(shared, window, options)
         case .upload: UploadLoad(shared, window, options)
         case .events, .idle: EventLoad(shared, window, options)
+        case .floodRefused, .floodPing: FloodLoad(shared, window, options)
         }
     }
 }

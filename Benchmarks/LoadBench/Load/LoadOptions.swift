@@ -12,6 +12,9 @@ struct LoadOptions {
         case events
         /// Event streams on which nothing happens: for their memory.
         case idle
+        /// Hostile, to be run beside another load; see ``FloodLoad``.
+        case floodRefused = "flood-refused"
+        case floodPing = "flood-ping"
     }
 
     var kind = Kind.requests
@@ -19,6 +22,10 @@ struct LoadOptions {
     var connections = 1
     /// Events a second on each stream.
     var eventRate = 100
+    /// For requests: seconds from one to the next on a connection; 0 sends each as soon as it can be.
+    var interval = 0.0
+    /// Seconds before the first connection, for a load beside another.
+    var delay = 0.0
     var warmUp = 0.5
     var seconds = 2.0
     /// Processes whose CPU time and memory belong to the measurement.
@@ -38,6 +45,8 @@ struct LoadOptions {
             case "--routes": target.routes = try LoadOptions.known(Int(value), name, value)
             case "--connections": connections = try LoadOptions.known(Int(value), name, value)
             case "--event-rate": eventRate = try LoadOptions.known(Int(value), name, value)
+            case "--interval": interval = try LoadOptions.known(Double(value), name, value)
+            case "--delay": delay = try LoadOptions.known(Double(value), name, value)
             case "--warm-up": warmUp = try LoadOptions.known(Double(value), name, value)
             case "--seconds": seconds = try LoadOptions.known(Double(value), name, value)
             case "--watch": watched = value.split(separator: ",").compactMap { pid_t($0) }
@@ -57,7 +66,7 @@ struct LoadOptions {
         [
             "--kind", kind.rawValue, "--mode", target.mode.rawValue, "--port", "\(target.port)", "--ca", target.caFile,
             "--routes", "\(target.routes)", "--connections", "\(connections)", "--event-rate", "\(eventRate)",
-            "--warm-up", "\(warmUp)", "--seconds", "\(seconds)",
+            "--interval", "\(interval)", "--delay", "\(delay)", "--warm-up", "\(warmUp)", "--seconds", "\(seconds)",
             "--watch", watched.map { "\($0)" }.joined(separator: ","),
             "--others", others.map { "\($0)" }.joined(separator: ","),
         ]

@@ -20,6 +20,8 @@ final class MeasuredWindow {
     var operations: UInt64 = 0
     var bytes: UInt64 = 0
     var resumed: UInt64 = 0
+    /// Called before the results are made, to record what is still under way.
+    var beforeClose: (() -> Void)?
     /// The suite that was agreed on.
     var cipher = ""
 
@@ -54,6 +56,7 @@ final class MeasuredWindow {
 
     /// Prints the result and ends the process: there is nothing left to do.
     private func close() {
+        beforeClose?()
         let elapsed = Double(Reactor.clock() - opened) / 1e9
         let after = ProcessSample(options.watched)
         let own = ProcessSample([getpid()])
@@ -67,6 +70,7 @@ final class MeasuredWindow {
         for (name, value) in [
             ("seconds", elapsed), ("operations", Double(operations)), ("rate", Double(operations) / elapsed),
             ("mib_per_second", Double(bytes) / elapsed / 1_048_576), ("resumed", Double(resumed)),
+            ("resumed_share", operations > 0 ? Double(resumed) / Double(operations) : 0),
             ("p50_us", Double(latencies.quantile(0.5)) / 1e3), ("p90_us", Double(latencies.quantile(0.9)) / 1e3),
             ("p99_us", Double(latencies.quantile(0.99)) / 1e3), ("max_us", Double(latencies.max) / 1e3),
             ("cpu_seconds", cpu / 1e9), ("cpu_us_per_operation", operations > 0 ? cpu / 1e3 / Double(operations) : 0),

@@ -1,7 +1,10 @@
 import TunnelCore
 import TunnelIO
 
-/// Small POSTs: each connection sends one, waits for its answer and sends the next.
+/// Small POSTs: each connection sends one, waits for its answer and sends the next, at once or at its time.
+///
+/// One whose time comes while the answer before is still out counts from its time on. So a server that makes a
+/// connection wait is seen with every request that would have been sent meanwhile, not with one.
 final class RequestLoad: Load, ClientConnectionUser {
     private let shared: ClientShared
     private let window: MeasuredWindow
@@ -10,9 +13,23 @@ final class RequestLoad: Load, ClientConnectionUser {
     private var requests: [[UInt8]] = []
     private var answer = SmallAnswer()
     private var openCount = 0
+    private let interval: UInt64
+    private var timers: [Deadline] = []
 
     init(_ shared: ClientShared, _ window: MeasuredWindow, _ options: LoadOptions) {
         (self.shared, self.window, self.options) = (shared, window, options)
+        interval = UInt64(options.interval * 1e9)
+        if interval > 0 { window.beforeClose = { [unowned self] in recordOutstanding() } }
+    }
+
+    /// What has no answer yet when the time is over, and what was due meanwhile.
+    private func recordOutstanding() {
+        let now = Reactor.clock()
+        for connection in connections where connection.remaining > 0 {
+            for due in stride(from: connection.started, to: now, by: Int(interval)) {
+                window.latencies.record(now &- due)
+            }
+        }
     }
 
     /// Opens one connection after another: a thousand handshakes at once would time out.
@@ -20,6 +37,7 @@ final class RequestLoad: Load, ClientConnectionUser {
         for index in 0..<options.connections {
             requests.append(SampleRequests.call(host: options.target.host(index)))
             connections.append(LoadConnection(shared, index: index, user: self))
+            timers.append(Deadline { [unowned self] in send(connections[index]) })
         }
         for connection in connections.prefix(16) { try connection.open() }
     }
@@ -37,6 +55,11 @@ final class RequestLoad: Load, ClientConnectionUser {
 
     private func send(_ connection: LoadConnection) {
         connection.started = Reactor.clock()
+        sendRequest(connection)
+    }
+
+    private func sendRequest(_ connection: LoadConnection) {
+        connection.remaining = 1
         requests[connection.index].withUnsafeBytes { connection.send($0) }
     }
 
@@ -48,11 +71,21 @@ final class RequestLoad: Load, ClientConnectionUser {
         case .whole: break
         }
         connection.plaintext.removeAll()
+        connection.remaining = 0
+        let now = Reactor.clock()
         if window.isOpen {
             window.operations &+= 1
-            window.latencies.record(Reactor.clock() &- connection.started)
+            window.latencies.record(now &- connection.started)
         }
-        send(connection)
+        let due = connection.started &+ interval
+        if interval == 0 {
+            send(connection)
+        } else if now < due {
+            shared.reactor.set(timers[connection.index], after: due &- now)
+        } else {
+            connection.started = due
+            sendRequest(connection)
+        }
     }
 
     func connectionDrained(_ connection: LoadConnection) {}

@@ -7,6 +7,9 @@ enum SampleRequests {
         return head("POST", "/mcp", host, closes: closes, length: body.utf8.count) + Array(body.utf8)
     }
 
+    /// What the proxy answers by itself, and nginx too.
+    static let refused = Array("GET /refused HTTP/1.1\r\nHost: zz\r\n\r\n".utf8)
+
     static func upload(host: String, length: Int) -> [UInt8] { head("POST", "/upload", host, length: length) }
 
     static func download(host: String, length: Int) -> [UInt8] { head("GET", "/download/\(length)", host) }

@@ -71,7 +71,7 @@ final class BenchRun {
                 load.connections = side.connections ?? load.connections
                 if options.isQuick, let fewer = scenario.quickConnections { load.connections = fewer }
                 load.target.routes = side.routes
-                var result = try measureQuietly(load, on: servers[index])
+                var result = try measureQuietly(load, beside: side.beside, on: servers[index])
                 if load.kind == .idle { result = result.perStream(load.connections) }
                 results[index].append(result)
                 Output.write(Report.line(scenario.name, side.label, result) + "\n")
@@ -81,11 +81,13 @@ final class BenchRun {
     }
 
     /// Measures; and again, a few times at most, when strangers used much of the machine meanwhile.
-    private func measureQuietly(_ load: LoadOptions, on server: any MeasuredServer) throws -> Measurement {
-        var best = try workshop.measure(load, on: server)
+    private func measureQuietly(
+        _ load: LoadOptions, beside: LoadOptions?, on server: any MeasuredServer
+    ) throws -> Measurement {
+        var best = try workshop.measure(load, beside: beside, on: server)
         guard !options.isQuick else { return best }
         for _ in 0..<BenchRun.maxRepeats where best["foreign_cpu_share"] > BenchRun.maxForeignShare {
-            let next = try workshop.measure(load, on: server)
+            let next = try workshop.measure(load, beside: beside, on: server)
             if next["foreign_cpu_share"] < best["foreign_cpu_share"] { best = next }
         }
         return best

@@ -79,6 +79,7 @@ final class NginxUnderTest: MeasuredServer {
                 proxy_read_timeout 1h;
                 proxy_max_temp_file_size 0;
                 location / { proxy_pass http://app; }
+                location /refused { return 403; }
                 location /download/ {
                     proxy_pass http://app;
                     \(buffers)

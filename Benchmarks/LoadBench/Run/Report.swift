@@ -30,10 +30,12 @@ struct Report {
                     cipher: runs.first?.cipher ?? ""))
         }
         for target in scenario.targets {
-            guard results.count >= (target.isRatio ? 2 : 1) else { continue }
+            // The side to compare with is not there when nginx is not.
+            let other = target.over.map { label in sides.firstIndex { $0.label == label } } ?? 1
+            guard let other, !target.isRatio || other < results.count else { continue }
             let values = results[0].indices.map { index in
                 let first = results[0][index][target.metric]
-                return target.isRatio ? first / max(results[1][index][target.metric], 1e-9) : first
+                return target.isRatio ? first / max(results[other][index][target.metric], 1e-9) : first
             }
             let value = Report.median(values)
             verdicts.append(
@@ -83,6 +85,9 @@ struct Report {
         Column(title: "p50 us", width: 10, metric: "p50_us", decimals: 1),
         Column(title: "p90 us", width: 10, metric: "p90_us", decimals: 1),
         Column(title: "p99 us", width: 10, metric: "p99_us", decimals: 1),
+        Column(title: "beside/s", width: 10, metric: "beside_rate", decimals: 0),
+        Column(title: "beside MiB/s", width: 13, metric: "beside_mib_per_second", decimals: 1),
+        Column(title: "resumed %", width: 10, metric: "resumed_share", decimals: 0, scale: 100),
         Column(title: "CPU us/op", width: 11, metric: "cpu_us_per_operation", decimals: 1),
         Column(title: "CPU ms/MiB", width: 11, metric: "cpu_ms_per_mib", decimals: 3),
         Column(title: "load %", width: 8, metric: "load_cpu_share", decimals: 0, scale: 100),

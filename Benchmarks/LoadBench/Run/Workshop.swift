@@ -80,19 +80,49 @@ final class Workshop {
         return port
     }
 
-    /// Runs one load on a server.
-    func measure(_ load: LoadOptions, on server: any MeasuredServer) throws -> Measurement {
+    /// Runs one load on a server, and another beside it, whose results get a `beside_` before their names.
+    ///
+    /// The other begins while the first warms up, and ends after it.
+    func measure(
+        _ load: LoadOptions, beside: LoadOptions? = nil, on server: any MeasuredServer
+    ) throws -> Measurement {
         var load = load
+        aim(&load, at: server)
+        load.others = [upstream.process]
+        var other: ChildProcess?
+        if var beside {
+            aim(&beside, at: server)
+            beside.delay = load.warmUp / 2
+            (beside.warmUp, beside.seconds) = (load.warmUp / 2, load.seconds + 0.1)
+            let child = try ChildProcess(Workshop.ownPath, ["load"] + beside.arguments, errorFile: errors)
+            load.others.append(child.process)
+            other = child
+        }
+        let child = try ChildProcess(Workshop.ownPath, ["load"] + load.arguments, errorFile: errors)
+        var measurement = try result(of: child, load, on: server)
+        if let other {
+            measurement.add(try result(of: other, load, on: server), prefix: "beside_")
+            // What the server spent is for both.
+            measurement.remove("cpu_us_per_operation")
+        }
+        server.emptyLogs()
+        return measurement
+    }
+
+    private var errors: String { directory + "/load.log" }
+
+    private func aim(_ load: inout LoadOptions, at server: any MeasuredServer) {
         load.target.mode = server.mode
         load.target.port = server.port
         load.target.caFile = caFile
         load.watched = server.processes
-        load.others = [upstream.process]
-        let errors = directory + "/load.log"
-        let child = try ChildProcess(Workshop.ownPath, ["load"] + load.arguments, errorFile: errors)
+    }
+
+    private func result(
+        of child: ChildProcess, _ load: LoadOptions, on server: any MeasuredServer
+    ) throws(BenchError) -> Measurement {
         let (text, isGood) = child.readAll(seconds: load.seconds + load.warmUp + 90)
         child.stop()
-        server.emptyLogs()
         guard isGood, let measurement = Measurement(text) else {
             let reason = String(decoding: TextFile.read(errors) ?? [], as: UTF8.self)
             throw BenchError("load on \(server.name) failed: \(reason)\(server.lastWords)")
@@ -116,6 +146,12 @@ struct Measurement {
     }
 
     init(values: [String: Double], cipher: String = "") { (self.values, self.cipher) = (values, cipher) }
+
+    mutating func add(_ other: Measurement, prefix: String) {
+        for (name, value) in other.values { values[prefix + name] = value }
+    }
+
+    mutating func remove(_ name: String) { values[name] = nil }
 
     subscript(_ name: String) -> Double { values[name] ?? 0 }
 }

@@ -64,15 +64,4 @@ static inline const char *COpenSSL_MAC_PARAM_KEY(void) { return OSSL_MAC_PARAM_K
 static inline const char *COpenSSL_MAC_PARAM_DIGEST(void) { return OSSL_MAC_PARAM_DIGEST; }
 static inline char *COpenSSL_SHA256_name(void) { return (char *)SN_sha256; }
 
-/// One line in the form of RFC 4514, control characters escaped, other scripts left as UTF-8.
-static inline unsigned long COpenSSL_name_format(void) { return XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB; }
-
-// Stacks are typed by macros.
-static inline int COpenSSL_general_name_count(const GENERAL_NAMES *names) { return sk_GENERAL_NAME_num(names); }
-/// The bytes of the dNSName at `index`, borrowed from `names`; NULL for a name of another kind.
-static inline const ASN1_IA5STRING *COpenSSL_dns_name(const GENERAL_NAMES *names, int index) {
-    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
-    return name->type == GEN_DNS ? name->d.dNSName : NULL;
-}
-
 #endif

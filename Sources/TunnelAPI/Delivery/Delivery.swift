@@ -10,7 +10,7 @@ struct Delivery: Sendable {
     /// How it ended.
     struct Outcome: Sendable {
         let last: RetryPolicy.Attempt
-        /// Whether any of the attempts may have been acted on without an answer that says so.
+        /// Whether any of the attempts may have been acted on without a response that says so.
         let isAmbiguous: Bool
         /// How long the server wants to be left alone, when that was too long to wait.
         var busyFor: Duration?
@@ -57,10 +57,10 @@ struct Delivery: Sendable {
             guard response.body.count <= request.maxResponseBytes else {
                 return .failure(
                     TransportError(
-                        .tooLarge, "the answer is longer than \(request.maxResponseBytes) bytes",
+                        .tooLarge, "the response is longer than \(request.maxResponseBytes) bytes",
                         mayHaveBeenReceived: true))
             }
-            return .answer(response)
+            return .response(response)
         } catch { return .failure(error) }
     }
 }

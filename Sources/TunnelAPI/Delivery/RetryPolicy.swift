@@ -23,17 +23,17 @@ package enum RetryPolicy {
 
     /// How one attempt ended.
     enum Attempt: Sendable {
-        case answer(HTTPResponse)
+        case response(HTTPResponse)
         case failure(TransportError)
 
-        /// Whether the server may have done what was asked although no answer says so.
+        /// Whether the server may have done what was asked although no response says so.
         ///
         /// 429 and 529 say that it was too busy to begin; the others of the 400s, that it refused. 408 stands in for a
-        /// gateway that lost its patience, and tells nothing about the server behind it.
+        /// gateway that lost its patience, and says nothing about the server behind it.
         var isAmbiguous: Bool {
             switch self {
             case .failure(let error): error.mayHaveBeenReceived
-            case .answer(let response): response.status == 408 || (response.status >= 500 && response.status != 529)
+            case .response(let response): response.status == 408 || (response.status >= 500 && response.status != 529)
             }
         }
     }
@@ -57,7 +57,7 @@ package enum RetryPolicy {
             // These would end the same way.
             if error.code == .invalidRequest || error.code == .tooLarge { return .done }
             wait = nil
-        case .answer(let response):
+        case .response(let response):
             guard isTemporary(response) else { return .done }
             wait = requestedWait(response, now: now)
             if let wait, wait > longestWait { return .busyFor(wait) }

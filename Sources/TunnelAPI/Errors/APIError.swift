@@ -1,3 +1,5 @@
+internal import TunnelCore
+
 /// Why an operation on the Tunnels API failed, in words for the person who has to do something about it.
 ///
 /// No text in it holds a credential: what a server sends goes through a redaction first.
@@ -9,7 +11,7 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
 
         /// The identity token cannot be read, is empty or too large.
         public static let identityToken = Code(rawValue: "identity-token")
-        /// No answer came: name, connection, TLS, proxy.
+        /// No response came: name, connection, TLS, proxy.
         public static let transport = Code(rawValue: "transport")
         /// Too late: the time for the operation is over, or the server gave up (408, 504).
         public static let timedOut = Code(rawValue: "timed-out")
@@ -31,30 +33,33 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         public static let overloaded = Code(rawValue: "overloaded")
         /// Each other 5xx.
         public static let server = Code(rawValue: "server")
-        /// There is an answer, but not one that the documents describe: a redirect, a body that is not JSON, a field
+        /// There is a response, but not one that the documents describe: a redirect, a body that is not JSON, a field
         /// that is missing, more than the limits allow.
-        public static let malformedAnswer = Code(rawValue: "malformed-answer")
+        public static let malformedResponse = Code(rawValue: "malformed-response")
         /// An argument cannot be right; nothing was sent.
         public static let invalidArgument = Code(rawValue: "invalid-argument")
         /// The API's generation in force cannot do this; the Tunnels API was not asked.
         public static let unsupported = Code(rawValue: "unsupported")
     }
 
-    /// Where on the way it failed.
-    public enum Hop: String, Sendable {
+    /// Where on the way it failed. More hops may come in later versions.
+    public struct Hop: RawRepresentable, Hashable, Sendable {
+        public let rawValue: String
+        public init(rawValue: String) { self.rawValue = rawValue }
+
         /// Reading the identity token.
-        case identityToken = "identity token"
+        public static let identityToken = Hop(rawValue: "identity token")
         /// The exchange of the identity token for an access token.
-        case exchange = "token exchange"
+        public static let exchange = Hop(rawValue: "token exchange")
         /// The Tunnels API itself.
-        case api = "Tunnels API"
+        public static let api = Hop(rawValue: "Tunnels API")
     }
 
     public let hop: Hop
     /// What was to be done, as it follows "cannot": for example `add the CA certificate`.
     public let operation: String
     public let code: Code
-    /// The HTTP status; `nil` if no answer came.
+    /// The HTTP status; `nil` if no response came.
     public let status: Int?
     /// The API's own type of the error, for example `permission_error`.
     public let type: String?
@@ -64,7 +69,7 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
     public let requestID: String?
     /// What to do about it; never empty.
     public let remedy: String
-    /// Whether something may have changed on the server although no answer says so. Reading operations never set it.
+    /// Whether something may have changed on the server although no response says so. Reading operations never set it.
     public internal(set) var mayHaveBeenActedOn: Bool
 
     init(
@@ -83,7 +88,7 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
             remedy: remedy ?? self.remedy, mayHaveBeenActedOn: true)
     }
 
-    /// What failed and why, without the hop and the remedy, for callers that tell those themselves. For example
+    /// What failed and why, without the hop and the remedy, for callers that show those themselves. For example
     /// `cannot list the tunnels: HTTP 403 (permission_error): ... [request id req_...]`.
     public var reason: String { "cannot \(operation): \(cause)" }
 
@@ -101,4 +106,71 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// Equal when the codes are.
     public static func == (a: Self, b: Self) -> Bool { a.code == b.code }
+}
+
+extension APIError.Code {
+    /// By the status of a response that is no success.
+    init(status: Int) {
+        self =
+            switch status {
+            case 401: .unauthenticated
+            case 403: .forbidden
+            case 404: .notFound
+            case 408, 504: .timedOut
+            case 409: .conflict
+            case 413: .tooLarge
+            case 429: .rateLimited
+            case 529: .overloaded
+            case 400...499: .invalidRequest
+            case 500...599: .server
+            default: .malformedResponse
+            }
+    }
+}
+
+extension APIError {
+    /// For a request that got no response.
+    static func transport(
+        _ error: TransportError, _ hop: Hop, _ operation: String, _ service: ServiceURL, _ redaction: Redaction,
+        mayHaveBeenActedOn: Bool = false, remedy: String? = nil
+    ) -> APIError {
+        let code: Code =
+            switch error.code {
+            case .timedOut: .timedOut
+            case .tooLarge, .malformed: .malformedResponse
+            default: .transport
+            }
+        return APIError(
+            hop, operation, code, redaction(error.reason), remedy: remedy ?? Remedy.transport(error.code, service),
+            mayHaveBeenActedOn: mayHaveBeenActedOn)
+    }
+}
+
+/// What to do about an error, by where and how it came.
+enum Remedy {
+    static let tryLater = "try again later"
+    static let timedOut = "look at the network's speed and the service's state, and try again"
+    static let assertion =
+        "give the token that the identity provider issued, a JWT, in ANTHROPIC_IDENTITY_TOKEN_FILE or "
+        + "ANTHROPIC_IDENTITY_TOKEN"
+
+    /// The server's own wish, rounded up to seconds.
+    static func busy(_ wait: Duration) -> String {
+        let seconds = wait.components.seconds + (wait.components.attoseconds > 0 ? 1 : 0)
+        return "try again later: the server asks for \(seconds) seconds"
+    }
+
+    static func wrongServer(_ service: ServiceURL) -> String {
+        "see whether \(service) is the Claude API, and whether a proxy on the way answers in its place (--api-url, "
+            + "HTTPS_PROXY, NO_PROXY)"
+    }
+
+    static func transport(_ code: TransportError.Code, _ service: ServiceURL) -> String {
+        switch code {
+        case .tls:
+            "see whether \(service) is the Claude API, and whether something on the way replaces its certificate"
+        case .tooLarge, .malformed, .invalidRequest: wrongServer(service)
+        default: "see whether \(service) can be reached from here (--api-url, DNS, firewall, HTTPS_PROXY, NO_PROXY)"
+        }
+    }
 }

@@ -1,6 +1,6 @@
 internal import FoundationEssentials
 
-/// What an answer other than success says, of which only what is meant to be read is kept.
+/// What a response other than success says, of which only what is meant to be read is kept.
 ///
 /// From a JSON object that is an error of OAuth (RFC 6749 §5.2), `error`, `error_description` and `error_uri`; from one
 /// in the envelope of Anthropic's API, type, message and request id. Everything else may hold what was sent.
@@ -22,7 +22,7 @@ package struct ServerMessage: Sendable {
     }
 }
 
-/// The two shapes of an error, told apart by whether `error` is a text or an object.
+/// The two shapes of an error, distinguished by whether `error` is a text or an object.
 private struct ErrorBody: Decodable {
     var type: String?
     var message: String

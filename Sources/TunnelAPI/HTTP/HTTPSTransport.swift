@@ -13,7 +13,7 @@ public enum TransportTrust: Sendable {
 
 /// Carries requests over HTTP/1.1: in TLS to whoever proves its name, in plain to this machine only.
 ///
-/// Connections are kept for half a minute and used again for repeatable requests. A request ends by its answer or its
+/// Connections are kept for half a minute and used again for repeatable requests. A request ends by its response or its
 /// time-out; cancelling the task that waits has no effect on it.
 public final class HTTPSTransport: HTTPTransport, Sendable {
     package let loop: Loop
@@ -51,18 +51,12 @@ public final class HTTPSTransport: HTTPTransport, Sendable {
     public func pause(_ duration: Duration) async { await loop.pause(duration) }
 
     public func send(_ request: HTTPRequest) async throws(TransportError) -> HTTPResponse {
-        let outgoing = try request.outgoing()
-        let proxy = proxies.proxy(for: request.service).map {
-            HTTPEndpoint.Proxy(host: $0.host, port: $0.port, authorization: $0.authorization)
-        }
-        let service = request.service
-        let endpoint = HTTPEndpoint(
-            isSecure: service.isSecure, host: service.host, port: service.port, proxy: proxy)
+        let endpoint = HTTPEndpoint(request.service, proxy: proxies.proxy(for: request.service))
         // The one way from any task to the loop and back. The loop resumes it in every case, for each request ends by
         // its deadline at the latest.
         let result: Result<HTTPResponse, TransportError> = await withUnsafeContinuation { continuation in
             loop.spawn { loop in
-                let result = await self.perform(request, outgoing, endpoint, on: loop)
+                let result = await self.perform(request, endpoint, on: loop)
                 continuation.resume(returning: result)
             }
         }
@@ -70,19 +64,12 @@ public final class HTTPSTransport: HTTPTransport, Sendable {
     }
 
     private func perform(
-        _ request: HTTPRequest, _ outgoing: OutgoingRequest, _ endpoint: HTTPEndpoint, on loop: isolated Loop
+        _ request: HTTPRequest, _ endpoint: HTTPEndpoint, on loop: isolated Loop
     ) async -> Result<HTTPResponse, TransportError> {
         do throws(TransportError) {
             let context = endpoint.isSecure ? try clientContext() : nil
-            do throws(HTTPClientError) {
-                let answer = try await loop.reactor.httpClient.send(
-                    outgoing, to: endpoint, tls: context, timeout: request.timeout,
-                    maxBodyBytes: request.maxResponseBytes, isRepeatable: request.isRepeatable)
-                return .success(
-                    HTTPResponse(
-                        status: answer.status, fields: answer.fields.map { HTTPField($0.name, $0.value) },
-                        body: answer.body))
-            } catch { throw TransportError(error) }
+            let client = loop.reactor.resident(HTTPClient.self)
+            return .success(try await client.send(request, to: endpoint, tls: context))
         } catch { return .failure(error) }
     }
 
@@ -101,51 +88,5 @@ public final class HTTPSTransport: HTTPTransport, Sendable {
                 return context
             }
         } catch { throw TransportError(.tls, error.description) }
-    }
-}
-
-extension HTTPRequest {
-    /// The request with the fields that every request has.
-    ///
-    /// - Throws: `.invalidRequest` for a target without `/`, a malformed token, or an Authorization of the caller's.
-    fileprivate func outgoing() throws(TransportError) -> OutgoingRequest {
-        // Else it would run on behind the prefix.
-        guard target.hasPrefix("/") else {
-            throw TransportError(.invalidRequest, "request to \(service): the target does not begin with /")
-        }
-        var fields = self.fields.map { ($0.name, $0.value) }
-        func isGiven(_ name: String) -> Bool { self.fields.contains { $0.name.lowercased() == name } }
-        if isGiven("authorization") {
-            throw TransportError(.invalidRequest, "request to \(service): Authorization is not the caller's to set")
-        }
-        if let token = bearerToken?.reveal() {
-            guard !token.isEmpty, token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-                throw TransportError(
-                    .invalidRequest,
-                    "request to \(service): the bearer token is empty or holds a space or a control character")
-            }
-            fields.append(("Authorization", "Bearer \(token)"))
-        }
-        if !isGiven("user-agent") { fields.append(("User-Agent", "mcp-tunnel/\(TunnelAPIVersion.current)")) }
-        if !isGiven("accept") { fields.append(("Accept", "application/json")) }
-        return OutgoingRequest(method, service.prefix + target, fields: fields, body: body)
-    }
-}
-
-extension TransportError {
-    fileprivate init(_ error: HTTPClientError) {
-        let code: Code =
-            switch error.code {
-            case .invalidRequest: .invalidRequest
-            case .nameNotFound: .nameNotFound
-            case .connect: .connect
-            case .proxy: .proxy
-            case .tls: .tls
-            case .timedOut: .timedOut
-            case .closed: .closed
-            case .malformed: .malformed
-            case .tooLarge: .tooLarge
-            }
-        self.init(code, error.reason, mayHaveBeenReceived: error.mayHaveBeenReceived)
     }
 }

@@ -7,9 +7,6 @@ public enum APICredential: Sendable {
     /// A Tunnels API key of claude.ai, sent as it is.
     case token(Secret)
 
-    /// Longer than any token, and still a header that servers take.
-    static let maxTokenBytes = 16 * 1024
-
     /// The environment variable of ``token(_:)``.
     static let variable = "API_TOKEN"
 
@@ -37,22 +34,10 @@ public enum APICredential: Sendable {
                 "\(Self.variable) and the variables of Workload Identity Federation (ANTHROPIC_FEDERATION_RULE_ID and "
                     + "others) are both set; unset \(Self.variable) or those")
         }
-        guard Self.isBearerToken(token) else {
+        guard isBearerToken(token) else {
             throw .malformed(
-                Self.variable, "a token of printable ASCII without spaces, of at most \(Self.maxTokenBytes) bytes")
+                Self.variable, "a token of printable ASCII without spaces, of at most \(maxBearerTokenBytes) bytes")
         }
         self = .token(Secret(token))
     }
-
-    /// Whether it can stand in a field `Authorization: Bearer …` (RFC 9110 §5.5, and no spaces).
-    static func isBearerToken(_ text: String) -> Bool {
-        (1...maxTokenBytes).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
-    }
-}
-
-/// A token without the white space that files and shells put around it.
-func trimmedToken(_ text: String) -> String {
-    let scalars = text.unicodeScalars.drop { $0.properties.isWhitespace }
-    guard let last = scalars.lastIndex(where: { !$0.properties.isWhitespace }) else { return "" }
-    return String(scalars[...last])
 }

@@ -47,7 +47,7 @@ package struct TokenExchange: Sendable {
         }
     }
 
-    /// Makes the access token of an answer, whatever its status.
+    /// Makes the access token of a response, whatever its status.
     ///
     /// - Parameters:
     ///   - operation: what the token is for, for the error.
@@ -67,7 +67,7 @@ package struct TokenExchange: Sendable {
                 type: said.type, said.message, requestID: said.requestID,
                 remedy: busyFor.map(Remedy.busy) ?? remedy(response.status))
         }
-        do throws(AccessToken.Failure) { return try AccessToken(answer: response.body) } catch {
+        do throws(AccessToken.Failure) { return try AccessToken(response: response.body) } catch {
             throw malformed(error.reason, response, redaction, operation)
         }
     }
@@ -76,7 +76,7 @@ package struct TokenExchange: Sendable {
         _ reason: String, _ response: HTTPResponse, _ redaction: Redaction, _ operation: String
     ) -> APIError {
         APIError(
-            .exchange, operation, .malformedAnswer, status: response.status, reason,
+            .exchange, operation, .malformedResponse, status: response.status, reason,
             requestID: ServerMessage(response, redaction).requestID, remedy: Remedy.wrongServer(service))
     }
 
@@ -99,12 +99,95 @@ package struct TokenExchange: Sendable {
     }
 }
 
-/// Who we are to servers, by name and version.
-let userAgent = "mcp-tunnel/\(TunnelAPIVersion.current)"
+extension TokenExchange {
+    /// Exchanges the identity token, which is read anew for every attempt.
+    ///
+    /// An exchange changes nothing that a second one could spoil, so it is sent again as any other request that may be.
+    ///
+    /// - Parameter operation: what the token is for, for the error.
+    func accessToken(for operation: String, _ delivery: Delivery) async throws(APIError) -> AccessToken {
+        var assertion = Secret("")
+        let outcome = try await delivery.send(.always) { (timeout) throws(APIError) in
+            do throws(IdentityToken.Failure) { assertion = try IdentityToken.read(identity.identityToken) } catch {
+                throw APIError(.identityToken, operation, .identityToken, error.reason, remedy: Remedy.assertion)
+            }
+            return request(assertion, timeout: timeout)
+        }
+        switch outcome.last {
+        case .failure(let error): throw .transport(error, .exchange, operation, service, Redaction([assertion]))
+        case .response(let response):
+            return try accessToken(response, assertion: assertion, for: operation, busyFor: outcome.busyFor)
+        }
+    }
+}
 
-/// `value` in JSON, its members in the order of their names. Texts cannot fail to encode.
-func jsonBytes(_ value: some Encodable) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return (try? encoder.encode(value)).map { [UInt8]($0) } ?? []
+/// What the token endpoint answered with (RFC 6749 §5.1).
+package struct AccessToken: Sendable {
+    /// A longer life is not believed; no rule grants more than a day.
+    private static let maxLifetime = 10.0 * 365 * 86_400
+
+    package let value: Secret
+    /// The scopes granted, in the order of the response; empty if it names none.
+    package let scopes: [String]
+    /// Seconds from the response on; `nil` if it does not say.
+    package let lifetime: Int64?
+
+    /// Which part of a response is not as it should be. Never a value.
+    package struct Failure: Error, Equatable { package let reason: String }
+
+    /// - Parameter body: of a response with status 200.
+    package init(response body: [UInt8]) throws(Failure) {
+        guard let fields = try? JSONDecoder().decode(Fields.self, from: Data(body)) else {
+            throw Failure(reason: "token exchange response is not a JSON object")
+        }
+        if let type = fields.tokenType {
+            guard case .text(let name) = type, name.lowercased() == "bearer" else {
+                throw Failure(reason: "token exchange response: unsupported token_type (want Bearer)")
+            }
+        }
+        guard case .text(let token)? = fields.accessToken, !token.isEmpty else {
+            throw Failure(reason: "token exchange response missing access_token")
+        }
+        guard isBearerToken(token) else {
+            throw Failure(reason: "token exchange response: access_token cannot stand in a header")
+        }
+        value = Secret(token)
+        if case .text(let scope)? = fields.scope {
+            scopes = scope.split(separator: " ").map(String.init)
+        } else {
+            scopes = []
+        }
+        if case .number(let seconds)? = fields.expiresIn {
+            lifetime = Int64(min(max(seconds, 0), Self.maxLifetime))
+        } else {
+            lifetime = nil
+        }
+    }
+
+    private struct Fields: Decodable {
+        var accessToken: Value?
+        var tokenType: Value?
+        var expiresIn: Value?
+        var scope: Value?
+
+        enum CodingKeys: String, CodingKey {
+            case accessToken = "access_token", tokenType = "token_type", expiresIn = "expires_in", scope
+        }
+    }
+
+    /// A member of any kind, so that one which is not needed cannot make the response unreadable.
+    private enum Value: Decodable {
+        case text(String), number(Double), other
+
+        init(from decoder: any Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            if let text = try? value.decode(String.self) {
+                self = .text(text)
+            } else if let number = try? value.decode(Double.self), number.isFinite {
+                self = .number(number)
+            } else {
+                self = .other
+            }
+        }
+    }
 }

@@ -1,4 +1,5 @@
 public import TunnelCore
+internal import TunnelIO
 
 /// Where the identity provider's token comes from.
 public enum IdentityTokenSource: Sendable {
@@ -94,7 +95,36 @@ public struct WorkloadIdentity: Sendable {
     }
 }
 
-extension CredentialError {
+/// What is wrong with the environment variables that say who we are. It names variables, never their values.
+public struct CredentialError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// More codes may come in later versions.
+    public struct Code: RawRepresentable, Hashable, Sendable {
+        public let rawValue: String
+        public init(rawValue: String) { self.rawValue = rawValue }
+
+        /// A variable that is needed is not set, or empty.
+        public static let missing = Code(rawValue: "missing")
+        /// Two variables are set that exclude each other.
+        public static let conflict = Code(rawValue: "conflict")
+        /// A value is not of the form it should have.
+        public static let malformed = Code(rawValue: "malformed")
+    }
+
+    public let code: Code
+    /// The variables it is about, for example `ANTHROPIC_FEDERATION_RULE_ID`.
+    public let variables: [String]
+    /// In words, with the names of the variables and what is expected.
+    public let reason: String
+
+    init(_ code: Code, _ variables: [String], _ reason: String) {
+        (self.code, self.variables, self.reason) = (code, variables, reason)
+    }
+
+    public var description: String { reason }
+
+    /// Equal when code and variables are.
+    public static func == (a: Self, b: Self) -> Bool { a.code == b.code && a.variables == b.variables }
+
     static func malformed(_ variable: String, _ expected: String) -> Self {
         Self(.malformed, [variable], "\(variable) must be \(expected)")
     }
@@ -104,5 +134,50 @@ extension CredentialError {
             name == WorkloadIdentity.Variable.tokenFile ? "\(name) or \(WorkloadIdentity.Variable.token)" : name
         }
         return Self(.missing, variables, "not set: \(names.joined(separator: ", "))")
+    }
+}
+
+/// The identity provider's token, read where it comes from.
+enum IdentityToken {
+    /// The token endpoint's limit. What is longer is hardly a JWT but a key or a certificate, which must not be sent.
+    static let maxBytes = 16_384
+    /// What is read of a file at most. Only ``maxBytes`` and white space around them can be of use.
+    static let maxFileBytes = 64 * 1024
+
+    /// What is wrong with the token, in words that name the file and never its content.
+    struct Failure: Error, Equatable {
+        let reason: String
+    }
+
+    /// Blocks while a file is read.
+    static func read(_ source: IdentityTokenSource) throws(Failure) -> Secret {
+        let text: String
+        let whose: String
+        switch source {
+        case .value(let secret): (text, whose) = (secret.reveal(), "identity token value")
+        case .file(let path):
+            guard !path.isEmpty else { throw Failure(reason: "identity token file path is empty") }
+            whose = "identity token file \(quoted(path))"
+            guard let content = String(validating: try bytes(of: path), as: UTF8.self) else {
+                throw Failure(reason: "\(whose) is not text; a JWT is expected")
+            }
+            text = content
+        }
+        let token = trimmedToken(text)
+        guard !token.isEmpty else { throw Failure(reason: "\(whose) is empty") }
+        let count = token.utf8.count
+        guard count <= maxBytes else {
+            throw Failure(reason: "identity token exceeds \(maxBytes)-byte limit (got \(count) bytes)")
+        }
+        return Secret(token)
+    }
+
+    /// Redacted, because the variable for the path is where the token itself is put by mistake.
+    private static func quoted(_ path: String) -> String { "\"\(Redaction([])(path))\"" }
+
+    private static func bytes(of path: String) throws(Failure) -> [UInt8] {
+        do throws(FileError) { return try FileBytes.read(path, limit: maxFileBytes) } catch {
+            throw Failure(reason: "failed to read identity token file \(quoted(path)): \(error.cause)")
+        }
     }
 }

@@ -1,4 +1,5 @@
 public import TunnelCore
+internal import TunnelIO
 
 /// How a pod reaches its cluster's API: the variables that Kubernetes sets, and the folder that it mounts.
 ///
@@ -7,7 +8,7 @@ public struct InClusterConfiguration: Sendable {
     /// Where Kubernetes mounts token, `ca.crt` and namespace.
     public static let serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount"
     static let maxTokenBytes = 64 * 1024
-    static let maxAuthorityBytes = 1 << 20
+    static let maxCABytes = 1 << 20
     static let maxNamespaceBytes = 256
 
     /// The API server, from `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`.
@@ -15,7 +16,7 @@ public struct InClusterConfiguration: Sendable {
     /// The pod's own.
     public let namespace: String
     /// Whom the API server's certificate comes from: a bundle in PEM, to be trusted for this connection alone.
-    public let authority: [UInt8]
+    public let ca: [UInt8]
     public let credential: KubernetesCredential
 
     /// Whether this is a pod that can reach its cluster's API.
@@ -44,7 +45,7 @@ public struct InClusterConfiguration: Sendable {
             throw Self.wrong("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are no address: it \(error)")
         }
         guard service.prefix.isEmpty else { throw Self.wrong("KUBERNETES_SERVICE_PORT is no port") }
-        authority = try MountedFile(path: "\(folder)/ca.crt", maxBytes: Self.maxAuthorityBytes).read()
+        ca = try MountedFile(path: "\(folder)/ca.crt", maxBytes: Self.maxCABytes).read()
         namespace = try MountedFile(path: "\(folder)/namespace", maxBytes: Self.maxNamespaceBytes).line()
         credential = .tokenFile("\(folder)/token")
         _ = try credential.token()
@@ -67,5 +68,36 @@ public enum KubernetesCredential: Sendable {
         case .tokenFile(let path):
             Secret(try MountedFile(path: path, maxBytes: InClusterConfiguration.maxTokenBytes).line())
         }
+    }
+}
+
+/// A file of the service account that Kubernetes mounts into a pod.
+struct MountedFile {
+    let path: String
+    /// A longer one is not what it should be.
+    let maxBytes: Int
+
+    /// Reads it as it is now: Kubernetes replaces tokens long before they expire.
+    func read() throws(KubernetesError) -> [UInt8] {
+        do throws(FileError) { return try FileBytes.read(path, limit: maxBytes) } catch { throw failure(error) }
+    }
+
+    /// - Returns: its one line, without white space around it.
+    func line() throws(KubernetesError) -> String {
+        guard let text = String(validating: try read(), as: UTF8.self) else {
+            throw failure(FileError("read", path, "not text"))
+        }
+        let line = text.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed()
+        guard !line.isEmpty, line.allSatisfy({ $0.isASCII && !$0.isWhitespace }) else {
+            throw failure(FileError("read", path, line.isEmpty ? "empty" : "not one word"))
+        }
+        return String(line)
+    }
+
+    private func failure(_ error: FileError) -> KubernetesError {
+        KubernetesError(
+            .configuration, error.description,
+            remedy: "run in a pod whose service account is mounted (automountServiceAccountToken: true), or name "
+                + "another --output")
     }
 }

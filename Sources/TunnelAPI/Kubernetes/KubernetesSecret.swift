@@ -14,10 +14,10 @@ public struct KubernetesSecret: Sendable, CustomStringConvertible, CustomReflect
     init(_ body: [UInt8]) throws(MalformedSecret) {
         let wire: Wire
         do { wire = try JSONDecoder().decode(Wire.self, from: Data(body)) } catch {
-            throw MalformedSecret(reason: "the answer is no JSON object with metadata, name and resourceVersion")
+            throw MalformedSecret(reason: "the response is no JSON object with metadata, name and resourceVersion")
         }
         guard wire.kind == nil || wire.kind == "Secret" else {
-            throw MalformedSecret(reason: "the answer is no Secret")
+            throw MalformedSecret(reason: "the response is no Secret")
         }
         name = wire.metadata.name
         resourceVersion = wire.metadata.resourceVersion
@@ -31,12 +31,12 @@ public struct KubernetesSecret: Sendable, CustomStringConvertible, CustomReflect
 
     /// The value of a key; `nil` if there is none.
     ///
-    /// - Throws: ``KubernetesError`` `.malformedAnswer` if it is not base64.
+    /// - Throws: ``KubernetesError`` `.malformedResponse` if it is not base64.
     public func value(_ key: String) throws(KubernetesError) -> [UInt8]? {
         guard let text = data[key] else { return nil }
         guard let value = Data(base64Encoded: text) else {
             throw KubernetesError(
-                .malformedAnswer, "secret \(name): data.\(key) is not base64",
+                .malformedResponse, "secret \(name): data.\(key) is not base64",
                 remedy: "see what serves the Kubernetes API")
         }
         return Array(value)
@@ -55,11 +55,6 @@ public struct KubernetesSecret: Sendable, CustomStringConvertible, CustomReflect
         var data: [String: String?]?
         var immutable: Bool?
     }
-}
-
-/// What is wrong with the body of an answer, without any of its values.
-struct MalformedSecret: Error {
-    let reason: String
 }
 
 /// The bodies of the requests. Keys are sorted, so that the same request is the same bytes.

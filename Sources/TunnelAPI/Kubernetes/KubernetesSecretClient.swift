@@ -3,7 +3,7 @@ internal import TunnelIO
 
 /// One Secret of a Kubernetes cluster, through the cluster's API.
 ///
-/// Requests that the server answers with 429 or 5xx, and those that no answer comes to, are sent again, four times at
+/// Requests that the server answers with 429 or 5xx, and those that no response comes to, are sent again, four times at
 /// most. A change may then be refused because an earlier attempt was successful: whoever gets ``KubernetesError``
 /// `.conflict`, `.alreadyExists`, or one that may have been acted on, reads again to find out.
 public final class KubernetesSecretClient: Sendable {
@@ -55,7 +55,7 @@ public final class KubernetesSecretClient: Sendable {
 
     /// A Secret in the pod's own namespace.
     ///
-    /// - Parameter transport: has to trust ``InClusterConfiguration/authority``; `nil` makes one that does.
+    /// - Parameter transport: has to trust ``InClusterConfiguration/ca``; `nil` makes one that does.
     /// - Throws: `.invalidName`, or `.configuration` when no transport can be made.
     public convenience init(
         _ cluster: InClusterConfiguration, name: String, transport: (any HTTPTransport)? = nil
@@ -64,7 +64,7 @@ public final class KubernetesSecretClient: Sendable {
         if let transport {
             carrier = transport
         } else {
-            do throws(TransportError) { carrier = try HTTPSTransport(trust: .pem(cluster.authority)) } catch {
+            do throws(TransportError) { carrier = try HTTPSTransport(trust: .pem(cluster.ca)) } catch {
                 throw KubernetesError(.configuration, error.reason, remedy: "raise the limits of the process")
             }
         }

@@ -1,10 +1,10 @@
 internal import TunnelCore
 
 extension TunnelsClient {
-    /// Carries out one call and reads its answer.
-    func perform<Answer: Sendable>(
-        _ call: APICall, _ delivery: Delivery, _ read: ([UInt8]) throws(APIAnswer.Failure) -> Answer
-    ) async throws(APIError) -> Answer {
+    /// Carries out one call and reads its response.
+    func perform<Value: Sendable>(
+        _ call: APICall, _ delivery: Delivery, _ read: ([UInt8]) throws(APIResponse.Failure) -> Value
+    ) async throws(APIError) -> Value {
         var isAmbiguous = false
         var isRenewed = false
         while true {
@@ -18,13 +18,13 @@ extension TunnelsClient {
                 request(call, access, timeout: min(timeout, Self.requestTimeout))
             }
             isAmbiguous = isAmbiguous || outcome.isAmbiguous
-            if case .answer(let response) = outcome.last, response.status == 401, access.isExchanged, !isRenewed {
+            if case .response(let response) = outcome.last, response.status == 401, access.isExchanged, !isRenewed {
                 // A refused token means that nothing was done: this once, even a creation is sent again.
                 discard(access)
                 isRenewed = true
                 continue
             }
-            return try answer(outcome, isAmbiguous: isAmbiguous, to: call, access, read)
+            return try value(outcome, isAmbiguous: isAmbiguous, to: call, access, read)
         }
     }
 
@@ -41,10 +41,10 @@ extension TunnelsClient {
             maxResponseBytes: Self.maxResponseBytes)
     }
 
-    private func answer<Answer>(
+    private func value<Value>(
         _ outcome: Delivery.Outcome, isAmbiguous: Bool, to call: APICall, _ access: Access,
-        _ read: ([UInt8]) throws(APIAnswer.Failure) -> Answer
-    ) throws(APIError) -> Answer {
+        _ read: ([UInt8]) throws(APIResponse.Failure) -> Value
+    ) throws(APIError) -> Value {
         let redaction = Redaction([access.token])
         let isOpen = isAmbiguous && call.changes
         switch outcome.last {
@@ -52,20 +52,20 @@ extension TunnelsClient {
             throw .transport(
                 error, .api, call.operation, service, redaction, mayHaveBeenActedOn: isOpen,
                 remedy: isOpen ? call.ambiguityRemedy : nil)
-        case .answer(let response) where response.status / 100 == 2:
-            do throws(APIAnswer.Failure) { return try read(response.body) } catch {
+        case .response(let response) where response.status / 100 == 2:
+            do throws(APIResponse.Failure) { return try read(response.body) } catch {
                 throw APIError(
-                    .api, call.operation, .malformedAnswer, status: response.status, error.reason,
+                    .api, call.operation, .malformedResponse, status: response.status, error.reason,
                     requestID: ServerMessage(response, redaction).requestID,
                     remedy: (call.changes ? call.ambiguityRemedy : nil) ?? Remedy.wrongServer(service),
                     mayHaveBeenActedOn: call.changes)
             }
-        case .answer(let response):
+        case .response(let response):
             let said = ServerMessage(response, redaction)
             let status = response.status
             let remedy =
                 (isOpen ? call.ambiguityRemedy : nil) ?? outcome.busyFor.map(Remedy.busy)
-                ?? Remedy.answer(
+                ?? Remedy.response(
                     status, said.message, to: call, generation: access.generation, isExchanged: access.isExchanged,
                     service)
             throw APIError(
@@ -75,20 +75,45 @@ extension TunnelsClient {
     }
 }
 
-extension APIError {
-    /// For a request that got no answer.
-    static func transport(
-        _ error: TransportError, _ hop: Hop, _ operation: String, _ service: ServiceURL, _ redaction: Redaction,
-        mayHaveBeenActedOn: Bool = false, remedy: String? = nil
-    ) -> APIError {
-        let code: Code =
-            switch error.code {
-            case .timedOut: .timedOut
-            case .tooLarge, .malformed: .malformedAnswer
-            default: .transport
+/// Lists come in pages, each with the cursor of the next.
+extension TunnelsClient {
+    /// Items for one page. The first generation names no maximum, so this stays well below the second's 1000.
+    static let pageSize = 100
+    static let maxPages = 100
+    static let maxItems = 10_000
+    /// Longer than any cursor that has been seen by far, and short enough for a request line.
+    static let maxCursorBytes = 2048
+
+    func all<Item: Sendable>(
+        _ call: APICall, _ query: [(String, String)], includeArchived: Bool, _ delivery: Delivery,
+        _ read: ([UInt8]) throws(APIResponse.Failure) -> APIPage<Item>
+    ) async throws(APIError) -> [Item] {
+        var query = query + [("limit", "\(Self.pageSize)")]
+        if includeArchived { query.append(("include_archived", "true")) }
+        var items: [Item] = []
+        var cursors: Set<String> = []
+        var call = call
+        call.query = Self.query(query)
+        for _ in 0..<Self.maxPages {
+            let page = try await perform(call, delivery, read)
+            items += page.items
+            guard items.count <= Self.maxItems else { throw endless("has more than \(Self.maxItems) entries", call) }
+            guard let next = page.next else { return items }
+            guard next.utf8.count <= Self.maxCursorBytes else {
+                throw endless("has a cursor of more than \(Self.maxCursorBytes) bytes", call)
             }
-        return APIError(
-            hop, operation, code, redaction(error.reason), remedy: remedy ?? Remedy.transport(error.code, service),
-            mayHaveBeenActedOn: mayHaveBeenActedOn)
+            guard cursors.insert(next).inserted else { throw endless("comes to the same page again", call) }
+            call.query = Self.query(query + [("page", next)])
+        }
+        throw endless("has more than \(Self.maxPages) pages", call)
+    }
+
+    private func endless(_ what: String, _ call: APICall) -> APIError {
+        APIError(
+            .api, call.operation, .malformedResponse, "the list \(what)", remedy: Remedy.wrongServer(service))
+    }
+
+    static func query(_ items: [(String, String)]) -> String {
+        "?" + items.map { "\($0.0)=\(PercentEncoding.encode($0.1))" }.joined(separator: "&")
     }
 }

@@ -23,18 +23,18 @@ extension TunnelsClient {
         call.addsCertificate = true
         call.ambiguityRemedy = "list the tunnel's certificates before the next attempt: it may be registered already"
         let delivery = delivery()
-        do throws(APIError) { return try await perform(call, delivery, APIAnswer.certificate) } catch {
+        do throws(APIError) { return try await perform(call, delivery, APIResponse.certificate) } catch {
             guard error.mayHaveBeenActedOn, let fingerprint else { throw error }
             let list = APICall.read("\(operation), nor see whether it was added", "/\(id)/certificates")
             do throws(APIError) {
-                let present = try await all(list, [], includeArchived: false, delivery, APIAnswer.certificates)
+                let present = try await all(list, [], includeArchived: false, delivery, APIResponse.certificates)
                 let wanted = fingerprint.lowercased()
                 if let certificate = present.first(where: { $0.fingerprint == wanted && !$0.isArchived }) {
                     return certificate
                 }
             } catch { throw error.leavingOpen(call.ambiguityRemedy) }
         }
-        return try await perform(call, delivery, APIAnswer.certificate)
+        return try await perform(call, delivery, APIResponse.certificate)
     }
 
     private struct AddBody: Encodable {
@@ -68,7 +68,7 @@ extension TunnelsClient {
         let operation = "list the tunnel's certificates"
         try check(id, "tunnel id", operation)
         let call = APICall.read(operation, "/\(id)/certificates")
-        return try await all(call, [], includeArchived: includeArchived, delivery(), APIAnswer.certificates)
+        return try await all(call, [], includeArchived: includeArchived, delivery(), APIResponse.certificates)
     }
 
     public func certificate(_ certificateID: String, of id: String) async throws(APIError) -> TunnelCertificate {
@@ -76,7 +76,7 @@ extension TunnelsClient {
         try check(id, "tunnel id", operation)
         try check(certificateID, "certificate id", operation)
         let call = APICall.read(operation, "/\(id)/certificates/\(certificateID)", .certificate)
-        return try await perform(call, delivery(), APIAnswer.certificate)
+        return try await perform(call, delivery(), APIResponse.certificate)
     }
 
     /// Takes a certificate out of those that the tunnel trusts. Without any left, the tunnel rejects all traffic.
@@ -87,6 +87,6 @@ extension TunnelsClient {
         try check(id, "tunnel id", operation)
         try check(certificateID, "certificate id", operation)
         let call = APICall.change(operation, "/\(id)/certificates/\(certificateID)/archive", .certificate)
-        return try await perform(call, delivery(), APIAnswer.certificate)
+        return try await perform(call, delivery(), APIResponse.certificate)
     }
 }

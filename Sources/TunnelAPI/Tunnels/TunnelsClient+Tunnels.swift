@@ -25,19 +25,19 @@ extension TunnelsClient {
             query = [("workspace_id", workspaceID)]
         }
         let call = APICall.read(operation, "", .tunnels)
-        return try await all(call, query, includeArchived: includeArchived, delivery, APIAnswer.tunnels)
+        return try await all(call, query, includeArchived: includeArchived, delivery, APIResponse.tunnels)
     }
 
     public func tunnel(_ id: String) async throws(APIError) -> Tunnel {
         let operation = "get the tunnel"
         try check(id, "tunnel id", operation)
-        return try await perform(.read(operation, "/\(id)"), delivery(), APIAnswer.tunnel)
+        return try await perform(.read(operation, "/\(id)"), delivery(), APIResponse.tunnel)
     }
 
     /// Creates a tunnel in the credential's workspace; second generation only.
     ///
     /// Never sent again after a failure, because each creation makes another tunnel; only after a refused access token,
-    /// once. ``APIError/mayHaveBeenActedOn`` says whether there may be a tunnel now whose id nobody told.
+    /// once. ``APIError/mayHaveBeenActedOn`` says whether there may be a tunnel now whose id is not known.
     ///
     /// - Parameter displayName: 1 to 255 characters.
     public func createTunnel(displayName: String?) async throws(APIError) -> Tunnel {
@@ -59,7 +59,7 @@ extension TunnelsClient {
         call.repetition = .never
         call.ambiguityRemedy =
             "list the tunnels before the next attempt: if there is a new one, give its id (--tunnel-id)"
-        return try await perform(call, delivery, APIAnswer.tunnel)
+        return try await perform(call, delivery, APIResponse.tunnel)
     }
 
     private struct CreateBody: Encodable {
@@ -72,7 +72,7 @@ extension TunnelsClient {
     public func archiveTunnel(_ id: String) async throws(APIError) -> Tunnel {
         let operation = "archive the tunnel"
         try check(id, "tunnel id", operation)
-        return try await perform(.change(operation, "/\(id)/archive"), delivery(), APIAnswer.tunnel)
+        return try await perform(.change(operation, "/\(id)/archive"), delivery(), APIResponse.tunnel)
     }
 
     /// The tunnel's token. Each time is recorded in the organization's audit log.
@@ -81,7 +81,7 @@ extension TunnelsClient {
         try check(id, "tunnel id", operation)
         var call = APICall.change(operation, "/\(id)/reveal_token")
         call.changes = false
-        return try await perform(call, delivery(), APIAnswer.token)
+        return try await perform(call, delivery(), APIResponse.token)
     }
 
     /// Replaces the tunnel's token. The old one is good for connections that exist, and for no new ones.
@@ -95,7 +95,7 @@ extension TunnelsClient {
         try check(id, "tunnel id", operation)
         var call = APICall.change(operation, "/\(id)/rotate_token", body: jsonBytes(RotateBody(reason: reason)))
         call.ambiguityRemedy = "run it again, or get the token that is valid now: the old one may be void"
-        return try await perform(call, delivery(), APIAnswer.token)
+        return try await perform(call, delivery(), APIResponse.token)
     }
 
     private struct RotateBody: Encodable {

@@ -72,7 +72,7 @@ public final class TunnelsClient: Sendable {
     func access(for operation: String, _ delivery: Delivery) async throws(APIError) -> Access {
         switch credential {
         case .token(let token):
-            guard APICredential.isBearerToken(token.reveal()) else {
+            guard isBearerToken(token.reveal()) else {
                 throw APIError(
                     .api, operation, .invalidArgument, "the Tunnels API key is empty or holds what no header can",
                     remedy: "give the key as it was shown, without spaces")

@@ -49,7 +49,7 @@ public struct IPAddress: Hashable, Sendable {
     /// Writes the address in network order to the front of `target`, as `in_addr` and `in6_addr` want it.
     ///
     /// - Returns: the number of bytes written, 4 or 16; 0 when `target` is too small, and then nothing is written.
-    public func copyBytes(to target: UnsafeMutableRawBufferPointer) -> Int {
+    package func copyBytes(to target: UnsafeMutableRawBufferPointer) -> Int {
         let count = isIPv4 ? 4 : 16
         guard target.count >= count else { return 0 }
         for index in 0..<count { target[index] = octet(16 - count + index) }

@@ -70,7 +70,16 @@ public struct ByteBuffer: ~Copyable {
     }
 
     /// Reads and changes the bytes in place; their number stays.
-    public mutating func withMutableBytes<R: ~Copyable, E: Error>(
+    public mutating func withMutableSpan<R: ~Copyable, E: Error>(
+        _ body: (inout MutableSpan<UInt8>) throws(E) -> R
+    ) throws(E) -> R {
+        let bytes = UnsafeMutableRawBufferPointer(start: base.map { $0 + head }, count: count)
+        var span = bytes.bindMemory(to: UInt8.self).mutableSpan
+        return try body(&span)
+    }
+
+    /// The same with a pointer, for system calls, OpenSSL and zlib.
+    package mutating func withMutableBytes<R: ~Copyable, E: Error>(
         _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
     ) throws(E) -> R {
         try body(UnsafeMutableRawBufferPointer(start: base.map { $0 + head }, count: count))
@@ -97,7 +106,12 @@ public struct ByteBuffer: ~Copyable {
     /// Puts bytes in front of the readable ones without moving those.
     ///
     /// - Returns: `false`, and nothing done, when there is not enough free room in front.
-    public mutating func prepend(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    public mutating func prepend(_ bytes: Span<UInt8>) -> Bool {
+        bytes.withUnsafeBytes { prepend($0) }
+    }
+
+    /// See the other form.
+    package mutating func prepend(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard bytes.count <= head, let base, let source = bytes.baseAddress else { return bytes.isEmpty }
         head -= bytes.count
         (base + head).copyMemory(from: source, byteCount: bytes.count)
@@ -117,7 +131,7 @@ public struct ByteBuffer: ~Copyable {
     }
 
     /// Lets `body` write up to `atMost` bytes behind the readable ones; it returns how many it wrote.
-    public mutating func append<E: Error>(
+    package mutating func append<E: Error>(
         atMost: Int, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> Int
     ) throws(E) -> Int {
         reserve(atMost)
@@ -134,7 +148,7 @@ public struct ByteBuffer: ~Copyable {
         tail += 1
     }
 
-    public mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         reserve(bytes.count)
         (base.unsafelyUnwrapped + tail).copyMemory(from: source, byteCount: bytes.count)

@@ -43,3 +43,46 @@ public struct Diagnostic: Error, Hashable, Sendable, CustomStringConvertible {
         return text.unicodeScalars.count > limit ? shown + "..." : shown
     }
 }
+
+/// The known name that `name` is most likely a misspelling of, or `nil` if none is near.
+///
+/// Near is a distance of at most a third of the name's length: one edit is an insertion, a deletion, a replacement or
+/// a swap of neighbours. Case and the difference between `-` and `_` do not count. Of several, the first nearest.
+/// Costs O(name × known names); a name over 64 bytes is near nothing.
+public func nearestName(to name: String, among known: [String]) -> String? {
+    let wanted = folded(name)
+    guard !wanted.isEmpty, wanted.count <= 64 else { return nil }
+    var best: (name: String, distance: Int)?
+    for candidate in known where candidate.utf8.count <= 64 {
+        let distance = editDistance(wanted, folded(candidate))
+        guard distance <= max(1, min(wanted.count, candidate.utf8.count) / 3) else { continue }
+        if best.map({ distance < $0.distance }) ?? true { best = (candidate, distance) }
+    }
+    return best?.name
+}
+
+private func folded(_ name: String) -> [UInt8] {
+    name.utf8.map { byte in
+        switch byte {
+        case 0x41...0x5A: byte | 0x20
+        case 0x2D: 0x5F
+        default: byte
+        }
+    }
+}
+
+/// The optimal string alignment distance, with three rows of the table kept.
+private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
+    var beforeLast: [Int] = []
+    var last = Array(0...b.count)
+    for i in 0..<a.count {
+        var row = [i + 1]
+        for j in 0..<b.count {
+            var distance = min(last[j + 1] + 1, row[j] + 1, last[j] + (a[i] == b[j] ? 0 : 1))
+            if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] { distance = min(distance, beforeLast[j - 1] + 1) }
+            row.append(distance)
+        }
+        (beforeLast, last) = (last, row)
+    }
+    return last[b.count]
+}

@@ -7,19 +7,40 @@ public enum Authority {
     /// Whether `authority` is well formed and names a host.
     public static func isValid(_ authority: Span<UInt8>) -> Bool { split(authority) != nil }
 
-    /// The host of `authority` as routes are keyed: without port, without one trailing dot, in lower case; of an IPv6
-    /// literal what is between the brackets. Replaces the content of `host`, and allocates only if that is too small.
-    /// Empty if `authority` is not valid.
+    /// The longest host: RFC 1035 §2.3.4 allows 255 bytes on the wire, which is less in text.
+    package static let maxHostBytes = 255
+
+    /// The host of `authority` in the one form in which hosts are compared: lower case, without port, without one
+    /// trailing dot; an IPv6 literal without its brackets, in the text of RFC 5952. Replaces the content of `host`, and
+    /// allocates only if that is too small. Empty if `authority` is not valid or its host longer than 255 bytes.
     public static func normalizeHost(_ authority: Span<UInt8>, into host: inout [UInt8]) {
         host.removeAll(keepingCapacity: true)
-        guard var range = split(authority)?.host else { return }
-        if authority[range.lowerBound] == openBracket {
-            range = range.lowerBound + 1..<range.upperBound - 1
-        } else if authority[range.upperBound - 1] == dot {
-            range = range.lowerBound..<range.upperBound - 1
+        withUnsafeTemporaryAllocation(byteCount: maxHostBytes, alignment: 8) { room in
+            guard let count = writeHost(of: authority, to: room) else { return }
+            let isLiteral = room[0] == openBracket
+            host.append(contentsOf: room[isLiteral ? 1..<count - 1 : 0..<count])
         }
-        authority.extracting(range).withUnsafeBufferPointer { host.append(contentsOf: $0) }
-        for i in host.indices { host[i] = host[i].asciiLowercase }
+    }
+
+    /// Writes the host of `authority` as routes are keyed, which is as above, an IPv6 literal in brackets, to `room` of at
+    /// least `maxHostBytes`. Allocates nothing.
+    ///
+    /// - Returns: the number of bytes; `nil` if `authority` is not valid or holds no host.
+    package static func writeHost(of authority: Span<UInt8>, to room: UnsafeMutableRawBufferPointer) -> Int? {
+        guard let host = split(authority)?.host else { return nil }
+        if authority[host.lowerBound] == openBracket {
+            guard let address = IPAddress(authority.extracting(host.lowerBound + 1..<host.upperBound - 1)) else {
+                return nil
+            }
+            room[0] = openBracket
+            let count = address.writeText(to: UnsafeMutableRawBufferPointer(rebasing: room[1...]))
+            room[count + 1] = closeBracket
+            return count + 2
+        }
+        let count = authority[host.upperBound - 1] == dot ? host.count - 1 : host.count
+        guard count > 0, count <= maxHostBytes else { return nil }
+        for i in 0..<count { room[i] = authority[i].asciiLowercase }
+        return count
     }
 
     /// The same as a new string.
@@ -39,7 +60,7 @@ public enum Authority {
         var end = 0
         if authority.count > 0, authority[0] == openBracket {
             while end < authority.count, authority[end] != closeBracket { end += 1 }
-            guard end < authority.count, isIPv6(1..<end, authority) else { return nil }
+            guard end < authority.count, IPAddress(authority.extracting(1..<end))?.isIPv4 == false else { return nil }
             end += 1
         } else {
             while end < authority.count, authority[end] != HTTPByte.colon { end += 1 }
@@ -51,57 +72,9 @@ public enum Authority {
         guard port.count <= 5 else { return nil }
         var number = 0
         for i in port {
-            guard let digit = HTTPByte.decimal(authority[i]) else { return nil }
+            guard let digit = authority[i].decimalDigit else { return nil }
             number = number * 10 + Int(digit)
         }
         return number <= 65_535 ? (0..<end, port) : nil
-    }
-
-    /// `IPv6address` of RFC 3986 §3.2.2: eight groups, or fewer around one "::", the last two perhaps as an IPv4 address.
-    private static func isIPv6(_ range: Range<Int>, _ bytes: Span<UInt8>) -> Bool {
-        var groups = 0
-        var hasGap = false
-        var i = range.lowerBound
-        while i < range.upperBound {
-            let isGap = i + 1 < range.upperBound && bytes[i] == HTTPByte.colon && bytes[i + 1] == HTTPByte.colon
-            if isGap {
-                if hasGap { return false }
-                hasGap = true
-                i += 2
-                if i == range.upperBound { break }
-            } else if groups > 0 {
-                guard bytes[i] == HTTPByte.colon else { return false }
-                i += 1
-            }
-            let start = i
-            while i < range.upperBound, HTTPByte.hexadecimal(bytes[i]) != nil { i += 1 }
-            if i < range.upperBound, bytes[i] == dot {
-                groups += 2
-                guard isIPv4(start..<range.upperBound, bytes) else { return false }
-                break
-            }
-            guard 1...4 ~= i - start else { return false }
-            groups += 1
-        }
-        return hasGap ? groups < 8 : groups == 8
-    }
-
-    /// Four decimal numbers up to 255, without leading zeros.
-    private static func isIPv4(_ range: Range<Int>, _ bytes: Span<UInt8>) -> Bool {
-        var numbers = 0
-        var i = range.lowerBound
-        while true {
-            let start = i
-            var number = 0
-            while i < range.upperBound, i - start < 3, let digit = HTTPByte.decimal(bytes[i]) {
-                number = number * 10 + Int(digit)
-                i += 1
-            }
-            guard i > start, number <= 255, i - start == 1 || bytes[start] != 0x30 else { return false }
-            numbers += 1
-            if i == range.upperBound { return numbers == 4 }
-            guard bytes[i] == dot else { return false }
-            i += 1
-        }
     }
 }

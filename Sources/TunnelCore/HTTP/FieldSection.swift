@@ -6,6 +6,9 @@ struct FieldSection: Sendable {
     /// Where the first field line begins, for copying whole runs of lines.
     private(set) var start = 0
 
+    /// Fields that there is memory for.
+    var capacity: Int { fields.capacity }
+
     mutating func reset() {
         lines = HeadLines()
         fields.removeAll(keepingCapacity: true)
@@ -41,5 +44,38 @@ struct FieldSection: Sendable {
     func first(_ id: FieldName) -> Field? {
         for field in fields where field.id == id { return field }
         return nil
+    }
+}
+
+/// Cuts a head into lines that end in CRLF, however the bytes arrive: no byte is looked at twice.
+///
+/// A control byte is refused the moment it is seen, also in a line that has no end yet: a bare CR, LF or NUL and what
+/// is no HTTP at all need not wait for a deadline.
+struct HeadLines: Sendable {
+    /// Where the line being read begins; behind the last line once all are read.
+    private(set) var position = 0
+    /// The line being read holds no control byte before this offset.
+    private var scanned = 0
+
+    /// - Parameter limit: the head must end within this many bytes.
+    /// - Returns: the next line without its CRLF, or `nil` if more bytes are needed.
+    /// - Throws: 400 for a control byte other than HTAB, a bare CR or a bare LF; 431 when the limit is reached.
+    mutating func next(in bytes: Span<UInt8>, limit: Int) throws(HTTPError) -> Range<Int>? {
+        let end = min(bytes.count, limit)
+        guard scanned <= end else { return nil }
+        let stop = bytes.firstControl(from: scanned, to: end)
+        if stop < end, bytes[stop] != HTTPByte.carriageReturn {
+            throw .badMessage(bytes[stop] == HTTPByte.lineFeed ? "bare LF (RFC 9112 2.2)" : "control byte in a head")
+        }
+        guard stop + 1 < end else {
+            if end == limit { throw .tooLarge("head over \(limit) bytes") }
+            scanned = stop
+            return nil
+        }
+        guard bytes[stop + 1] == HTTPByte.lineFeed else { throw .badMessage("bare CR (RFC 9112 2.2)") }
+        let line = position..<stop
+        position = stop + 2
+        scanned = position
+        return line
     }
 }

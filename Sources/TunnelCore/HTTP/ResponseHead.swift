@@ -6,28 +6,35 @@
 ///   announces one may send it.
 public struct ResponseHead: Sendable {
     /// 100...599.
-    public private(set) var status: UInt16 = 0
+    public internal(set) var status: UInt16 = 0
     /// The reason phrase; may be empty.
-    public private(set) var reason = 0..<0
+    public internal(set) var reason = 0..<0
     /// 1 for HTTP/1.1, 0 for HTTP/1.0.
-    public private(set) var minorVersion: UInt8 = 1
+    public internal(set) var minorVersion: UInt8 = 1
     /// How the body ends, in view of the request's method (RFC 9112 §6.3).
-    public private(set) var framing = BodyFraming.none
+    public internal(set) var framing = BodyFraming.none
     /// The server leaves the connection open for another request (RFC 9112 §9.3).
-    public private(set) var isPersistent = false
+    public internal(set) var isPersistent = false
     /// The body is a `text/event-stream`: each piece is to be passed on at once.
-    public private(set) var isEventStream = false
+    public internal(set) var isEventStream = false
+    /// A 101 whose one Upgrade names exactly `websocket` and whose Connection names Upgrade (RFC 6455 §4.1). No other
+    /// 101 answers a request of ours.
+    public internal(set) var switchesToWebSocket = false
+    /// The seconds of `Keep-Alive: timeout=N`, after which the server closes an idle connection; `nil` if it says none.
+    public internal(set) var keepAliveTimeout: Int?
 
     /// Another head follows for the same request. Not so for 101, the last HTTP on its connection.
     public var isInformational: Bool { status < 200 && status != 101 }
 
     /// All fields in the order they came.
     public var fields: [Field] { section.fields }
+    /// The bytes of the whole head, its final empty line included; `nil` as long as it is not whole.
+    public var size: Int? { phase == .done ? section.lines.position : nil }
 
-    private(set) var section = FieldSection()
-    private var phase = Phase.start
+    var section = FieldSection()
+    var phase = Phase.start
 
-    private enum Phase { case start, fields, done, failed }
+    enum Phase { case start, fields, done, failed }
 
     public init() {}
 
@@ -39,85 +46,6 @@ public struct ResponseHead: Sendable {
         section = storage
     }
 
-    /// Parses the head at the front of `bytes`.
-    ///
-    /// - Parameter bytes: everything received from the first byte of the head on; more may follow it.
-    /// - Parameter requestMethod: the method that is answered; it decides whether there is a body.
-    /// - Returns: the bytes of the whole head, its final empty line included, or `nil` if more are needed.
-    /// - Throws: 400 for a malformed or ambiguous head, 431 above a limit, 505 for another version. The head is of no
-    ///   use afterwards, until `reset()`.
-    public mutating func parse(
-        _ bytes: Span<UInt8>, limits: HeadLimits = HeadLimits(), requestMethod: Method
-    ) throws(HTTPError) -> Int? {
-        let resumed = phase
-        phase = .failed
-        switch resumed {
-        case .failed: throw .badMessage("head already refused")
-        case .done:
-            phase = .done
-            return section.lines.position
-        case .start:
-            guard let line = try section.lines.next(in: bytes, limit: limits.byteLimit) else {
-                phase = .start
-                return nil
-            }
-            try parseStatusLine(line, bytes)
-            section.begin()
-        case .fields: break
-        }
-        guard try section.read(bytes, limits) else {
-            phase = .fields
-            return nil
-        }
-        try interpretFields(bytes, requestMethod)
-        phase = .done
-        return section.lines.position
-    }
-
     /// The first field with that name.
     public func first(_ id: FieldName) -> Field? { section.first(id) }
-
-    /// `HTTP-version SP status-code [ SP reason-phrase ]`.
-    private mutating func parseStatusLine(_ line: Range<Int>, _ bytes: Span<UInt8>) throws(HTTPError) {
-        minorVersion = try HTTPVersion.minor(line.prefix(8), bytes)
-        let start = line.lowerBound
-        guard line.count >= 12, bytes[start + 8] == HTTPByte.space else { throw Self.badStatus }
-        for i in start + 9..<start + 12 {
-            guard let digit = HTTPByte.decimal(bytes[i]) else { throw Self.badStatus }
-            status = status * 10 + UInt16(digit)
-        }
-        guard 100...599 ~= status else { throw Self.badStatus }
-        if line.count == 12 {
-            reason = line.upperBound..<line.upperBound
-        } else {
-            guard bytes[start + 12] == HTTPByte.space else { throw Self.badStatus }
-            reason = start + 13..<line.upperBound
-        }
-    }
-
-    private static var badStatus: HTTPError { .badMessage("malformed status line (RFC 9112 4)") }
-
-    private mutating func interpretFields(_ bytes: Span<UInt8>, _ requestMethod: Method) throws(HTTPError) {
-        let options = try section.markHopByHop(bytes)
-        let fields = try FramingFields(section.fields, bytes, minorVersion: minorVersion)
-        if status < 200 || status == 204 {
-            guard !fields.isChunked, fields.length ?? 0 == 0 else {
-                throw .badMessage("\(status) with a body (RFC 9112 6.3)")
-            }
-            framing = .none
-        } else if requestMethod == .head || status == 304 {
-            framing = .none
-        } else {
-            framing = fields.isChunked ? .chunked : fields.length.map { .length($0) } ?? .untilClose
-        }
-        isPersistent = framing != .untilClose && options.isPersistent(minorVersion: minorVersion)
-        isEventStream = section.first(.contentType).map { Self.isEventStream($0.value, bytes) } ?? false
-    }
-
-    /// The media type without its parameters is `text/event-stream`.
-    private static func isEventStream(_ value: Range<Int>, _ bytes: Span<UInt8>) -> Bool {
-        var end = value.lowerBound
-        while end < value.upperBound, bytes[end] != HTTPByte.semicolon { end += 1 }
-        return bytes.matches(bytes.trimmed(value.lowerBound..<end), ignoringCase: "text/event-stream")
-    }
 }

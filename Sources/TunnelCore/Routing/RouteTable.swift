@@ -59,8 +59,8 @@ public struct RouteTable: Sendable {
     /// - Returns: the route's value; `nil` when there is none, and for what is no host (empty, over 255 bytes, a port
     ///   that is no port, a broken IPv6 literal).
     public func lookup(_ host: Span<UInt8>) -> Int? {
-        withUnsafeTemporaryAllocation(byteCount: HostName.maxBytes, alignment: 8) { room in
-            guard let count = HostName.normalise(host, into: room) else { return nil }
+        withUnsafeTemporaryAllocation(byteCount: Authority.maxHostBytes, alignment: 8) { room in
+            guard let count = Authority.writeHost(of: host, to: room) else { return nil }
             let name = UnsafeRawBufferPointer(rebasing: room[..<count])
             if let value = value(of: name) { return value }
             let rest = count - domain.count - 1
@@ -118,14 +118,14 @@ public struct RouteTable: Sendable {
         }
         if isLiteral, literal.last != UInt8(ascii: "]") { throw bad("has a port", "write the address alone") }
         let name = literal.withUnsafeBufferPointer { literal in
-            [UInt8](unsafeUninitializedCapacity: HostName.maxBytes) { room, count in
-                count = HostName.normalise(literal.span, into: UnsafeMutableRawBufferPointer(room)) ?? 0
+            [UInt8](unsafeUninitializedCapacity: Authority.maxHostBytes) { room, count in
+                count = Authority.writeHost(of: literal.span, to: UnsafeMutableRawBufferPointer(room)) ?? 0
             }
         }
         if name.isEmpty {
             throw isLiteral
                 ? bad("is not an IPv6 address", "write it as [fd00::1]")
-                : bad("is not a host", "write a name of at most \(HostName.maxBytes) bytes, without a port")
+                : bad("is not a host", "write a name of at most \(Authority.maxHostBytes) bytes, without a port")
         }
         if !isLiteral, name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).contains([]) {
             throw bad("has an empty label", "remove the extra dot")
@@ -133,13 +133,9 @@ public struct RouteTable: Sendable {
         return name
     }
 
+    /// A letter, a digit, "-", "_" or ".": narrower than what a Host may hold, for no name in use has a "~".
     private static func isNameByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-            true
-        default: false
-        }
+        HTTPByteSet.hostName.contains(byte) && byte != UInt8(ascii: "~")
     }
 }
 
@@ -148,4 +144,31 @@ private func isEqual(_ part: UnsafeRawBufferPointer, _ whole: UnsafeRawBufferPoi
     guard let left = part.baseAddress, let right = whole.baseAddress else { return part.isEmpty }
     // SAFETY: `whole` has `part.count` bytes from `offset` on: the callers took the offset from their lengths.
     return memcmp(left, right + offset, part.count) == 0
+}
+
+/// Why a set of routes cannot be used. `code` for machines, `reason` and `remedy` for people.
+public struct RouteError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// More codes may come.
+    public struct Code: RawRepresentable, Hashable, Sendable {
+        public let rawValue: String
+        public init(rawValue: String) { self.rawValue = rawValue }
+
+        /// A key or the tunnel domain is not a host name or address.
+        public static let badHost = Code(rawValue: "badHost")
+        /// Two keys name the same host.
+        public static let duplicate = Code(rawValue: "duplicate")
+        /// More routes than the table can index; no configuration comes near.
+        public static let tooLarge = Code(rawValue: "tooLarge")
+    }
+
+    public let code: Code
+    /// The key at fault, as it was given.
+    public let host: String
+    public let reason: String
+    public let remedy: String
+
+    public var description: String { "\(reason); \(remedy)" }
+
+    /// Equality is by code and key, so that tests compare causes, not prose.
+    public static func == (a: Self, b: Self) -> Bool { a.code == b.code && a.host == b.host }
 }

@@ -32,8 +32,8 @@ public struct ClientHandshake: Sendable {
     ) throws(WebSocketError) {
         let isVisible = { (text: String) in !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } }
         guard isVisible(host), isVisible(path), path.hasPrefix("/"), WebSocketHandshake.isValidKey(key),
-            subprotocols.allSatisfy({ WebSocketGrammar.isToken($0) }),
-            headers.allSatisfy({ WebSocketGrammar.isToken($0.name) && WebSocketGrammar.isFieldValue($0.value) })
+            subprotocols.allSatisfy({ HTTPToken.isToken($0) }),
+            headers.allSatisfy({ HTTPToken.isToken($0.name) && HTTPToken.isFieldValue($0.value) })
         else { throw WebSocketError(code: .policyViolation, reason: "a part of the request is malformed") }
         self.host = host
         self.path = path
@@ -125,7 +125,7 @@ private struct ResponseFields {
         for line in lines {
             let content = line.dropLast()
             guard let colon = content.firstIndex(of: UInt8(ascii: ":")), colon > content.startIndex,
-                content[..<colon].allSatisfy({ WebSocketGrammar.isToken($0) }),
+                content[..<colon].allSatisfy({ HTTPToken.isToken($0) }),
                 content[colon...].allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 })
             else { throw .protocolError("malformed header line") }
             let name = String(decoding: content[..<colon], as: UTF8.self).lowercased()

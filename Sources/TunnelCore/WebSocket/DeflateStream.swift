@@ -91,37 +91,52 @@ struct Inflater: ~Copyable {
     /// Whether everything taken so far ended exactly where a block ends.
     var isBetweenBlocks: Bool { stream.pointee.data_type & 128 != 0 }
 
-    /// Decompresses `input` behind what `output` holds.
+    /// Decompresses `input` behind what `output` holds, until all of it is taken and given or `room` is used up.
     ///
-    /// - Parameter budget: bytes that may still be produced; reduced by what was.
+    /// - Parameter room: bytes that this call may append; reduced by what was.
+    /// - Parameter budget: bytes that may still be produced at all; reduced by what was.
+    /// - Returns: the bytes of `input` taken, and whether zlib has nothing more to give for them. It may hold output
+    ///   although all input is taken: call again with none.
     /// - Throws: 1007 for broken data, 1009 when the data holds more than the budget.
     mutating func decompress(
-        _ input: UnsafeRawBufferPointer, budget: inout Int, into output: inout ByteBuffer
-    ) throws(WebSocketError) {
-        var rest = input
-        while !rest.isEmpty {
+        _ input: UnsafeRawBufferPointer, room: inout Int, budget: inout Int, into output: inout ByteBuffer
+    ) throws(WebSocketError) -> (taken: Int, isDone: Bool) {
+        var taken = 0
+        var isDone = true
+        repeat {
             // zlib counts in 32 bits.
-            let count = min(rest.count, 1 << 30)
+            let count = min(input.count - taken, 1 << 30)
             // SAFETY: zlib only reads through next_in, and only during this call of `run`.
             stream.pointee.next_in = UnsafeMutablePointer(
-                mutating: rest.baseAddress?.assumingMemoryBound(to: Bytef.self))
+                mutating: input.baseAddress.map { $0 + taken }?.assumingMemoryBound(to: Bytef.self))
             stream.pointee.avail_in = UInt32(count)
-            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-            try run(budget: &budget, into: &output)
-        }
+            isDone = try run(room: &room, budget: &budget, into: &output)
+            taken += count - Int(stream.pointee.avail_in)
+        } while isDone && taken < input.count
         (stream.pointee.next_in, stream.pointee.next_out) = (nil, nil)
+        return (taken, isDone)
     }
 
-    /// Runs until zlib has taken all input and given all output.
-    private func run(budget: inout Int, into output: inout ByteBuffer) throws(WebSocketError) {
+    /// Runs until zlib has taken all input and given all output, and returns `true`, or until the room is used up.
+    private func run(room: inout Int, budget: inout Int, into output: inout ByteBuffer) throws(WebSocketError) -> Bool {
         var isDone = false
+        // Grows with what comes, so that a little input which yields much costs few calls.
+        var guess = max(256, Int(stream.pointee.avail_in) * 4)
         while !isDone {
-            if budget == 0 { return try expectNoOutput() }
-            let guess = max(256, Int(stream.pointee.avail_in) * 4)
-            budget -= try output.append(atMost: min(guess, 32_768, budget)) { room throws(WebSocketError) -> Int in
+            if budget == 0 {
+                try expectNoOutput()
+                return true
+            }
+            if room == 0 { return false }
+            let atMost = min(guess, 32_768, room, budget)
+            let produced = try output.append(atMost: atMost) { room throws(WebSocketError) -> Int in
                 try step(into: room, isDone: &isDone)
             }
+            room -= produced
+            budget -= produced
+            guess = min(guess * 2, 32_768)
         }
+        return true
     }
 
     /// The budget is spent: what input is left may end blocks, but not produce a byte.

@@ -66,7 +66,12 @@ public struct FrameDecoder: Sendable {
     ///
     /// - Throws: 1002 for broken framing or fragmentation, 1007 for a close reason that is not UTF-8, 1009 for a frame
     ///   above the limit.
-    public mutating func next(_ bytes: UnsafeMutableRawBufferPointer) throws(WebSocketError) -> Step {
+    public mutating func next(in bytes: inout MutableSpan<UInt8>) throws(WebSocketError) -> Step {
+        try bytes.withUnsafeMutableBytes { bytes throws(WebSocketError) in try next(bytes) }
+    }
+
+    /// See the other form.
+    package mutating func next(_ bytes: UnsafeMutableRawBufferPointer) throws(WebSocketError) -> Step {
         if isClosed { return Step(consumed: bytes.count, event: .needMore) }
         var position = 0
         while true {

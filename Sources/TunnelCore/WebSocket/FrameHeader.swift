@@ -102,7 +102,7 @@ extension FrameHeader {
     }
 
     /// Writes the header at the front of `room`, which must hold `size` bytes, and returns `size`.
-    public func write(into room: UnsafeMutableRawBufferPointer) -> Int {
+    package func write(into room: UnsafeMutableRawBufferPointer) -> Int {
         let size = size
         precondition(room.count >= size, "no room for the frame header")
         room[0] = (isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue
@@ -125,9 +125,32 @@ extension FrameHeader {
     ///
     /// For a payload that was written first, with `room` reserved in front of it: header and payload are then adjacent
     /// however short the header turns out.
-    public func write(atEndOf room: UnsafeMutableRawBufferPointer) -> Int {
+    package func write(atEndOf room: UnsafeMutableRawBufferPointer) -> Int {
         let size = size
         precondition(room.count >= size, "no room for the frame header")
         return write(into: UnsafeMutableRawBufferPointer(rebasing: room[(room.count - size)...]))
     }
+}
+
+/// What a frame is (RFC 6455 §5.2). The ten values missing here are reserved and refused.
+public enum Opcode: UInt8, Sendable {
+    /// A further fragment of the message that an earlier frame began.
+    case continuation = 0x0
+    case text = 0x1
+    case binary = 0x2
+    case close = 0x8
+    case ping = 0x9
+    case pong = 0xA
+
+    /// Close, ping and pong: at most 125 bytes, never fragmented, and allowed between the fragments of a message
+    /// (RFC 6455 §5.5).
+    public var isControl: Bool { rawValue & 0x8 != 0 }
+}
+
+/// Which end of a WebSocket connection we are (RFC 6455 §1.2).
+///
+/// The role decides masking: a client masks every frame it sends, a server masks none (RFC 6455 §5.1).
+public enum WebSocketRole: Sendable {
+    case client
+    case server
 }

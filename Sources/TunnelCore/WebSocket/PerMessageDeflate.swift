@@ -22,6 +22,8 @@ public struct PerMessageDeflate: ~Copyable, Sendable {
     private var isCompressing = false
     /// Bytes produced of the message that is being decompressed; `nil` between messages.
     private var produced: Int?
+    /// Bytes of the tail that zlib has taken for the message that is being decompressed.
+    private var tailTaken = 0
 
     /// - Parameter role: our own role.
     /// - Parameter parameters: what was agreed with the peer.
@@ -85,6 +87,24 @@ public struct PerMessageDeflate: ~Copyable, Sendable {
     public mutating func decompress(
         _ piece: Span<UInt8>, endOfMessage: Bool, limit: Int, into output: inout ByteBuffer
     ) throws(WebSocketError) {
+        _ = try decompress(piece, endOfMessage: endOfMessage, limit: limit, atMost: .max, into: &output)
+    }
+
+    /// How far a bounded step of `decompress` came.
+    package struct Progress: Equatable, Sendable {
+        /// Bytes of the piece that were taken.
+        package var consumed: Int
+        /// All of the piece is taken, and all that it yields was given.
+        package var isDone: Bool
+    }
+
+    /// The same in steps: appends at most `atMost` bytes, so that what a few bytes swell to is passed on as it comes and
+    /// never lies in memory whole. Until the progress is done, call again with what was not consumed of the piece,
+    /// perhaps nothing, and the same `endOfMessage`; only then comes the next piece.
+    package mutating func decompress(
+        _ piece: Span<UInt8>, endOfMessage: Bool, limit: Int, atMost: Int, into output: inout ByteBuffer
+    ) throws(WebSocketError) -> Progress {
+        precondition(atMost > 0, "no room to decompress into")
         var inflater: Inflater
         if let kept = self.inflater.take() {
             inflater = kept
@@ -94,21 +114,28 @@ public struct PerMessageDeflate: ~Copyable, Sendable {
         let before = produced ?? 0
         let start = max(0, limit - before)
         var budget = start
-        try piece.withUnsafeBytes { bytes throws(WebSocketError) in
-            try inflater.decompress(bytes, budget: &budget, into: &output)
+        var room = atMost
+        var (consumed, isDone) = try piece.withUnsafeBytes { bytes throws(WebSocketError) in
+            try inflater.decompress(bytes, room: &room, budget: &budget, into: &output)
+        }
+        if isDone, endOfMessage {
+            let taken: Int
+            (taken, isDone) = try Self.tail.span.extracting(tailTaken...).withUnsafeBytes {
+                bytes throws(WebSocketError) in
+                try inflater.decompress(bytes, room: &room, budget: &budget, into: &output)
+            }
+            tailTaken += taken
         }
         produced = before + start - budget
-        if endOfMessage {
-            try Self.tail.span.withUnsafeBytes { bytes throws(WebSocketError) in
-                try inflater.decompress(bytes, budget: &budget, into: &output)
-            }
+        if isDone, endOfMessage {
             guard inflater.isBetweenBlocks else {
                 throw .invalidPayload("message ends inside a deflate block (RFC 7692 §7.2.2)")
             }
-            produced = nil
+            (produced, tailTaken) = (nil, 0)
             if !decompressKeepsContext { inflater.reset() }
         }
         self.inflater = consume inflater
+        return Progress(consumed: consumed, isDone: isDone)
     }
 
     /// Gives back what memory holds no context: for an idle connection that agreed to "no context takeover".

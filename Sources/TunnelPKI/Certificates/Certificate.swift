@@ -6,7 +6,7 @@ internal import COpenSSL
 public final class Certificate: Sendable {
     // SAFETY: OpenSSL counts references to X509 atomically and locks the cache that its getters fill; nothing else
     // changes this one after init.
-    nonisolated(unsafe) let pointer: OpaquePointer
+    package nonisolated(unsafe) let pointer: OpaquePointer
 
     /// The certificate as it was signed.
     public let der: [UInt8]
@@ -74,21 +74,48 @@ public final class Certificate: Sendable {
         guard block.isCertificate else {
             throw PKIError(.missing, "the file holds a \(block.label), not a certificate")
         }
-        try self.init(der: block.contents)
+        try self.init(block)
     }
 
     /// Reads all certificates of a PEM file, in order; blocks of other kinds are passed over.
     ///
     /// - Throws: `.missing` if there is none, `.malformed`, `.tooLarge`.
     public static func all(pem file: [UInt8]) throws(PKIError) -> [Certificate] {
-        var document = try PEMDocument(file)
+        try all(pem: file, maxBytes: PEMDocument.maxBytes)
+    }
+
+    /// The same for a file that may also be one certificate in DER.
+    package static func all(file: [UInt8], maxBytes: Int = PEMDocument.maxBytes) throws(PKIError) -> [Certificate] {
+        isDER(file) ? [try Certificate(der: file)] : try all(pem: file, maxBytes: maxBytes)
+    }
+
+    private static func all(pem file: [UInt8], maxBytes: Int) throws(PKIError) -> [Certificate] {
+        var document = try PEMDocument(file, maxBytes: maxBytes)
         defer { document.wipe() }
         var certificates: [Certificate] = []
-        for block in document.blocks where block.isCertificate {
-            certificates.append(try Certificate(der: block.contents))
+        for block in document.blocks where block.isCertificate { certificates.append(try Certificate(block)) }
+        guard !certificates.isEmpty else {
+            let labels = document.blocks.map(\.label).joined(separator: ", ")
+            throw PKIError(.missing, "no CERTIFICATE in the file" + (labels.isEmpty ? "" : "; it holds \(labels)"))
         }
-        guard !certificates.isEmpty else { throw PKIError(.missing, "no certificate in the file") }
         return certificates
+    }
+
+    private convenience init(_ block: PEMDocument.Block) throws(PKIError) {
+        guard !block.hasHeaders else {
+            throw PKIError(.malformed, "a CERTIFICATE block has headers, for which other readers skip it")
+        }
+        try self.init(der: block.contents)
+    }
+
+    /// The fingerprint of an `X509 *` that stays the caller's; empty without memory.
+    package static func fingerprint(of pointer: OpaquePointer) -> String {
+        let bytes = [UInt8](unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { room, initialized in
+            var count: UInt32 = 0
+            let succeeded = X509_digest(pointer, EVP_sha256(), room.baseAddress, &count) == 1
+            initialized = succeeded ? Int(count) : 0
+        }
+        return hexadecimal(bytes)
     }
 
     /// Whether `key` is the private half of this certificate's key.
@@ -124,4 +151,20 @@ struct SerialNumber: Sendable, CustomStringConvertible {
     let isNegative: Bool
     let bytes: [UInt8]
     var description: String { (isNegative ? "-" : "") + (bytes.isEmpty ? "00" : hexadecimal(bytes)) }
+}
+
+extension Certificate {
+    /// Why this authority's NameConstraints (RFC 5280 §4.2.1.10) forbid a name of `leaf`; `nil` if they do not, or if
+    /// there are none.
+    func constraintViolation(of leaf: Certificate) -> String? {
+        ERR_clear_error()
+        defer { ERR_clear_error() }
+        guard let found = X509_get_ext_d2i(pointer, NID_name_constraints, nil, nil) else { return nil }
+        // SAFETY: for this NID the result is a NAME_CONSTRAINTS that is now ours.
+        let constraints = found.assumingMemoryBound(to: NAME_CONSTRAINTS.self)
+        defer { NAME_CONSTRAINTS_free(constraints) }
+        let result = NAME_CONSTRAINTS_check(leaf.pointer, constraints)
+        guard result != X509_V_OK else { return nil }
+        return X509_verify_cert_error_string(Int(result)).map { String(cString: $0) } ?? "error \(result)"
+    }
 }

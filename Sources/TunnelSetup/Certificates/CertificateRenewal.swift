@@ -31,29 +31,29 @@ public struct CertificateRenewal: Sendable {
                 .state, "\(store.location) has no \(StoreKey.tunnelDomain)",
                 remedy: "run setup init, or setup generate-certs where there is no access to the API")
         }
-        guard let authority = try StoredAuthority.read(bench.contents) else {
+        guard let ca = try StoredCA.read(bench.contents) else {
             throw SetupError(
-                .state, "\(store.location) has no \(StoreKey.authorityCertificate)",
+                .state, "\(store.location) has no \(StoreKey.caCertificate)",
                 remedy: "run setup init first; it finishes what an earlier run has begun")
         }
         let reason: String
-        switch judge(bench.contents, authority, domain) {
+        switch judge(bench.contents, ca, domain) {
         case .keep(let certificate):
-            context.tell(
+            context.report(
                 "server certificate is valid until \(certificate.end), for more than \(GoDuration(clamping: renewBefore)): "
                     + "not renewed")
             return Result(isRenewed: false, certificate: certificate)
         case .renew(let why): reason = why
         }
-        let issue = ServerCertificateIssue(authority: authority, domain: domain, context: context)
+        let issue = ServerCertificateIssue(ca: ca, domain: domain, context: context)
         let identity = try await issue.run(
             key: nil, type: options.keyType(replacing: bench.contents), validity: options.validity, reason: reason)
         var changes = StoreChanges()
         try identity.record(in: &changes)
         try await bench.save(changes)
-        if identity.certificate.notAfter == authority.certificate.notAfter {
-            context.tell(
-                "note: the CA itself ends at \(authority.certificate.end), and the server certificate with it; "
+        if identity.certificate.notAfter == ca.certificate.notAfter {
+            context.report(
+                "note: the CA itself ends at \(ca.certificate.end), and the server certificate with it; "
                     + "change the CA with setup rotate-ca")
         }
         return Result(isRenewed: true, certificate: identity.certificate)
@@ -64,11 +64,11 @@ public struct CertificateRenewal: Sendable {
         case renew(String)
     }
 
-    private func judge(_ contents: StoreContents, _ authority: StoredAuthority, _ domain: String) -> Judgement {
+    private func judge(_ contents: StoreContents, _ ca: StoredCA, _ domain: String) -> Judgement {
         let now = context.now().seconds
         guard
             let findings = ServerIdentityCheck.findings(
-                contents, authority: authority.certificate.pem, domain: domain,
+                contents, ca: ca.certificate.pem, domain: domain,
                 requirements: CertificateRequirements(now: now)),
             let certificate = (try? Certificate.all(pem: contents[.serverCertificate] ?? []))?.first
         else { return .renew("there is none") }

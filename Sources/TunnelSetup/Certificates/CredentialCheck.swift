@@ -4,24 +4,24 @@ public import TunnelPKI
 public struct CredentialCheck: Sendable {
     /// What to look at. What is absent is not checked, except that a part without which another says nothing is missed.
     public struct Files: Sendable {
-        public var authorityCertificate: [UInt8]?
-        public var authorityKey: [UInt8]?
+        public var caCertificate: [UInt8]?
+        public var caKey: [UInt8]?
         public var serverCertificate: [UInt8]?
         public var serverKey: [UInt8]?
         public var tunnelDomain: String?
 
         public init(
-            authorityCertificate: [UInt8]? = nil, authorityKey: [UInt8]? = nil, serverCertificate: [UInt8]? = nil,
+            caCertificate: [UInt8]? = nil, caKey: [UInt8]? = nil, serverCertificate: [UInt8]? = nil,
             serverKey: [UInt8]? = nil, tunnelDomain: String? = nil
         ) {
-            (self.authorityCertificate, self.authorityKey) = (authorityCertificate, authorityKey)
+            (self.caCertificate, self.caKey) = (caCertificate, caKey)
             (self.serverCertificate, self.serverKey, self.tunnelDomain) = (serverCertificate, serverKey, tunnelDomain)
         }
 
         /// The files of a store.
         public init(_ contents: StoreContents) {
             self.init(
-                authorityCertificate: contents[.authorityCertificate], authorityKey: contents[.authorityKey],
+                caCertificate: contents[.caCertificate], caKey: contents[.caKey],
                 serverCertificate: contents[.serverCertificate], serverKey: contents[.serverKey],
                 tunnelDomain: contents.text(.tunnelDomain))
         }
@@ -33,7 +33,7 @@ public struct CredentialCheck: Sendable {
         public let findings: [Finding]
         /// What could not be checked because something is not there, in words.
         public let missing: [String]
-        public let authority: Certificate?
+        public let ca: Certificate?
         public let serverCertificate: Certificate?
 
         /// Whether the set can be used as it is: nothing missing, no error, no end within the time asked for.
@@ -54,16 +54,16 @@ public struct CredentialCheck: Sendable {
     public func check(_ files: Files) -> Report {
         var findings: [Finding] = []
         var missing: [String] = []
-        if let authority = files.authorityCertificate {
-            findings += requirements.checkAuthority(file: authority)
-            if let key = files.authorityKey { findings += requirements.checkKey(file: key, certificateFile: authority) }
+        if let ca = files.caCertificate {
+            findings += requirements.checkAuthority(file: ca)
+            if let key = files.caKey { findings += requirements.checkKey(file: key, certificateFile: ca) }
         } else {
-            missing.append("the CA certificate (\(StoreKey.authorityCertificate))")
+            missing.append("the CA certificate (\(StoreKey.caCertificate))")
         }
         if files.tunnelDomain == nil { missing.append("the tunnel's domain (\(StoreKey.tunnelDomain))") }
         if let server = files.serverCertificate {
-            if let authority = files.authorityCertificate, let domain = files.tunnelDomain {
-                findings += requirements.checkServer(file: server, authorityFile: authority, tunnelDomain: domain)
+            if let ca = files.caCertificate, let domain = files.tunnelDomain {
+                findings += requirements.checkServer(file: server, authorityFile: ca, tunnelDomain: domain)
             }
             if let key = files.serverKey {
                 findings += requirements.checkKey(file: key, certificateFile: server)
@@ -74,7 +74,7 @@ public struct CredentialCheck: Sendable {
             missing.append("the server certificate (\(StoreKey.serverCertificate))")
         }
         return Report(
-            findings: findings, missing: missing, authority: first(files.authorityCertificate),
+            findings: findings, missing: missing, ca: first(files.caCertificate),
             serverCertificate: first(files.serverCertificate))
     }
 

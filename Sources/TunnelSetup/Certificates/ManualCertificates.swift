@@ -20,8 +20,8 @@ public struct ManualCertificates: Sendable {
     /// What was done. Holds no secret.
     public struct Result: Sendable {
         /// Whether the CA is new and has to be registered.
-        public let isNewAuthority: Bool
-        public let authority: Certificate
+        public let isNewCA: Bool
+        public let ca: Certificate
         public let isNewServerCertificate: Bool
         public let serverCertificate: Certificate
     }
@@ -40,7 +40,7 @@ public struct ManualCertificates: Sendable {
                 .state, "\(store.location) belongs to \(name), not to \(domain)",
                 remedy: "use another output, or give that as --tunnel-domain")
         }
-        let found = try StoredAuthority.read(bench.contents)
+        let found = try StoredCA.read(bench.contents)
         guard found != nil || bench.state.isEmpty else {
             throw SetupError(
                 .state, "\(store.location) holds the work of a setup init that did not come to its end",
@@ -49,39 +49,39 @@ public struct ManualCertificates: Sendable {
         let now = context.now().seconds
         var changes = StoreChanges()
         if bench.contents.text(.tunnelDomain)?.lowercased() != domain { changes.set(.tunnelDomain, domain) }
-        let authority: StoredAuthority
+        let ca: StoredCA
         if let found {
-            authority = found
-            context.tell("CA kept, fingerprint \(found.certificate.fingerprint)")
+            ca = found
+            context.report("CA kept, fingerprint \(found.certificate.fingerprint)")
         } else {
             do throws(PKIError) {
                 let made = try CertificateAuthority.generate(now: now)
-                authority = try StoredAuthority(made)
+                ca = try StoredCA(made)
             } catch { throw SetupError(error, "a new CA", remedy: "see the reason") }
-            authority.record(in: &changes)
-            context.tell(
-                "CA made, fingerprint \(authority.certificate.fingerprint), valid until \(authority.certificate.end)")
+            ca.record(in: &changes)
+            context.report(
+                "CA made, fingerprint \(ca.certificate.fingerprint), valid until \(ca.certificate.end)")
         }
         let findings = ServerIdentityCheck.findings(
-            bench.contents, authority: authority.certificate.pem, domain: domain,
+            bench.contents, ca: ca.certificate.pem, domain: domain,
             requirements: CertificateRequirements(now: now))
         let present = (try? Certificate.all(pem: bench.contents[.serverCertificate] ?? []))?.first
         var certificate = present
         let isNew = findings?.hasErrors ?? true || present == nil
         if isNew {
-            let issue = ServerCertificateIssue(authority: authority, domain: domain, context: context)
+            let issue = ServerCertificateIssue(ca: ca, domain: domain, context: context)
             let identity = try await issue.run(
                 key: nil, type: options.keyType(replacing: bench.contents), validity: options.validity,
                 reason: findings?.first { $0.severity == .error }?.found ?? "there is none")
             try identity.record(in: &changes)
             certificate = identity.certificate
         } else {
-            context.tell("server certificate kept")
+            context.report("server certificate kept")
         }
         try await bench.save(changes)
         guard let certificate else { throw .unreachable }
         return Result(
-            isNewAuthority: found == nil, authority: authority.certificate, isNewServerCertificate: isNew,
+            isNewCA: found == nil, ca: ca.certificate, isNewServerCertificate: isNew,
             serverCertificate: certificate)
     }
 }

@@ -51,7 +51,7 @@ public struct Provisioner: Sendable {
             do throws(SetupError) { return try await runOnce() } catch {
                 guard error.isOvertaken, restarts < Self.maxRestarts else { throw error }
                 restarts += 1
-                context.tell("another run has changed \(store.location) meanwhile; looking again")
+                context.report("another run has changed \(store.location) meanwhile; looking again")
             }
         }
     }
@@ -63,7 +63,7 @@ public struct Provisioner: Sendable {
             bench.contents[.serverKey] == nil
             ? PendingKey(options.serverCertificate.keyType(replacing: bench.contents)) : nil
         let generation = try await api { () throws(APIError) in try await client.authenticate() }
-        context.tell("authenticated, API generation \(generation.rawValue)")
+        context.report("authenticated, API generation \(generation.rawValue)")
 
         var observation = try await observe(bench)
         var plan = try await makePlan(bench, observation)
@@ -76,26 +76,26 @@ public struct Provisioner: Sendable {
         }
         guard let tunnel = observation?.tunnel else { throw .unreachable }
         switch plan.tunnel {
-        case .reuse where action == nil: context.tell("tunnel \(tunnel.id) (\(tunnel.domain)), as stored")
-        case .attach where action == nil: context.tell("tunnel \(tunnel.id) (\(tunnel.domain)), attached")
+        case .reuse where action == nil: context.report("tunnel \(tunnel.id) (\(tunnel.domain)), as stored")
+        case .attach where action == nil: context.report("tunnel \(tunnel.id) (\(tunnel.domain)), attached")
         default: break
         }
         if action == nil { action = if case .reuse = plan.tunnel { .reused } else { .attached } }
-        for warning in plan.warnings { context.tell("note: \(warning)") }
+        for warning in plan.warnings { context.report("note: \(warning)") }
 
-        let authority = try await takeAuthority(plan, tunnel, &bench)
+        let ca = try await takeCA(plan, tunnel, &bench)
         let token = try await takeToken(plan.token, tunnel, &bench)
-        let identity = try await takeServerIdentity(plan.serverCertificate, authority.stored, tunnel, bench, early)
-        return try await commit(tunnel, action ?? .reused, authority, token, identity, generation, &bench)
+        let identity = try await takeServerIdentity(plan.serverCertificate, ca.stored, tunnel, bench, early)
+        return try await commit(tunnel, action ?? .reused, ca, token, identity, generation, &bench)
     }
 
     // MARK: Looking
 
     private func observe(_ bench: Workbench) async throws(SetupError) -> ProvisioningPlan.Observation? {
-        // A CA that an earlier run announced tells which tunnel that run was given.
+        // A CA that an earlier run announced names the tunnel that the run was given.
         let id =
             options.tunnelID ?? bench.contents.text(.tunnelID) ?? bench.state.createdTunnelID
-            ?? bench.state.authority?.tunnelID
+            ?? bench.state.ca?.tunnelID
         if let id { return try await observe(try await api { () throws(APIError) in try await client.tunnel(id) }) }
         // Certificates that were made by hand belong to a tunnel, although nobody wrote its id down.
         guard let domain = bench.contents.text(.tunnelDomain) else { return nil }
@@ -137,30 +137,30 @@ public struct Provisioner: Sendable {
 
     // MARK: CA
 
-    private struct RegisteredAuthority {
-        let stored: StoredAuthority
+    private struct RegisteredCA {
+        let stored: StoredCA
         let id: String
-        let action: ProvisioningResult.AuthorityAction
+        let action: ProvisioningResult.CAAction
     }
 
-    private func takeAuthority(
+    private func takeCA(
         _ plan: ProvisioningPlan, _ tunnel: Tunnel, _ bench: inout Workbench
-    ) async throws(SetupError) -> RegisteredAuthority {
-        let registration = AuthorityRegistration(client: client, context: context, tunnelID: tunnel.id)
-        switch (plan.authority, plan.stored) {
+    ) async throws(SetupError) -> RegisteredCA {
+        let registration = CARegistration(client: client, context: context, tunnelID: tunnel.id)
+        switch (plan.ca, plan.stored) {
         case (.reuse(let id), let stored?):
-            context.tell("CA \(stored.certificate.fingerprint), registered as \(id)")
-            return RegisteredAuthority(stored: stored, id: id, action: .reused)
+            context.report("CA \(stored.certificate.fingerprint), registered as \(id)")
+            return RegisteredCA(stored: stored, id: id, action: .reused)
         case (.adopt(let id), let stored?):
-            context.tell("CA \(stored.certificate.fingerprint), registered as \(id) by an earlier run")
-            return RegisteredAuthority(stored: stored, id: id, action: .registered)
+            context.report("CA \(stored.certificate.fingerprint), registered as \(id) by an earlier run")
+            return RegisteredCA(stored: stored, id: id, action: .registered)
         case (.register, let stored?):
             let certificate = try await registration.register(stored.certificate)
-            return RegisteredAuthority(stored: stored, id: certificate.id, action: .registered)
+            return RegisteredCA(stored: stored, id: certificate.id, action: .registered)
         default:
             let stored = try await registration.prepare(&bench)
             let certificate = try await registration.register(stored.certificate)
-            return RegisteredAuthority(stored: stored, id: certificate.id, action: .generated)
+            return RegisteredCA(stored: stored, id: certificate.id, action: .generated)
         }
     }
 
@@ -179,14 +179,14 @@ public struct Provisioner: Sendable {
     ) async throws(SetupError) -> TakenToken {
         switch step {
         case .keep:
-            context.tell("tunnel token, as stored\(options.tokenVersion.map { " (version \($0))" } ?? "")")
+            context.report("tunnel token, as stored\(options.tokenVersion.map { " (version \($0))" } ?? "")")
             return TakenToken()
         case .record(let version):
-            context.tell("tunnel token, as stored; it is version \(version) from now on")
+            context.report("tunnel token, as stored; it is version \(version) from now on")
             return TakenToken(version: version)
         case .reveal:
             let token = try await api { () throws(APIError) in try await client.revealToken(of: tunnel.id) }
-            context.tell("tunnel token fetched (\(token.id))")
+            context.report("tunnel token fetched (\(token.id))")
             return TakenToken(value: token.value, action: .revealed, version: options.tokenVersion)
         case .rotate(let version, let isResumed):
             let token = try await TokenRotation(client: client, context: context, tunnelID: tunnel.id)
@@ -204,15 +204,15 @@ public struct Provisioner: Sendable {
     }
 
     private func takeServerIdentity(
-        _ step: ProvisioningPlan.ServerCertificateStep, _ authority: StoredAuthority, _ tunnel: Tunnel,
+        _ step: ProvisioningPlan.ServerCertificateStep, _ ca: StoredCA, _ tunnel: Tunnel,
         _ bench: Workbench, _ early: PendingKey?
     ) async throws(SetupError) -> ServerFiles {
         switch step {
         case .keep:
-            context.tell("server certificate, as stored")
+            context.report("server certificate, as stored")
             return ServerFiles(certificate: bench.contents[.serverCertificate] ?? [], issued: nil)
         case .issue(let type, let reason):
-            let issuer = ServerCertificateIssue(authority: authority, domain: tunnel.domain, context: context)
+            let issuer = ServerCertificateIssue(ca: ca, domain: tunnel.domain, context: context)
             let identity = try await issuer.run(
                 key: early, type: type, validity: options.serverCertificate.validity,
                 reason: reason)
@@ -223,7 +223,7 @@ public struct Provisioner: Sendable {
     // MARK: Commit
 
     private func commit(
-        _ tunnel: Tunnel, _ action: ProvisioningResult.TunnelAction, _ authority: RegisteredAuthority,
+        _ tunnel: Tunnel, _ action: ProvisioningResult.TunnelAction, _ ca: RegisteredCA,
         _ token: TakenToken, _ server: ServerFiles, _ generation: APIGeneration, _ bench: inout Workbench
     ) async throws(SetupError) -> ProvisioningResult {
         var changes = StoreChanges()
@@ -231,7 +231,7 @@ public struct Provisioner: Sendable {
         let isOther = before.text(.tunnelID).map { $0 != tunnel.id } ?? false
         changes.set(.tunnelID, tunnel.id, over: before)
         changes.set(.tunnelDomain, tunnel.domain, over: before)
-        if authority.action != .reused { authority.stored.record(in: &changes) }
+        if ca.action != .reused { ca.stored.record(in: &changes) }
         if let value = token.value { changes.set(.tunnelToken, value.reveal()) }
         if let version = token.version {
             changes.set(.tokenVersion, version, over: before)
@@ -241,8 +241,8 @@ public struct Provisioner: Sendable {
         if let issued = server.issued { try issued.record(in: &changes) }
         try await bench.save(changes) { state in
             (state.creation, state.createdTunnelID, state.tokenRotation) = (nil, nil, nil)
-            if isOther { state.previousAuthority = nil }
-            if authority.action != .reused { state.authority = nil }
+            if isOther { state.previousCA = nil }
+            if ca.action != .reused { state.ca = nil }
         }
         let certificates: [Certificate]
         do throws(PKIError) { certificates = try Certificate.all(pem: server.certificate) } catch {
@@ -251,8 +251,8 @@ public struct Provisioner: Sendable {
         guard let certificate = certificates.first else { throw .unreachable }
         let version = bench.contents.text(.tokenVersion)
         return ProvisioningResult(
-            tunnel: tunnel, tunnelAction: action, authority: authority.stored.certificate, authorityID: authority.id,
-            authorityAction: authority.action, tokenAction: token.action, tokenVersion: version,
+            tunnel: tunnel, tunnelAction: action, ca: ca.stored.certificate, caID: ca.id,
+            caAction: ca.action, tokenAction: token.action, tokenVersion: version,
             serverCertificate: certificate, serverCertificateAction: server.issued == nil ? .kept : .issued,
             generation: generation, isVersionRecorded: version != before.text(.tokenVersion))
     }

@@ -1,3 +1,6 @@
+public import TunnelAPI
+public import TunnelPKI
+
 /// What the caller of ``Provisioner`` wants.
 public struct ProvisioningOptions: Sendable {
     /// The tunnel to attach to; `nil` takes the one in the store, or that of the domain which the certificates there are
@@ -34,4 +37,54 @@ public struct ProvisioningOptions: Sendable {
             }
         }
     }
+}
+
+/// What a run of ``Provisioner`` did. Holds no secret.
+public struct ProvisioningResult: Sendable {
+    public enum TunnelAction: String, Sendable {
+        /// The stored tunnel.
+        case reused
+        /// A tunnel that existed and was not in the store.
+        case attached
+        case created
+        /// A tunnel that an earlier run created and could not write down.
+        case recovered
+    }
+    public enum CAAction: String, Sendable {
+        /// The stored CA was registered already.
+        case reused
+        /// A CA that was there, in the store or from an earlier run, is registered now.
+        case registered
+        /// A new CA was made and registered.
+        case generated
+    }
+    public enum TokenAction: String, Sendable {
+        case kept
+        case revealed
+        case rotated
+    }
+    public enum ServerCertificateAction: String, Sendable {
+        case kept
+        case issued
+    }
+
+    public let tunnel: Tunnel
+    public let tunnelAction: TunnelAction
+    public let ca: Certificate
+    /// The API's name for the registered CA.
+    public let caID: String
+    public let caAction: CAAction
+    public let tokenAction: TokenAction
+    /// The version that is stored now; `nil` if none ever was.
+    public let tokenVersion: String?
+    public let serverCertificate: Certificate
+    public let serverCertificateAction: ServerCertificateAction
+    public let generation: APIGeneration
+    /// Whether anything was written.
+    public var isChanged: Bool {
+        tunnelAction != .reused || caAction != .reused || tokenAction != .kept
+            || serverCertificateAction != .kept || isVersionRecorded
+    }
+    /// Whether a token version was stored that was not there before.
+    let isVersionRecorded: Bool
 }

@@ -11,7 +11,7 @@ struct ProvisioningPlan {
         /// Look for the one that an earlier run may have created before creating one.
         case create(displayName: String, isResumed: Bool)
     }
-    enum AuthorityStep: Equatable {
+    enum CAStep: Equatable {
         case reuse(certificateID: String)
         /// Already registered; only the store does not have it in its place yet.
         case adopt(certificateID: String)
@@ -37,9 +37,9 @@ struct ProvisioningPlan {
     }
 
     var tunnel: TunnelStep
-    var authority: AuthorityStep
-    /// The CA for ``AuthorityStep/reuse(certificateID:)``, `adopt` and `register`.
-    var stored: StoredAuthority?
+    var ca: CAStep
+    /// The CA for ``CAStep/reuse(certificateID:)``, `adopt` and `register`.
+    var stored: StoredCA?
     var token: TokenStep
     var serverCertificate: ServerCertificateStep
     /// Things that the operator should know.
@@ -52,10 +52,10 @@ struct ProvisioningPlan {
     ) throws(SetupError) -> ProvisioningPlan {
         guard let observation else {
             let name = options.displayName ?? state.creation?.displayName ?? newName
-            let found = try StoredAuthority.read(contents)
+            let found = try StoredCA.read(contents)
             return ProvisioningPlan(
                 tunnel: .create(displayName: name, isResumed: state.creation != nil),
-                authority: found == nil ? .generate : .register, stored: found, token: .reveal,
+                ca: found == nil ? .generate : .register, stored: found, token: .reveal,
                 serverCertificate: .issue(
                     options.serverCertificate.keyType(replacing: contents), reason: "a new tunnel"))
         }
@@ -70,9 +70,9 @@ struct ProvisioningPlan {
         // Without a stored id the credentials were made by hand, or by a run that did not come to the end.
         let mayReuse = isSame || storedID == nil
         var plan = ProvisioningPlan(
-            tunnel: isSame ? .reuse(tunnel) : .attach(tunnel), authority: .generate, stored: nil, token: .reveal,
+            tunnel: isSame ? .reuse(tunnel) : .attach(tunnel), ca: .generate, stored: nil, token: .reveal,
             serverCertificate: .keep)
-        try plan.chooseAuthority(contents, state, observation, mayReuse: mayReuse, now: now)
+        try plan.chooseCA(contents, state, observation, mayReuse: mayReuse, now: now)
         if isSame { plan.chooseToken(contents, state, options, tunnel) }
         plan.chooseServerCertificate(contents, options, tunnel, now: now)
         // Nothing is begun that cannot be brought to its end.
@@ -91,16 +91,16 @@ struct ProvisioningPlan {
 
     // MARK: CA
 
-    private mutating func chooseAuthority(
+    private mutating func chooseCA(
         _ contents: StoreContents, _ state: SetupState, _ observation: Observation, mayReuse: Bool, now: Int64
     ) throws(SetupError) {
         let active = observation.certificates.filter { !$0.isArchived }
-        if mayReuse, let found = try StoredAuthority.read(contents) {
+        if mayReuse, let found = try StoredCA.read(contents) {
             stored = found
             let findings = CertificateRequirements(now: now).checkAuthority(file: found.certificate.pem)
             let match = observation.certificates.filter { $0.fingerprint == found.certificate.fingerprint }
             if let registered = match.first(where: { !$0.isArchived }) {
-                authority = .reuse(certificateID: registered.id)
+                ca = .reuse(certificateID: registered.id)
                 return
             }
             if let revoked = match.first {
@@ -114,26 +114,26 @@ struct ProvisioningPlan {
                     .certificate, "the CA in the output cannot be registered",
                     remedy: "make a new one with setup rotate-ca, or put another CA in its place", findings: findings)
             }
-            authority = .register
-        } else if let pending = state.authority, pending.tunnelID == observation.tunnel.id {
-            if let (found, entry) = try StoredAuthority.resumable(pending, observation.certificates, now: now) {
+            ca = .register
+        } else if let pending = state.ca, pending.tunnelID == observation.tunnel.id {
+            if let (found, entry) = try StoredCA.resumable(pending, observation.certificates, now: now) {
                 stored = found
                 if let entry {
-                    authority = .adopt(certificateID: entry.id)
+                    ca = .adopt(certificateID: entry.id)
                     return
                 }
-                authority = .register
+                ca = .register
             }
-        } else if let pending = state.authority {
-            warnings.append(AuthorityRegistration.droppedNote(pending))
+        } else if let pending = state.ca {
+            warnings.append(CARegistration.droppedNote(pending))
         }
         try requireSlot(active)
     }
 
     /// A tunnel holds two active certificates.
     private func requireSlot(_ active: [TunnelCertificate]) throws(SetupError) {
-        guard active.count >= AuthoritySlots.count else { return }
-        throw AuthoritySlots.full(active)
+        guard active.count >= CASlots.count else { return }
+        throw CASlots.full(active)
     }
 
     // MARK: Token
@@ -173,7 +173,7 @@ struct ProvisioningPlan {
             return
         }
         let findings = ServerIdentityCheck.findings(
-            contents, authority: stored.certificate.pem, domain: tunnel.domain,
+            contents, ca: stored.certificate.pem, domain: tunnel.domain,
             requirements: CertificateRequirements(now: now))
         guard let findings else {
             serverCertificate = .issue(type, reason: "there is none")
@@ -181,6 +181,49 @@ struct ProvisioningPlan {
         }
         if let first = findings.first(where: { $0.severity == .error }) {
             serverCertificate = .issue(type, reason: first.found)
+        }
+    }
+}
+
+extension ProvisioningPlan {
+    /// The plan in words, a line for each part.
+    var lines: [String] { [tunnelLine, caLine, tokenLine, serverCertificateLine] }
+
+    private var tunnelLine: String {
+        switch tunnel {
+        case .reuse(let tunnel): "use the stored tunnel \(tunnel.id) (\(tunnel.domain))"
+        case .attach(let tunnel): "attach to tunnel \(tunnel.id) (\(tunnel.domain))"
+        case .create(let name, isResumed: false): "create a tunnel named \"\(name)\""
+        case .create(let name, isResumed: true):
+            "look for the tunnel that an earlier run meant to create, and create one named \"\(name)\" if it is not there"
+        }
+    }
+
+    private var caLine: String {
+        let fingerprint = stored?.certificate.fingerprint ?? "unknown"
+        return switch ca {
+        case .reuse(let id): "use the stored CA, registered as \(id) (fingerprint \(fingerprint))"
+        case .adopt(let id): "use the CA that an earlier run registered as \(id) (fingerprint \(fingerprint))"
+        case .register: "register the CA that is there (fingerprint \(fingerprint))"
+        case .generate: "make a CA and register it"
+        }
+    }
+
+    private var tokenLine: String {
+        switch token {
+        case .keep: "keep the stored tunnel token"
+        case .record(let version): "keep the stored tunnel token, and remember it as version \(version)"
+        case .reveal: "fetch the tunnel token"
+        case .rotate(let version, isResumed: false): "rotate the tunnel token to version \(version)"
+        case .rotate(let version, isResumed: true):
+            "finish the rotation of the tunnel token to version \(version) that an earlier run began"
+        }
+    }
+
+    private var serverCertificateLine: String {
+        switch serverCertificate {
+        case .keep: "keep the stored server certificate"
+        case .issue(let type, let reason): "issue a server certificate with a new key, \(type.rawValue) (\(reason))"
         }
     }
 }

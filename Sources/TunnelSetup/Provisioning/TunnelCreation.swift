@@ -3,8 +3,8 @@ internal import TunnelCore
 
 /// Creates a tunnel at most once, although the API has no way to ask for that.
 ///
-/// The store is told first: under which name, and which tunnels of that name there are. Whoever finds that note, this run
-/// after a lost answer or the next one after a crash, looks for a tunnel of the name that is not among them, and takes it.
+/// First a note goes to the store: the name, and which tunnels of that name there are. Whoever finds that note, this run
+/// after a lost response or the next one after a crash, looks for a tunnel of the name that is not among them, and takes it.
 struct TunnelCreation {
     let client: TunnelsClient
     let context: SetupContext
@@ -24,7 +24,7 @@ struct TunnelCreation {
             if let tunnel = try await find(afterWaiting: note, bench) {
                 return (try await take(tunnel, &bench), .recovered)
             }
-            context.tell("an earlier run meant to create tunnel \"\(note.displayName)\" and did not")
+            context.report("an earlier run meant to create tunnel \"\(note.displayName)\" and did not")
         }
         let note = SetupState.Creation(
             displayName: displayName, known: try await tunnels(named: displayName).map(\.id),
@@ -36,13 +36,13 @@ struct TunnelCreation {
                 try await bench.save { $0.creation = nil }
                 throw SetupError(error)
             }
-            context.tell("no answer to the creation of tunnel \"\(displayName)\"; looking whether it was made")
+            context.report("no response to the creation of tunnel \"\(displayName)\"; looking whether it was made")
             if let found = try? await find(note) { return (try await take(found, &bench), .recovered) }
             throw SetupError(
                 .api, error.reason, remedy: "run again: it looks for that tunnel before it creates another",
                 requestID: error.requestID, isTemporary: true)
         }
-        context.tell("tunnel \(tunnel.id) (\(tunnel.domain)) created as \"\(displayName)\"")
+        context.report("tunnel \(tunnel.id) (\(tunnel.domain)) created as \"\(displayName)\"")
         return (try await take(tunnel, &bench), .created)
     }
 
@@ -90,7 +90,7 @@ struct TunnelCreation {
                 remedy: "if it is yours, name it with --tunnel-id; or else remove \(StoreKey.setupState) from the "
                     + "output, and run again with another --display-name")
         }
-        context.tell("tunnel \(found.id) (\(found.domain)) had been created by an earlier run")
+        context.report("tunnel \(found.id) (\(found.domain)) had been created by an earlier run")
         return found
     }
 
@@ -109,7 +109,7 @@ struct TunnelCreation {
         if isExclusive, let tunnel = try await find(note) { return tunnel }
         let longest = isExclusive ? Self.settlingTime : Self.claimLifetime
         var rest = min(note.startedAt + Self.claimLifetime - context.now().seconds, longest)
-        if rest > 0 { context.tell("an earlier run may be creating the tunnel; waiting at most \(rest) s for it") }
+        if rest > 0 { context.report("an earlier run may be creating the tunnel; waiting at most \(rest) s for it") }
         while rest > 0 {
             let pause = min(rest, Self.lookAgain)
             await context.pause(.seconds(pause))

@@ -23,7 +23,7 @@ public final class KubernetesSecretStore: CredentialStore, Sendable {
     /// A Secret in the namespace of the pod that this process runs in.
     ///
     /// - Parameter environment: the process's variables.
-    /// - Throws: ``StoreError`` `.notFound` if this is no pod, `.malformed` if the name is none.
+    /// - Throws: ``StoreError`` `.notFound` if this is no pod, `.malformed` if the name is not valid.
     public static func inCluster(
         name: String, environment: [String: String]
     ) throws(StoreError) -> KubernetesSecretStore {
@@ -34,7 +34,7 @@ public final class KubernetesSecretStore: CredentialStore, Sendable {
     package static func inCluster(
         name: String, environment: [String: String], loop: Loop
     ) throws(StoreError) -> KubernetesSecretStore {
-        try inCluster(name: name, environment: environment) { HTTPSTransport(loop: loop, trust: .pem($0.authority)) }
+        try inCluster(name: name, environment: environment) { HTTPSTransport(loop: loop, trust: .pem($0.ca)) }
     }
 
     private static func inCluster(
@@ -71,7 +71,7 @@ public final class KubernetesSecretStore: CredentialStore, Sendable {
             case .success(let secret): return try self.contents(of: secret)
             case .failure(let error): failure = error
             }
-            // It was done, or refused because the Secret has changed, or did not happen: the Secret tells.
+            // It was done, or refused because the Secret has changed, or did not happen: reading the Secret shows which.
             let isOpen = failure.mayHaveBeenActedOn || [.conflict, .alreadyExists, .notFound].contains(failure.code)
             guard isOpen else { throw await explained(failure) }
             let present = try await load()
@@ -132,7 +132,7 @@ extension StoreError {
             case .configuration, .notFound: .notFound
             case .unauthenticated, .forbidden: .denied
             case .conflict, .alreadyExists: .conflict
-            case .invalid, .invalidName, .malformedAnswer: .malformed
+            case .invalid, .invalidName, .malformedResponse: .malformed
             default: .unavailable
             }
         let isOpen = failure.mayHaveBeenActedOn ? "; it may have been carried out all the same" : ""

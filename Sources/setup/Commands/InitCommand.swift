@@ -95,8 +95,8 @@ private struct InitReport: Encodable {
             action: result.tunnelAction.rawValue, id: result.tunnel.id, domain: result.tunnel.domain,
             displayName: result.tunnel.displayName)
         ca = AuthorityPart(
-            action: result.authorityAction.rawValue, id: result.authorityID,
-            certificate: CertificateReport(result.authority))
+            action: result.caAction.rawValue, id: result.caID,
+            certificate: CertificateReport(result.ca))
         token = TokenPart(action: result.tokenAction.rawValue, version: result.tokenVersion)
         serverCertificate = ServerCertificatePart(
             action: result.serverCertificateAction.rawValue, certificate: CertificateReport(result.serverCertificate))

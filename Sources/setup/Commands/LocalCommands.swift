@@ -22,16 +22,16 @@ enum GenerateCertsCommand {
         ).run()
         let next =
             "upload ca.crt in the Console: MCP tunnels, the tunnel, Certificates, Add certificate"
-            + " (fingerprint \(result.authority.fingerprint))"
-        if result.isNewAuthority { invocation.console.note("next: \(next)") }
+            + " (fingerprint \(result.ca.fingerprint))"
+        if result.isNewCA { invocation.console.note("next: \(next)") }
         if invocation.arguments.has(.json) {
             invocation.console.show(
                 json: Report(
-                    output: store.location, caIsNew: result.isNewAuthority,
-                    ca: CertificateReport(result.authority),
+                    output: store.location, caIsNew: result.isNewCA,
+                    ca: CertificateReport(result.ca),
                     serverCertificateIsNew: result.isNewServerCertificate,
                     serverCertificate: CertificateReport(result.serverCertificate),
-                    next: result.isNewAuthority ? next : nil))
+                    next: result.isNewCA ? next : nil))
         }
         return .done
     }

@@ -19,15 +19,15 @@ enum RotateCACommand {
         let place = try OutputPlace.required(invocation)
         let client = try invocation.client()
         let store = try await place.open(for: .changing, invocation)
-        let rotation = AuthorityRotation(
+        let rotation = CARotation(
             client: client, store: store, options: options, context: invocation.context)
         let isFinish = invocation.arguments.has(finish)
         let result = isFinish ? try await rotation.finish() : try await rotation.start()
         if invocation.arguments.has(.json) {
             invocation.console.show(
                 json: Report(
-                    output: store.location, stage: result.stage.rawValue, ca: CertificateReport(result.authority),
-                    caId: result.authorityID, previousCaId: result.previousID, next: result.next))
+                    output: store.location, stage: result.stage.rawValue, ca: CertificateReport(result.ca),
+                    caId: result.caID, previousCaId: result.previousID, next: result.next))
         }
         return .done
     }

@@ -42,7 +42,7 @@ enum VerifyCommand {
             }
             guard named.count == 4 else { throw UsageError("--ca, --cert, --key and --tunnel-domain go together") }
             let files = CredentialCheck.Files(
-                authorityCertificate: try InputFile.read(try invocation.required(ca)),
+                caCertificate: try InputFile.read(try invocation.required(ca)),
                 serverCertificate: try InputFile.read(try invocation.required(cert)),
                 serverKey: try InputFile.read(try invocation.required(key)),
                 tunnelDomain: try invocation.required(domain))
@@ -67,7 +67,7 @@ enum VerifyCommand {
 
     private static func lines(_ report: CredentialCheck.Report, _ place: String, _ note: String?) -> [String] {
         var lines: [String] = []
-        for (name, certificate) in [("CA", report.authority), ("server certificate", report.serverCertificate)] {
+        for (name, certificate) in [("CA", report.ca), ("server certificate", report.serverCertificate)] {
             guard let certificate else { continue }
             lines.append(
                 "\(name): \(certificate.keyAlgorithm), valid until \(UnixTime(seconds: certificate.notAfter).toTheSecond), "
@@ -93,7 +93,7 @@ private struct VerifyReport: Encodable {
     init(_ report: CredentialCheck.Report, _ place: String, _ note: String?) {
         (checked, good, missing) = (place, report.isGood, report.missing)
         findings = report.findings.map { FindingReport($0) }
-        ca = report.authority.map { CertificateReport($0) }
+        ca = report.ca.map { CertificateReport($0) }
         serverCertificate = report.serverCertificate.map { CertificateReport($0) }
         self.note = note
     }

@@ -3,7 +3,7 @@ import TunnelAPI
 extension FakeCall {
     /// What becomes of the request under a fault.
     ///
-    /// - Parameter real: the answer without the fault, where the request took effect.
+    /// - Parameter real: the response without the fault, where the request took effect.
     func answer(_ fault: FakeFault, _ real: HTTPResponse?) -> FakeAnswer {
         let plain = real ?? response(200, ["type": "fault"])
         switch fault.kind {

@@ -151,7 +151,7 @@ struct FakeCall {
         ]
     }
 
-    /// For the answer to an exchange.
+    /// For the response to an exchange.
     mutating func setWorkspace(_ workspace: String) { self.workspace = workspace }
 }
 

@@ -5,7 +5,7 @@ public struct FakeConfiguration: Sendable {
     public var rules: [FakeRule]
     /// Tunnels API keys of claude.ai, which are bearer tokens for the second generation that do not expire.
     public var apiTokens: [String]
-    /// Whether the organization takes part in the research preview. One that does not gets the answer for an unknown
+    /// Whether the organization takes part in the research preview. One that does not gets the response for an unknown
     /// beta.
     public var hasPreviewAccess: Bool
     /// Tunnels that are there from the beginning, as those that are made in the Console.
@@ -55,7 +55,7 @@ public struct FakeRule: Sendable, Hashable {
     public var audience: String
     /// What the access token may do; several are separated by spaces.
     public var scope: String
-    /// Whether the answer names the scope.
+    /// Whether the response names the scope.
     public var reportsScope: Bool
     /// The workspaces that the rule's service account is a member of: ids, or ``defaultWorkspace``.
     public var workspaces: [String]

@@ -5,13 +5,13 @@ public struct FakeFault: Sendable, Hashable, Encodable {
     public enum Kind: String, Sendable, CaseIterable, Codable {
         /// An error with the usual envelope.
         case answer
-        /// The answer's body is cut in half, with the length of the half: what comes is whole, but no JSON.
+        /// The response's body is cut in half, with the length of the half: what comes is whole, but no JSON.
         case malformedJSON = "malformed_json"
-        /// The answer's body is filled up with spaces, which are JSON.
+        /// The response's body is filled up with spaces, which are JSON.
         case oversizedBody = "oversized_body"
         /// A page of HTML, as a proxy on the way sends it.
         case html
-        /// No answer, and no end of the connection.
+        /// No response, and no end of the connection.
         case stall
         /// No connection. A server that is there already resets it instead.
         case refuse
@@ -19,7 +19,7 @@ public struct FakeFault: Sendable, Hashable, Encodable {
         case dropBefore = "drop_before"
         /// The connection is reset after the request has taken effect.
         case dropAfter = "drop_after"
-        /// The connection ends in the middle of the answer's body.
+        /// The connection ends in the middle of the response's body.
         case dropMidBody = "drop_mid_body"
         /// An error whose message repeats the request's body and its Authorization: no client may show it.
         case echo

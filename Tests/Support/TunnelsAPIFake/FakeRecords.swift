@@ -8,7 +8,7 @@ public struct FakeRecord: Sendable {
     public let fields: [HTTPField]
     /// Cut off behind ``maxBodyBytes``.
     public let body: [UInt8]
-    /// Of the answer; `nil` where none was given.
+    /// Of the response; `nil` where none was given.
     public internal(set) var status: Int?
     /// The fault that it ran into.
     public internal(set) var fault: FakeFault.Kind?

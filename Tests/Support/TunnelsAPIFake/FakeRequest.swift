@@ -38,6 +38,6 @@ public enum FakeAnswer: Sendable {
     /// No connection in the first place. Where one is there already, it is reset unread.
     case refuse
 
-    /// The whole answer, where there is one.
+    /// The whole response, where there is one.
     public var response: HTTPResponse? { if case .response(let response) = self { response } else { nil } }
 }

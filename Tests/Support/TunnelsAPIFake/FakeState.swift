@@ -82,7 +82,7 @@ struct FakeState: Sendable {
         return answer
     }
 
-    /// The answer without faults.
+    /// The response without faults.
     private mutating func perform(_ call: inout FakeCall) -> HTTPResponse {
         do throws(FakeError) {
             guard call.request.body.count <= FakeCall.maxBodyBytes else {

@@ -21,20 +21,20 @@ public final class FakeTransport: HTTPTransport {
         case .response(let response):
             guard response.body.count <= request.maxResponseBytes else {
                 throw TransportError(
-                    .tooLarge, "the answer has over \(request.maxResponseBytes) bytes", mayHaveBeenReceived: true)
+                    .tooLarge, "the response has over \(request.maxResponseBytes) bytes", mayHaveBeenReceived: true)
             }
             return response
         case .truncated: throw FakeTransport.closed
         case .drop: throw FakeTransport.closed
         case .stall:
-            throw TransportError(.timedOut, "no answer in \(request.timeout)", mayHaveBeenReceived: true)
+            throw TransportError(.timedOut, "no response in \(request.timeout)", mayHaveBeenReceived: true)
         case .refuse: throw TransportError(.connect, "\(request.service.authority): connection refused")
         }
     }
 
     /// To a client it is one whether the request took effect or not.
     private static let closed = TransportError(
-        .closed, "the connection ended before the answer did", mayHaveBeenReceived: true)
+        .closed, "the connection ended before the response did", mayHaveBeenReceived: true)
 
     /// The request as a server would read it.
     private static func received(_ request: HTTPRequest) throws(TransportError) -> FakeRequest {

@@ -7,9 +7,9 @@ import TunnelsAPIFake
 final class FakeConnection {
     /// One byte more than the API takes is enough to be refused.
     private static let maxBodyBytes = 1 << 20 + 1
-    /// For one request with its answer, and for the next to begin.
+    /// For one request with its response, and for the next to begin.
     private static let patience: UInt64 = 60_000_000_000
-    /// For the rest of a request that was refused, so that the answer is not lost with it.
+    /// For the rest of a request that was refused, so that the response is not lost with it.
     private static let lingering: UInt64 = 2_000_000_000
 
     private let socket: Socket
@@ -151,7 +151,7 @@ final class FakeConnection {
         try? await socket.flush()
     }
 
-    /// Ends our side and waits for the client's, because closing with bytes unread would reset the answer away.
+    /// Ends our side and waits for the client's, because closing with bytes unread would reset the response away.
     private func linger() async {
         socket.shutdownWrite()
         server.reactor.set(deadline, after: FakeConnection.lingering)

@@ -65,7 +65,7 @@ final class FakeServer {
             switch answer {
             case .response(let response): FakeServer.text(response)
             case .truncated(let response, _): "\(FakeServer.text(response)), cut off"
-            case .stall: "no answer"
+            case .stall: "no response"
             case .drop, .refuse: "connection reset"
             }
         return "\(request.method) \(request.path) → \(outcome)\n"

@@ -12,7 +12,7 @@ import TunnelCore
         retries: Int = 0
     ) -> RetryPolicy.Verdict {
         let response = HTTPResponse(status: status, fields: fields.map { HTTPField($0.key, $0.value) })
-        return RetryPolicy.verdict(.answer(response), repetition, retries: retries, now: now, jitter: 0)
+        return RetryPolicy.verdict(.response(response), repetition, retries: retries, now: now, jitter: 0)
     }
 
     private static func verdict(

@@ -37,7 +37,7 @@ import TunnelCore
         (400, APIError.Code.invalidRequest), (401, .unauthenticated), (402, .invalidRequest), (403, .forbidden),
         (404, .notFound), (408, .timedOut), (409, .conflict), (413, .tooLarge), (422, .invalidRequest),
         (429, .rateLimited), (500, .server), (503, .server), (504, .timedOut), (529, .overloaded),
-        (302, .malformedAnswer), (304, .malformedAnswer), (100, .malformedAnswer), (600, .malformedAnswer),
+        (302, .malformedResponse), (304, .malformedResponse), (100, .malformedResponse), (600, .malformedResponse),
     ])
     func codeFollowsStatus(_ row: (status: Int, code: APIError.Code)) {
         #expect(APIError.Code(status: row.status) == row.code)
@@ -81,8 +81,8 @@ import TunnelCore
     @Test(arguments: [
         (TransportError.Code.nameNotFound, APIError.Code.transport, "DNS"), (.connect, .transport, "--api-url"),
         (.proxy, .transport, "HTTPS_PROXY"), (.tls, .transport, "certificate"), (.timedOut, .timedOut, "firewall"),
-        (.closed, .transport, "reached"), (.malformed, .malformedAnswer, "is the Claude API"),
-        (.tooLarge, .malformedAnswer, "is the Claude API"),
+        (.closed, .transport, "reached"), (.malformed, .malformedResponse, "is the Claude API"),
+        (.tooLarge, .malformedResponse, "is the Claude API"),
     ])
     func transport(_ row: (code: TransportError.Code, expected: APIError.Code, word: String)) async throws {
         let error = try await error(.list, .fail(TransportError(row.code, "reason with host")))
@@ -95,7 +95,7 @@ import TunnelCore
         #expect(error.message == "[redacted; not a JSON error response]" && error.requestID == nil)
     }
 
-    /// Whatever an answer echoes, and wherever, no text of the error holds a secret or a second line: not one that the
+    /// Whatever a response echoes, and wherever, no text of the error holds a secret or a second line: not one that the
     /// request carried, whole or in part, nor any other token that can be known by its look.
     @Test func noTextHoldsSecretOrSecondLine() async throws {
         let tokens = [Sample.assertion, Sample.accessToken, Sample.secondToken, Sample.tunnelToken]

@@ -2,7 +2,7 @@ import Testing
 import TunnelAPI
 import TunnelCore
 
-/// What a log would show of a request and its answer.
+/// What a log would show of a request and its response.
 @Suite struct HTTPRequestTests {
     private func texts<Value>(_ value: Value) -> String {
         var dumped = ""

@@ -130,9 +130,9 @@ import TunnelIO
         ([HTTPField("host", "x")], nil, "/", "host is not the caller's to set"),
         ([HTTPField("a b", "x")], nil, "/", "a field's name is not a token (RFC 9110 5.1)"),
         ([HTTPField("A", "hush-hush\r\nB: c")], nil, "/", "the value of A holds a control character (RFC 9110 5.5)"),
-        ([], "hush-hush\n", "/", "the bearer token is empty or holds a space or a control character"),
-        ([], "", "/", "the bearer token is empty or holds a space or a control character"),
-        ([], "hush hush", "/", "the bearer token is empty or holds a space or a control character"),
+        ([], "hush-hush\n", "/", "the bearer token is empty, too long, or holds a space or a control character"),
+        ([], "", "/", "the bearer token is empty, too long, or holds a space or a control character"),
+        ([], "hush hush", "/", "the bearer token is empty, too long, or holds a space or a control character"),
         ([], nil, "/a b", "the target is not a path with percent-encoding (RFC 9112 3.2.1)"),
     ]
 
@@ -151,7 +151,7 @@ import TunnelIO
         #expect(try failure(await send(request, kind: .own)[0]).code == .invalidRequest)
     }
 
-    /// The answer's size is the caller's choice: one more than allowed is refused.
+    /// The response's size is the caller's choice: one more than allowed is refused.
     @Test(.enabled(if: NginxServer.isInstalled)) func theLimitAndTheTimeOutAreTheRequests() async throws {
         let server = try NginxServer(ServerCertificates.localhost)
         var request = HTTPRequest("GET", try ServiceURL("https://localhost:\(server.port)"), "/")

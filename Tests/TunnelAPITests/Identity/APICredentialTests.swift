@@ -61,7 +61,7 @@ import TunnelCore
     }
 
     @Test func longestToken() throws {
-        let longest = String(repeating: "k", count: APICredential.maxTokenBytes)
+        let longest = String(repeating: "k", count: maxBearerTokenBytes)
         #expect(try Self.token(["API_TOKEN": longest]) == longest)
         #expect(throws: CredentialError.self) { try APICredential(environment: ["API_TOKEN": longest + "k"]) }
     }

@@ -6,7 +6,7 @@ import TunnelCore
 /// What may and must be in the token endpoint's answer.
 @Suite struct AccessTokenTests {
     private static func read(_ body: String) throws(AccessToken.Failure) -> AccessToken {
-        try AccessToken(answer: Array(body.utf8))
+        try AccessToken(response: Array(body.utf8))
     }
 
     @Test func readsAll() throws {

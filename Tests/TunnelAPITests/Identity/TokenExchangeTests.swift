@@ -4,7 +4,7 @@ import TunnelCore
 
 @testable import TunnelAPI
 
-/// The exchange as §5 of the facts has it: the request to the letter, and what is made of each answer.
+/// The exchange as §5 of the facts has it: the request to the letter, and what is made of each response.
 @Suite struct TokenExchangeTests {
     private func exchange(workspace: String? = nil) throws -> TokenExchange {
         TokenExchange(service: try Sample.service(), identity: try Sample.identity(workspace: workspace))
@@ -53,7 +53,7 @@ import TunnelCore
         #expect(longest.count == 1_048_576)
         #expect(try error(HTTPResponse(status: 200, body: longest)) == nil)
         let error = try error(HTTPResponse(status: 200, body: longest + [0x20]))
-        #expect(error?.code == .malformedAnswer && error?.message.contains("exceeds 1048576 bytes") == true)
+        #expect(error?.code == .malformedResponse && error?.message.contains("exceeds 1048576 bytes") == true)
     }
 
     /// The server says "Authentication failed" whatever the reason.
@@ -88,7 +88,7 @@ import TunnelCore
         let response = HTTPResponse(
             status: 200, fields: [HTTPField("request-id", "req_9")], body: Array("{}".utf8))
         let error = try #require(try error(response))
-        #expect(error.code == .malformedAnswer && error.message == "token exchange response missing access_token")
+        #expect(error.code == .malformedResponse && error.message == "token exchange response missing access_token")
         #expect(error.requestID == "req_9")
     }
 

@@ -19,7 +19,7 @@ import TunnelCore
         #expect(InClusterConfiguration.isPresent(environment: environment, folder: account.folder))
         let cluster = try InClusterConfiguration(environment: environment, folder: account.folder)
         #expect(cluster.service.description == service && cluster.namespace == "tunnels")
-        #expect(cluster.authority == Array("a bundle".utf8))
+        #expect(cluster.ca == Array("a bundle".utf8))
         #expect(try cluster.credential.token().reveal() == "a-token")
     }
 
@@ -59,7 +59,7 @@ import TunnelCore
     }
 
     static let limits: [(name: String, limit: Int)] = [
-        ("token", InClusterConfiguration.maxTokenBytes), ("ca.crt", InClusterConfiguration.maxAuthorityBytes),
+        ("token", InClusterConfiguration.maxTokenBytes), ("ca.crt", InClusterConfiguration.maxCABytes),
         ("namespace", InClusterConfiguration.maxNamespaceBytes),
     ]
 

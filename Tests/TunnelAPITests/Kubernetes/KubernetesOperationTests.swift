@@ -10,7 +10,7 @@ import TunnelCore
     static func refusal(
         _ verb: Verb, _ step: KubernetesScript.Step, hiding secrets: [String] = []
     ) throws -> KubernetesError {
-        guard case .answer(let response) = step else { throw KubernetesError(.configuration, "", remedy: "") }
+        guard case .response(let response) = step else { throw KubernetesError(.configuration, "", remedy: "") }
         return KubernetesOperation(verb: verb, name: "mcp-tunnel", namespace: "tunnels")
             .refusal(response, hiding: secrets.map(Secret.init))
     }
@@ -49,7 +49,7 @@ import TunnelCore
         (409, "Conflict", .conflict, false), (409, "", .conflict, false), (422, "Invalid", .invalid, false),
         (400, "BadRequest", .invalid, false), (413, "RequestEntityTooLarge", .invalid, false),
         (415, "UnsupportedMediaType", .invalid, false), (429, "TooManyRequests", .rateLimited, false),
-        (500, "InternalError", .server, true), (504, "Timeout", .server, true), (302, "", .malformedAnswer, false),
+        (500, "InternalError", .server, true), (504, "Timeout", .server, true), (302, "", .malformedResponse, false),
     ]) func everyStatusHasItsCode(
         _ status: Int, _ reason: String, _ code: KubernetesError.Code, _ isOpen: Bool
     ) throws {

@@ -5,7 +5,7 @@ import TunnelCore
 /// Answers one request after another from a script, and records what was asked for.
 final class KubernetesScript: HTTPTransport {
     enum Step: Sendable {
-        case answer(HTTPResponse)
+        case response(HTTPResponse)
         case failure(TransportError)
     }
     private struct State {
@@ -14,7 +14,7 @@ final class KubernetesScript: HTTPTransport {
         var pauses: [Duration] = []
     }
     private let state: Mutex<State>
-    /// Called before each answer.
+    /// Called before each response.
     private let onRequest: @Sendable (_ number: Int) -> Void
 
     init(_ steps: [Step], onRequest: @escaping @Sendable (_ number: Int) -> Void = { _ in }) {
@@ -33,7 +33,7 @@ final class KubernetesScript: HTTPTransport {
         }
         onRequest(number)
         switch step {
-        case .answer(let response): return response
+        case .response(let response): return response
         case .failure(let error): throw error
         case nil: throw TransportError(.invalidRequest, "request \(number) is not in the script")
         }
@@ -44,7 +44,7 @@ final class KubernetesScript: HTTPTransport {
 
 extension KubernetesScript.Step {
     static func json(_ status: Int, _ body: String, _ fields: [HTTPField] = []) -> Self {
-        .answer(HTTPResponse(status: status, fields: fields, body: Array(body.utf8)))
+        .response(HTTPResponse(status: status, fields: fields, body: Array(body.utf8)))
     }
 
     /// A Secret as the API server sends it.

@@ -196,7 +196,7 @@ import TunnelCore
 
     @Test(arguments: malformed.indices) func anAnswerThatIsNoSecretIsAnError(_ index: Int) async throws {
         let error = try await Self.readError([.json(200, Self.malformed[index])])
-        #expect(error.code == .malformedAnswer && error.status == 200 && !error.mayHaveBeenActedOn)
+        #expect(error.code == .malformedResponse && error.status == 200 && !error.mayHaveBeenActedOn)
         let script = KubernetesScript([.json(200, Self.malformed[index])])
         let client = try Self.client(script)
         let open = await #expect(throws: KubernetesError.self) {
@@ -214,7 +214,7 @@ import TunnelCore
     @Test func aValueThatIsNotBase64IsNamedWithoutIt() async throws {
         let secret = try #require(try await Self.client(KubernetesScript([.secret(200, #"{"tls.key":"!x!"}"#)])).read())
         let error = #expect(throws: KubernetesError.self) { _ = try secret.value("tls.key") }
-        #expect(error?.code == .malformedAnswer && error?.reason == "secret mcp-tunnel: data.tls.key is not base64")
+        #expect(error?.code == .malformedResponse && error?.reason == "secret mcp-tunnel: data.tls.key is not base64")
     }
 }
 

@@ -55,10 +55,10 @@ enum Sample {
 }
 
 extension ScriptedTransport.Step {
-    static func ok(_ body: String) -> Self { .answer(HTTPResponse(status: 200, body: Array(body.utf8))) }
+    static func ok(_ body: String) -> Self { .response(HTTPResponse(status: 200, body: Array(body.utf8))) }
 
     static func status(_ status: Int, _ body: String = "", _ fields: [String: String] = [:]) -> Self {
-        .answer(
+        .response(
             HTTPResponse(
                 status: status, fields: fields.map { HTTPField($0.key, $0.value) }, body: Array(body.utf8)))
     }

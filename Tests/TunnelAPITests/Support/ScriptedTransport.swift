@@ -7,9 +7,9 @@ import TunnelCore
 /// pause or a step with `taking` moves it on.
 final class ScriptedTransport: HTTPTransport {
     enum Step: Sendable {
-        case answer(HTTPResponse)
+        case response(HTTPResponse)
         case fail(TransportError)
-        /// An answer that comes after so many seconds.
+        /// A response that comes after so many seconds.
         case late(Int64, HTTPResponse)
     }
 
@@ -31,7 +31,7 @@ final class ScriptedTransport: HTTPTransport {
             return state.steps.isEmpty ? nil : state.steps.removeFirst()
         }
         switch step {
-        case .answer(let response): return response
+        case .response(let response): return response
         case .fail(let error): throw error
         case .late(let seconds, let response):
             advance(.seconds(seconds))

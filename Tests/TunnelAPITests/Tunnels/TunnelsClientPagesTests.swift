@@ -42,7 +42,7 @@ import Testing
     @Test func cursorMustNotComeTwice() async throws {
         let pages = [Self.page(1, next: "a"), Self.page(1, next: "b"), Self.page(1, next: "a")]
         let error = try await error(pages)
-        #expect(error?.code == .malformedAnswer && error?.message == "the list comes to the same page again")
+        #expect(error?.code == .malformedResponse && error?.message == "the list comes to the same page again")
     }
 
     @Test func pagesAreBounded() async throws {
@@ -69,7 +69,7 @@ import Testing
     /// All pages share the time of one operation.
     @Test func timeIsBounded() async throws {
         let slow = (1...3).map { index -> ScriptedTransport.Step in
-            guard case .answer(let response) = Self.page(1, next: "p\(index)") else { return .lost }
+            guard case .response(let response) = Self.page(1, next: "p\(index)") else { return .lost }
             return .late(60, response)
         }
         let error = try await error(slow)

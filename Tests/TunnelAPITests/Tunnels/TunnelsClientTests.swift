@@ -116,6 +116,6 @@ import TunnelCore
         let (client, _) = try Sample.client([.granted(), .ok(body), .ok(body + " ")])
         #expect(try await client.tunnel(Sample.tunnelID).id == Sample.tunnelID)
         let error = await apiError { () throws(APIError) in try await client.tunnel(Sample.tunnelID) }
-        #expect(error?.code == .malformedAnswer)
+        #expect(error?.code == .malformedResponse)
     }
 }

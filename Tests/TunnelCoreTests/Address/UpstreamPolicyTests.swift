@@ -41,9 +41,10 @@ import TunnelCore
         ("::ffff:169.254.169.254", "denied_metadata"), ("::ffff:a9fe:a9fe", "denied_metadata"),
         ("::ffff:127.0.0.1", "denied_not_allowed"), ("::ffff:0.0.0.0", "denied_unspecified"),
         ("::ffff:8.8.8.8", "denied_not_allowed"), ("::ffff:10.0.0.1", "allowed_by_default"),
+        // NAT64: a translator somewhere takes it to the inner one, so it is to be allowed as well as the inner one.
         ("64:ff9b::a9fe:a9fe", "denied_metadata"), ("64:ff9b::8.8.8.8", "denied_not_allowed"),
-        ("64:ff9b::127.0.0.1", "denied_not_allowed"), ("64:ff9b::10.0.0.1", "allowed_by_default"),
-        ("64:ff9b:1::a9fe:a9fe", "denied_metadata"), ("64:ff9b:1::10.0.0.1", "allowed_by_default"),
+        ("64:ff9b::127.0.0.1", "denied_not_allowed"), ("64:ff9b::10.0.0.1", "denied_embedded_ipv4"),
+        ("64:ff9b:1::a9fe:a9fe", "denied_metadata"), ("64:ff9b:1::10.0.0.1", "denied_embedded_ipv4"),
         // The last four bytes say 10.0.0.1; a translator with a /48 reads 169.254.169.254.
         ("64:ff9b:1:a9fe:a9:fe00:a00:1", "denied_embedded_ipv4"), ("64:ff9b:1:1::10.0.0.1", "denied_embedded_ipv4"),
         // IPv4 in IPv6 that may also be plain IPv6: the inner refusal, or the outer one.
@@ -89,6 +90,16 @@ import TunnelCore
         (["::/0"], "fd00:ec2::254", "denied_metadata"), (["::/0"], "ff02::1", "denied_multicast"),
         (["::/0"], "::", "denied_unspecified"), (["::/0"], "::1", "allowed_by_rule"),
         // Two readings, so both must be allowed.
+        (["64:ff9b::/96"], "64:ff9b::10.0.0.1", "denied_not_allowed"),
+        (["10.0.0.0/8"], "64:ff9b::10.0.0.1", "denied_embedded_ipv4"),
+        (["64:ff9b::/96", "10.0.0.0/8"], "64:ff9b::10.0.0.1", "allowed_by_rule"),
+        (["64:ff9b::/96", "10.0.0.0/8"], "64:ff9b::11.0.0.1", "denied_not_allowed"),
+        (["64:ff9b::/96", "10.0.0.0/8"], "64:ff9b:1::10.0.0.1", "denied_embedded_ipv4"),
+        (["64:ff9b:1::/48", "10.0.0.0/8"], "64:ff9b:1::10.0.0.1", "allowed_by_rule"),
+        (["::/0", "0.0.0.0/0"], "64:ff9b::a9fe:a9fe", "denied_metadata"),
+        (["::/0", "0.0.0.0/0"], "::10.0.0.1", "allowed_by_rule"),
+        (["::ffff:0:0:0/96", "10.0.0.0/8"], "::ffff:0:10.0.0.1", "allowed_by_rule"),
+        (["2001::/32", "10.0.0.0/8"], "2001:0:808:808::f5ff:fffe", "allowed_by_rule"),
         (["::/0"], "2002:a00:1::", "denied_not_allowed"),
         (["2002::/16", "10.0.0.0/8"], "2002:a00:1::", "allowed_by_rule"),
         (["2002::/16", "10.0.0.0/8"], "2002:808:808::", "denied_not_allowed"),
@@ -129,9 +140,11 @@ import TunnelCore
             #expect(policy.verdict(mapped, port: 80).name == "allowed_listed_by_itself")
             #expect(policy.verdict(inner, port: 80).name == "allowed_listed_by_itself")
         }
-        // 6to4 is not the same destination: the inner one listed does not open the outer.
+        // Somebody else takes 6to4 and NAT64 there: the inner one listed does not open the outer.
         let policy = UpstreamPolicy(allowed: [try IPPrefix("169.254.169.254")])
-        #expect(policy.verdict(try #require(IPAddress("2002:a9fe:a9fe::")), port: 80).name == "denied_embedded_ipv4")
+        for outer in ["2002:a9fe:a9fe::", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe"] {
+            #expect(policy.verdict(try #require(IPAddress(outer)), port: 80).name == "denied_embedded_ipv4")
+        }
     }
 
     /// A listener at `listener` port 8080 on a machine that has 10.1.2.3 and fd00::5: address, port, own or not.

@@ -22,11 +22,26 @@ import Testing
         for byte in UInt8.min...UInt8.max { #expect(HTTPByteSet.hostName.contains(byte) == unreserved.contains(byte)) }
     }
 
+    /// One character of each kind, and all of them.
+    @Test func texts() {
+        for byte in UInt8.min...0x7F {
+            let text = String(Unicode.Scalar(byte))
+            #expect(HTTPToken.isToken(text) == HTTPByteSet.token.contains(byte))
+            #expect(HTTPToken.isToken(byte) == HTTPByteSet.token.contains(byte))
+            #expect(HTTPToken.isTarget(text) == HTTPByteSet.target.contains(byte))
+            #expect(HTTPToken.isFieldValue(text) == (0x20...0x7E ~= byte || byte == 0x09))
+        }
+        #expect(!HTTPToken.isToken("") && !HTTPToken.isTarget("") && HTTPToken.isFieldValue(""))
+        #expect(!HTTPToken.isToken("ü") && !HTTPToken.isTarget("/ü") && HTTPToken.isFieldValue("ü"))
+        #expect(HTTPToken.isToken("x-A1") && HTTPToken.isTarget("/a?b=%20") && HTTPToken.isFieldValue(" a\tb "))
+        #expect(!HTTPToken.isToken("a b") && !HTTPToken.isTarget("/a b") && !HTTPToken.isFieldValue("a\r\nb"))
+    }
+
     @Test func digits() {
         for byte in UInt8.min...UInt8.max {
             let character = Character(Unicode.Scalar(byte))
-            #expect(HTTPByte.decimal(byte) == (byte < 0x80 ? character.wholeNumberValue.map { UInt8($0) } : nil))
-            #expect(HTTPByte.hexadecimal(byte) == (byte < 0x80 ? character.hexDigitValue.map { UInt8($0) } : nil))
+            #expect(byte.decimalDigit == (byte < 0x80 ? character.wholeNumberValue.map { UInt8($0) } : nil))
+            #expect(byte.hexDigit == (byte < 0x80 ? character.hexDigitValue.map { UInt8($0) } : nil))
         }
     }
 }

@@ -104,6 +104,48 @@ import TunnelCore
         #expect(try HTTPSamples.response("HTTP/1.1 200 x\r\nContent-Type: \(type)\r\n\r\n").isEventStream == expected)
     }
 
+    @Test(arguments: [
+        ("101", "Upgrade: websocket\r\nConnection: Upgrade\r\n", true),
+        ("101", "UPGRADE:WebSocket\r\nconnection: x, upgrade\r\n", true),
+        ("101", "Connection: upgrade\r\n", false), ("101", "Connection: upgrade\r\nUpgrade:\r\n", false),
+        ("101", "Connection: upgrade\r\nUpgrade: h2c\r\n", false),
+        ("101", "Connection: upgrade\r\nUpgrade: websocket/13\r\n", false),
+        ("101", "Connection: upgrade\r\nUpgrade: websocket, h2c\r\n", false),
+        ("101", "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n", false),
+        ("101", "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n", false),
+        ("101", "Upgrade: websocket\r\n", false), ("101", "", false),
+        ("200", "Content-Length: 0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", false),
+    ]) func switchesToWebSocket(_ status: String, _ lines: String, _ expected: Bool) throws {
+        #expect(try HTTPSamples.response("HTTP/1.1 \(status) x\r\n\(lines)\r\n").switchesToWebSocket == expected)
+    }
+
+    @Test(
+        arguments: [
+            ("", nil), ("Keep-Alive: timeout=5\r\n", 5), ("keep-alive: max=100, Timeout = 75\r\n", 75),
+            ("Keep-Alive: timeout=0\r\n", 0), ("Keep-Alive: timeout=60, timeout=5, timeout=8\r\n", 5),
+            ("Keep-Alive: timeout=60\r\nKeep-Alive: timeout=7\r\n", 7), ("Keep-Alive: timeout\r\n", nil),
+            ("Keep-Alive: timeout=\r\n", nil), ("Keep-Alive: timeout=-1\r\n", nil),
+            ("Keep-Alive: timeout=5s\r\n", nil), ("Keep-Alive: timeouts=5\r\n", nil), ("Keep-Alive: 5\r\n", nil),
+            ("Keep-Alive: timeout=x, timeout=9\r\n", 9), ("X-Keep-Alive: timeout=5\r\n", nil),
+            ("Keep-Alive: timeout=99999999999999999999999999\r\n", 1 << 30),
+        ] as [(String, Int?)]) func keepAliveTimeout(_ lines: String, _ expected: Int?) throws
+    {
+        #expect(try HTTPSamples.response("HTTP/1.1 200 x\r\n\(lines)\r\n").keepAliveTimeout == expected)
+    }
+
+    /// What was scanned is not looked at again, or a head that drips in would cost O(n^2).
+    @Test func scansEachByteOnce() throws {
+        let source = "HTTP/1.1 200 OK\r\nX: a" + String(repeating: "b", count: 50) + "c\r\nY: 1\r\n\r\n"
+        var all = HTTPSamples.bytes(source)
+        var head = ResponseHead()
+        for end in 0..<all.count {
+            #expect(try head.parse(all.span.extracting(0..<end), requestMethod: .get) == nil && head.size == nil)
+            if end > 0, all[end - 1] == 0x62 { all[end - 1] = 0 }
+        }
+        #expect(try head.parse(all.span, requestMethod: .get) == all.count && head.size == all.count)
+        #expect(HTTPSamples.responseError(HTTPSamples.text(all))?.reason == "control byte in a head")
+    }
+
     @Test func limits() throws {
         let count = Self.answer.unicodeScalars.count
         _ = try HTTPSamples.response(Self.answer, limits: HeadLimits(maxBytes: count, maxFields: 4))
@@ -113,10 +155,15 @@ import TunnelCore
     }
 
     @Test func isReusedAfterReset() throws {
-        var head = try HTTPSamples.response(Self.answer)
+        var head = try HTTPSamples.response(
+            "HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: websocket\r\nKeep-Alive: timeout=1\r\n\r\n")
+        head.reset()
+        let answer = HTTPSamples.bytes(Self.answer)
+        #expect(try head.parse(answer.span, requestMethod: .get) == answer.count)
         head.reset()
         let source = HTTPSamples.bytes("HTTP/1.0 404 x\r\nContent-Length: 1\r\n\r\n")
         #expect(try head.parse(source.span, requestMethod: .get) == source.count)
         #expect(head.status == 404 && head.fields.count == 1 && !head.isEventStream && head.framing == .length(1))
+        #expect(!head.switchesToWebSocket && head.keepAliveTimeout == nil)
     }
 }

@@ -175,6 +175,77 @@ import TunnelCore
         }
     }
 
+    /// Decompresses in steps of at most `room` bytes; each is looked at before the next is made.
+    private static func steps(
+        _ deflate: inout PerMessageDeflate, _ bytes: [UInt8], pieces: Int = 1, room: Int, limit: Int = 1 << 24
+    ) throws(WebSocketError) -> [[UInt8]] {
+        var steps: [[UInt8]] = []
+        for piece in 0..<pieces {
+            let end = bytes.count * (piece + 1) / pieces
+            var at = bytes.count * piece / pieces
+            while true {
+                var output = ByteBuffer()
+                let progress = try deflate.decompress(
+                    bytes.span.extracting(at..<end), endOfMessage: piece == pieces - 1, limit: limit, atMost: room,
+                    into: &output)
+                at += progress.consumed
+                steps.append(output.array)
+                #expect(output.count <= room && (progress.isDone || output.count == room))
+                if progress.isDone { break }
+            }
+            #expect(at == end)
+        }
+        return steps
+    }
+
+    /// A few kilobytes that swell to megabytes come 64 KiB at a time, and the first of them before the rest is made.
+    @Test func swellsInSteps() throws {
+        let size = 5_000_000, room = 65_536
+        var compressor = PerMessageDeflate(role: .client, parameters: DeflateParameters())
+        let bytes = try Self.compress(&compressor, [UInt8](repeating: 7, count: size))
+        #expect(bytes.count < 8_192)
+        var deflate = Self.fresh()
+        let steps = try Self.steps(&deflate, bytes, room: room)
+        #expect(steps.count >= size / room && steps.count <= size / room + 2)
+        #expect(steps.reduce(0) { $0 + $1.count } == size)
+        // The message is over: the next one is read from its start, and has a limit of its own.
+        #expect(try Self.decompress(&deflate, [0x00], limit: 0) == [])
+    }
+
+    /// Steps of any size, over pieces of any size, give what one call gives, message after message.
+    @Test(arguments: [1, 2, 7, 255, 256, 257, 4_096, 65_536]) func stepsMakeNoDifference(_ room: Int) throws {
+        var pair = Pair(DeflateParameters())
+        for (index, message) in Self.messages.enumerated() where message.count / room < 30_000 {
+            let bytes = try Self.compress(&pair.client, message)
+            let steps = try Self.steps(&pair.server, bytes, pieces: 1 + index % 3, room: room)
+            #expect(steps.flatMap { $0 } == message)
+        }
+        var deflate = Self.fresh()
+        // With a block marked final, and another behind it.
+        #expect(
+            try Self.steps(&deflate, [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00], room: room).flatMap { $0 }
+                == Self.payload("Hello"))
+        #expect(try Self.steps(&deflate, [0x00], room: room) == [[]])
+        #expect(throws: WebSocketError(code: .invalidPayload, reason: "")) {
+            _ = try Self.steps(&deflate, [0xF2, 0x48], room: room)
+        }
+    }
+
+    /// The limit counts the whole message, over its steps.
+    @Test(arguments: [1, 1_000, 100_000]) func stepsKeepTheLimit(_ size: Int) throws {
+        var compressor = PerMessageDeflate(role: .client, parameters: DeflateParameters())
+        let bytes = try Self.compress(&compressor, [UInt8](repeating: 0, count: size))
+        for room in [max(1, size / 10), size, size + 1] {
+            var allowing = Self.fresh()
+            let all = try Self.steps(&allowing, bytes, room: room, limit: size).flatMap { $0 }
+            #expect(all.count == size)
+            #expect(throws: WebSocketError(code: .messageTooBig, reason: "")) {
+                var refusing = Self.fresh()
+                _ = try Self.steps(&refusing, bytes, room: room, limit: size - 1)
+            }
+        }
+    }
+
     static let malformed: [(bytes: [UInt8], why: String)] = [
         ([0x07], "reserved block type"), ([0xF2, 0x48], "ends inside a block"), ([], "no block at all"),
         ([0x00, 0x06, 0x00, 0xF9, 0xFF, 0x48], "stored block cut short"),

@@ -7,7 +7,7 @@ import Testing
 /// the two happens, and happens again.
 @Suite struct DirectorySnapshotTests {
     static let before: [StoreKey: String] = [
-        .authorityCertificate: "old ca", .serverCertificate: "old certificate", .serverKey: "old key",
+        .caCertificate: "old ca", .serverCertificate: "old certificate", .serverKey: "old key",
         .setupState: "old state",
     ]
     static let changes: [StoreKey: String?] = [

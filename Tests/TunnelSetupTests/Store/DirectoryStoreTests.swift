@@ -119,7 +119,7 @@ import Testing
         }
         let store = try DirectoryStore.open(path: folder.path, for: .writing)
         await #expect(throws: StoreError.self) {
-            try await store.write(StoreChanges([.authorityKey: "key"]), over: StoreContents())
+            try await store.write(StoreChanges([.caKey: "key"]), over: StoreContents())
         }
         #expect(folder.names == ["ca.key"])
     }
@@ -144,8 +144,8 @@ import Testing
         try #require(symlink(medium.path("key"), folder.path("ca.key")) == 0)
         let store = try DirectoryStore.open(path: folder.path, for: .writing)
         let contents = try await store.load()
-        #expect(contents.texts == [.authorityKey: "old key"])
-        _ = try await store.write(StoreChanges([.authorityKey: "new key"]), over: contents)
+        #expect(contents.texts == [.caKey: "old key"])
+        _ = try await store.write(StoreChanges([.caKey: "new key"]), over: contents)
         #expect(try folder.status(of: "ca.key").st_mode & S_IFMT == S_IFREG)
         #expect(folder.text(of: "ca.key") == "new key" && medium.text(of: "key") == "old key")
     }

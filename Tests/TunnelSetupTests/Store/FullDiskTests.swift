@@ -14,7 +14,7 @@ private let canMount: Bool = {
     static let old: [StoreKey: String?] = [.serverKey: "old key", .serverCertificate: "old certificate"]
     static let new: [StoreKey: String?] = [
         .serverKey: "new key", .serverCertificate: String(repeating: "c", count: 20_000),
-        .authorityCertificate: String(repeating: "a", count: 20_000),
+        .caCertificate: String(repeating: "a", count: 20_000),
     ]
 
     @Test func aFullDiskKeepsTheOldValues() async throws {

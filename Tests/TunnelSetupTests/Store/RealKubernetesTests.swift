@@ -13,7 +13,7 @@ struct RealKubernetesTests {
         let cluster = try #require(RealCluster.variables)
         let client = try KubernetesSecretClient(
             service: ServiceURL(cluster.server), namespace: cluster.namespace, name: "mcp-tunnel-test-\(getpid())",
-            credential: .tokenFile(cluster.tokenFile), transport: HTTPSTransport(trust: .pem(cluster.authority)))
+            credential: .tokenFile(cluster.tokenFile), transport: HTTPSTransport(trust: .pem(cluster.ca)))
         let store = KubernetesSecretStore(client)
         let empty = try await store.load()
         #expect(empty.isEmpty)
@@ -42,17 +42,17 @@ struct RealKubernetesTests {
 
 private struct RealCluster {
     let server: String, tokenFile: String, namespace: String
-    let authority: [UInt8]
+    let ca: [UInt8]
 
     static let variables: RealCluster? = {
         let value = { (name: String) in getenv("KUBERNETES_TEST_\(name)").map { String(cString: $0) } }
         guard let server = value("SERVER"), let tokenFile = value("TOKEN_FILE"), let namespace = value("NAMESPACE"),
-            let authority = value("CA_FILE").flatMap({ fopen($0, "r") })
+            let ca = value("CA_FILE").flatMap({ fopen($0, "r") })
         else { return nil }
-        defer { fclose(authority) }
+        defer { fclose(ca) }
         var bytes = [UInt8](repeating: 0, count: 1 << 20)
-        let count = fread(&bytes, 1, bytes.count, authority)
+        let count = fread(&bytes, 1, bytes.count, ca)
         return RealCluster(
-            server: server, tokenFile: tokenFile, namespace: namespace, authority: Array(bytes.prefix(count)))
+            server: server, tokenFile: tokenFile, namespace: namespace, ca: Array(bytes.prefix(count)))
     }()
 }

@@ -64,7 +64,7 @@ final class Bench: Sendable {
                 waits.withLock { $0.append(duration) }
                 api.advance(bySeconds: Int(duration.components.seconds))
             },
-            tell: { [self] line in lines.withLock { $0.append(line) } })
+            report: { [self] line in lines.withLock { $0.append(line) } })
     }
 
     /// ECDSA where a test does not ask for RSA, because that takes a second each time.
@@ -85,9 +85,9 @@ final class Bench: Sendable {
         try await Provisioner(client: try client, store: store, options: options, context: context).plan()
     }
 
-    var rotation: AuthorityRotation {
+    var rotation: CARotation {
         get throws {
-            AuthorityRotation(
+            CARotation(
                 client: try client, store: store, options: ServerCertificateOptions(keyType: .ecdsaP256),
                 context: context)
         }
@@ -103,7 +103,7 @@ final class Bench: Sendable {
         let tunnel = api.tunnels.first { $0.id == id && $0.archivedAt == nil }
         if tunnel == nil { defects.append("the stored tunnel is not there") }
         if tunnel?.domain != contents.text(.tunnelDomain) { defects.append("wrong domain") }
-        let certificate = (contents[.authorityCertificate]).flatMap { try? Certificate(pem: $0) }
+        let certificate = (contents[.caCertificate]).flatMap { try? Certificate(pem: $0) }
         let isRegistered = api.certificates.contains {
             $0.tunnelID == id && $0.archivedAt == nil && $0.fingerprint == certificate?.fingerprint
         }
@@ -113,7 +113,7 @@ final class Bench: Sendable {
         }
         let check = CredentialCheck(now: api.now.seconds).check(CredentialCheck.Files(contents))
         defects += check.missing + check.findings.map(\.description)
-        if contents[.authorityKey] == nil { defects.append("no CA key") }
+        if contents[.caKey] == nil { defects.append("no CA key") }
         return defects
     }
 }

@@ -29,7 +29,7 @@ final class FakeSecret: HTTPTransport {
         case none
         /// Not acted on.
         case lostBefore
-        /// Acted on, without an answer.
+        /// Acted on, without a response.
         case lostAfter
         case refused(Int, reason: String, message: String)
     }

@@ -92,13 +92,11 @@ extension TLSEngine {
     mutating func process(
         _ input: [UInt8], plaintext: inout ByteBuffer, limit: Int = 1 << 30, output: inout ByteBuffer
     ) throws(TLSError) -> Progress {
-        try input.span.withUnsafeBytes { bytes throws(TLSError) in
-            try process(bytes, plaintext: &plaintext, plaintextLimit: limit, output: &output)
-        }
+        try process(input.span, plaintext: &plaintext, plaintextLimit: limit, output: &output)
     }
 
     mutating func write(_ plaintext: [UInt8], output: inout ByteBuffer) throws(TLSError) {
-        try plaintext.span.withUnsafeBytes { bytes throws(TLSError) in try write(bytes, output: &output) }
+        try write(plaintext.span, output: &output)
     }
 }
 
@@ -106,6 +104,12 @@ extension TLSEngine {
 struct TestContexts: Sendable {
     let server: TLSServerContext
     let client: TLSClientContext
+
+    /// A server made elsewhere, and a client that trusts the authority.
+    init(server: TLSServerContext) throws {
+        self.server = server
+        client = try TLSClientContext(trust: TrustStore(pem: TestPKI.authority.certificate))
+    }
 
     init(
         _ pair: TestPair = TestPKI.leaf, version: TLSVersion? = nil, serverALPN: [String] = [],

@@ -73,7 +73,7 @@ import TunnelSetup
         let lines = Lines()
         let transport = LoggedTransport(transport: try HTTPSTransport(), log: lines.append)
         let context = SetupContext(
-            now: { UnixTime(seconds: now) }, pause: { await transport.pause($0) }, tell: lines.append)
+            now: { UnixTime(seconds: now) }, pause: { await transport.pause($0) }, report: lines.append)
         let client = TunnelsClient(
             service: try ServiceURL(service), credential: try APICredential(environment: environment),
             transport: transport)

@@ -1,7 +1,7 @@
 // docs/embedding.md
 import TunnelAPI
 
-/// A transport of the program's own; this one tells what goes through another.
+/// A transport of the program's own; this one logs what goes through another.
 struct LoggedTransport: HTTPTransport {
     let transport: any HTTPTransport
     let log: @Sendable (String) -> Void
