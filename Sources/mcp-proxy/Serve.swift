@@ -47,8 +47,6 @@ enum Signals {
         case reload
     }
 
-    private static let stopping = BlockingPool(threads: 1, queued: 1)
-
     /// Keeps the three signals for ``next()`` and ignores what would end the process without being meant to: somebody
     /// else's convention for SIGUSR1, say, is no reason to drop every stream. To be called before any thread is started:
     /// threads inherit the mask.
@@ -76,12 +74,13 @@ enum Signals {
     /// from now on. SIGHUP has no effect then.
     static func onStop(_ actions: (@Sendable () -> Void)...) {
         // Without a thread the caller's next step is taken all the same; only the signals after it are not.
-        _ = stopping.submit {
+        let thread = try? SystemThread("signals") {
             for action in actions {
                 while next() == .reload {}
                 action()
             }
         }
+        thread?.detach()
     }
 
     private static func makeSet() -> sigset_t {

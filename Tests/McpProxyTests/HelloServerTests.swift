@@ -18,8 +18,15 @@ import Testing
 
     /// The message and the session of a response with one message, and its status.
     private func message(_ response: HelloServer.Response) throws -> (String, session: String?, status: Int) {
-        guard case .message(let message, let status, let session) = response else { throw DemoError("\(response)") }
-        return (message, session, status)
+        guard response.type == HelloServer.Response.json, response.messages.count == 1 else {
+            throw DemoError("\(response)")
+        }
+        return (response.messages[0], response.session, response.status)
+    }
+
+    private func events(_ response: HelloServer.Response) throws -> [String] {
+        guard response.isStream, response.status == 200 else { throw DemoError("\(response)") }
+        return response.messages
     }
 
     private func begin(_ version: String = "2025-11-25") throws -> [String: String] {
@@ -39,11 +46,11 @@ import Testing
 
     @Test func aSessionFromBeginToEnd() throws {
         let session = try begin()
-        #expect(post(#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, session) == .empty(status: 202))
+        #expect(post(#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, session) == .init(status: 202))
         #expect(try message(ask("tools/list", "{}", session)).0.contains(#""tools":[{"name":"hello","#))
         #expect(try message(ask("ping", "{}", session)).0 == #"{"jsonrpc":"2.0","id":7,"result":{}}"#)
-        #expect(server.respond(to: .init(method: "DELETE", fields: session)) == .empty(status: 204))
-        #expect(ask("tools/list", "{}", session) == .refused(status: 404, reason: "no such session"))
+        #expect(server.respond(to: .init(method: "DELETE", fields: session)) == .init(status: 204))
+        #expect(ask("tools/list", "{}", session) == .refused(404, "no such session"))
     }
 
     @Test func sessionsStandBesideEachOtherUpToALimit() throws {
@@ -52,20 +59,18 @@ import Testing
         for _ in 2..<HelloServer.maxSessions { _ = try begin() }
         #expect(try message(ask("ping", "{}", first)).status == 200)
         _ = try begin()
-        #expect(ask("ping", "{}", first) == .refused(status: 404, reason: "no such session"))
+        #expect(ask("ping", "{}", first) == .refused(404, "no such session"))
         #expect(try message(ask("ping", "{}", second)).status == 200)
     }
 
     @Test func progressIsStreamedWhereItIsAskedFor() throws {
         let session = try begin()
-        guard
-            case .events(let plain) = ask("tools/call", #"{"name":"hello","arguments":{"name":"y\"ou"}}"#, session)
-        else { throw DemoError("no events") }
+        let plain = try events(ask("tools/call", #"{"name":"hello","arguments":{"name":"y\"ou"}}"#, session))
         #expect(plain.count == 1 && plain[0].contains(#"[{"type":"text","text":"Hello, y\"ou!"}]"#))
 
         for token in [#""t""#, "5"] {
             let call = #"{"name":"hello","arguments":{"name":"y\"ou"},"_meta":{"progressToken":\#(token)}}"#
-            guard case .events(let events) = ask("tools/call", call, session) else { throw DemoError("no events") }
+            let events = try events(ask("tools/call", call, session))
             #expect(events.count == 2 && events.last == plain.last)
             #expect(events[0].contains(#""progressToken":\#(token),"#) && !events[0].contains(#""id""#))
         }
@@ -80,15 +85,14 @@ import Testing
         fields["accept"] = accept
         let call = #"{"name":"hello","arguments":{"name":"you"},"_meta":{"progressToken":"t"}}"#
         for (method, params, prefersStream) in [("tools/call", call, true), ("ping", "{}", false)] {
-            switch ask(method, params, fields) {
-            case .events: #expect(stream && (prefersStream || !json))
-            case .message(let text, 200, nil): #expect(json && text.contains(#""id":7,"result""#))
-            case let response: Issue.record("\(response)")
-            }
+            let response = ask(method, params, fields)
+            #expect(response.status == 200 && response.messages.last?.contains(#""id":7,"result""#) == true)
+            #expect(response.isStream ? stream && (prefersStream || !json) : json && !(prefersStream && stream))
+            #expect(response.messages.count == (response.isStream && prefersStream ? 2 : 1))
         }
         fields["accept"] = "text/html"
         #expect(
-            ask("ping", "{}", fields) == .refused(status: 406, reason: "application/json or text/event-stream"))
+            ask("ping", "{}", fields) == .refused(406, "application/json or text/event-stream"))
     }
 
     @Test func idsComeBackAsTheyCame() throws {
@@ -111,21 +115,21 @@ import Testing
     }
 
     @Test func whatIsNoRequestOfTheSessionIsRefused() throws {
-        #expect(ask("tools/list") == .refused(status: 400, reason: "Mcp-Session-Id is missing"))
+        #expect(ask("tools/list") == .refused(400, "Mcp-Session-Id is missing"))
         let session = try begin()
-        #expect(ask("tools/list", "{}", ["mcp-session-id": "x"]) == .refused(status: 404, reason: "no such session"))
+        #expect(ask("tools/list", "{}", ["mcp-session-id": "x"]) == .refused(404, "no such session"))
         let delete = server.respond(to: .init(method: "DELETE"))
-        #expect(delete == .refused(status: 400, reason: "Mcp-Session-Id is missing"))
+        #expect(delete == .refused(400, "Mcp-Session-Id is missing"))
         let get = server.respond(to: .init(method: "GET", fields: session))
-        #expect(get == .refused(status: 405, reason: "POST or DELETE", allow: "POST, DELETE"))
+        #expect(get == .refused(405, "no such method", allow: "POST, DELETE"))
         let form = session.merging(["content-type": "text/plain"]) { $1 }
-        #expect(ask("ping", "{}", form) == .refused(status: 415, reason: "application/json"))
+        #expect(ask("ping", "{}", form) == .refused(415, "application/json"))
         for body in [
             "", "[]", "{}", #"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, #"{"jsonrpc":"2.0","id":1}"#, "\u{0}", "nul",
             #"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, #"{"jsonrpc":"2.0","id":[],"method":"ping"}"#,
             #"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#, String(repeating: "[", count: 60_000),
         ] {
-            let refusal = HelloServer.Response.refused(status: 400, reason: "not a JSON-RPC request")
+            let refusal = HelloServer.Response.refused(400, "not a JSON-RPC request")
             #expect(post(body, session) == refusal, "\(body.prefix(80))")
         }
     }
@@ -147,16 +151,14 @@ import Testing
         #expect(discovered.0.contains(#""supportedVersions":["2026-07-28"]"#) && discovered.session == nil)
         #expect(try message(ask("tools/list", "{\(Self.meta)}", fields("tools/list"))).status == 200)
         let call = #"{"name":"hello","arguments":{"name":"you"},\#(Self.meta)}"#
-        guard case .events(let events) = ask("tools/call", call, fields("tools/call", "hello")) else {
-            throw DemoError("no events")
-        }
+        let events = try events(ask("tools/call", call, fields("tools/call", "hello")))
         #expect(events[0].contains("Hello, you!") && events[0].contains(#""resultType":"complete""#))
         for method in ["GET", "DELETE"] {
             let response = server.respond(to: .init(method: method, fields: ["mcp-protocol-version": "2026-07-28"]))
-            #expect(response == .refused(status: 405, reason: "POST", allow: "POST"))
+            #expect(response == .refused(405, "no such method", allow: "POST"))
         }
         let notification = #"{"jsonrpc":"2.0","method":"notifications/x","params":{\#(Self.meta)}}"#
-        #expect(post(notification, fields("notifications/x")) == .empty(status: 202))
+        #expect(post(notification, fields("notifications/x")) == .init(status: 202))
     }
 
     @Test func fieldsAndBodyMustAgree() throws {

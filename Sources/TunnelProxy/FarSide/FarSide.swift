@@ -25,18 +25,19 @@ package final class FarSide {
     private let host: String
     private let limit: Duration
     private let reactor: Reactor
-    private let deadline: Deadline
-    private var webSocket = WebSocketMessages(role: .client)
-    private var isClosed = false
-    /// Of the proxy's Close frame.
-    private var closeCode: CloseCode?
-    private var tls: TLSStream?
-    /// Decrypted bytes that belong to no response yet.
-    private var received: [UInt8] = []
+    private lazy var deadline = Deadline(on: reactor) { [unowned self] in
+        socket.close(IOError(.timedOut, "read"))
+    }
+    /// From ``shakeHands(authority:)`` on.
+    private var transport: TunnelTransport?
+    /// Received and not decoded: the start of a frame, or what came behind the response to the upgrade.
+    private var undecoded = ByteBuffer()
+    /// Decrypted, and part of no response yet.
+    private var plaintext = ByteBuffer()
 
-    private init(_ socket: Socket, _ target: SocketAddress, _ host: String, _ limit: Duration, _ deadline: Deadline) {
+    private init(_ socket: Socket, _ target: SocketAddress, _ host: String, _ limit: Duration) {
         (self.socket, self.target, self.host, self.limit) = (socket, target, host, limit)
-        (self.deadline, reactor) = (deadline, socket.reactor)
+        reactor = socket.reactor
     }
 
     deinit { socket.close() }
@@ -53,10 +54,9 @@ package final class FarSide {
         let start = reactor.now
         do throws(DialError) {
             let (socket, _) = try await Connector.connect(to: [target], timeout: limit.nanoseconds, on: reactor)
-            let spent = reactor.now &- start
-            let deadline = Deadline(on: reactor) { [weak socket] in socket?.close(IOError(.timedOut, "read")) }
-            deadline.set(after: limit.nanoseconds - min(limit.nanoseconds, spent))
-            return FarSide(socket, target, host, limit, deadline)
+            let farSide = FarSide(socket, target, host, limit)
+            farSide.deadline.set(after: limit.nanoseconds - min(limit.nanoseconds, reactor.now &- start))
+            return farSide
         } catch { throw FarSideError("connect", target, error.error, limit) }
     }
 
@@ -67,29 +67,27 @@ package final class FarSide {
         let handshake = try ClientHandshake(host: host)
         var request = ByteBuffer()
         handshake.appendRequest(into: &request)
-        try await send(request)
-        // The handshake refuses a response before it grows beyond its limit.
-        var head: [UInt8] = []
+        try await send(&request)
         while true {
-            let more = try await receive()
-            if more.isEmpty { throw FarSideError("\(target): connection closed without an answer") }
-            head += more
-            guard let response = try handshake.check(head.span) else { continue }
-            webSocket.receive(head.span.extracting(droppingFirst: response.consumed))
-            return
+            guard try await receive() else { throw FarSideError("\(target): connection closed without an answer") }
+            // The handshake refuses a response before it grows beyond its limit.
+            let response = try undecoded.withBytes { bytes throws(WebSocketError) in try handshake.check(bytes) }
+            guard let response else { continue }
+            return undecoded.consume(response.consumed)
         }
     }
 
-    /// Closes the WebSocket (§7.1.2) and waits for the proxy to end the connection. What fails on the way does not
-    /// matter any more.
+    /// Closes a WebSocket in which nothing was said (§7.1.2), and waits for the proxy to end the connection. What fails
+    /// on the way does not matter any more.
     package func closeWebSocket() async {
+        var encoder = FrameEncoder(role: .client)
         var output = ByteBuffer()
-        webSocket.close(output: &output)
+        encoder.appendClose(.normal, to: &output)
         do {
-            try await send(output)
-            while !(try await receive()).isEmpty {}
+            try await send(&output)
+            while try await receive() { undecoded.removeAll() }
         } catch {}
-        end()
+        socket.close()
     }
 
     // MARK: TLS
@@ -100,19 +98,32 @@ package final class FarSide {
     package func shakeHands(authority: [UInt8]) async throws {
         let options = TLSClientOptions(alpn: ["http/1.1"])
         let context = try TLSClientContext(trust: try TrustStore(pem: authority), options: options)
-        tls = try TLSStream(client: context, serverName: host)
-        try await flush()
-        while tls?.isHandshakeComplete == false { try await receiveRecords() }
+        transport = TunnelTransport(role: .client, engine: try TLSEngine(client: context, serverName: host))
+        var output = ByteBuffer()
+        try transport?.start(output: &output)
+        try await send(&output)
+        while !isHandshakeComplete { try await receivePlaintext() }
     }
+
+    private var isHandshakeComplete: Bool { facts { $0.isHandshakeComplete } ?? false }
 
     /// What was agreed on: version, cipher suite, ALPN.
     package var agreed: String {
-        let version = tls?.engine.version == .tls13 ? "TLSv1.3" : "TLSv1.2"
-        return "\(version)  \(tls?.engine.cipher ?? "no cipher")  ALPN \(tls?.engine.alpn ?? "none")"
+        facts {
+            let version = $0.tlsVersion == "TLS 1.3" ? "TLSv1.3" : "TLSv1.2"
+            return "\(version)  \($0.cipher)  ALPN \($0.applicationProtocol ?? "none")"
+        } ?? ""
     }
 
     /// SHA-256 of the certificate that the proxy showed.
-    package var peerFingerprint: String? { tls?.engine.peerFingerprint }
+    package var peerFingerprint: String? { facts { $0.peerFingerprint } ?? nil }
+
+    private func facts<Fact>(_ ask: (borrowing TunnelTransport) -> Fact) -> Fact? {
+        switch transport {
+        case .some(let transport): ask(transport)
+        case .none: nil
+        }
+    }
 
     // MARK: HTTP
 
@@ -128,17 +139,21 @@ package final class FarSide {
         var head = "\(method) \(path) HTTP/1.1\r\nHost: \(host)\r\n"
         for field in fields { head += "\(field.name): \(field.value)\r\n" }
         if !body.isEmpty { head += "Content-Length: \(body.count)\r\n" }
-        try tls?.send(Array("\(head)\r\n".utf8) + body)
-        try await flush()
+        var output = ByteBuffer()
+        (Array("\(head)\r\n".utf8) + body).withUnsafeBytes { transport?.write($0, output: &output) }
+        try await send(&output)
 
         let (response, framing) = try await readHead(method)
         var decoder = BodyDecoder(framing)
         while true {
-            let (consumed, produced) = try received.withUnsafeMutableBytes { try decoder.decode(inPlace: $0) }
-            if produced > 0 { try onBody(response, Array(received[..<produced])) }
-            received.removeFirst(consumed)
+            let (consumed, produced) = try plaintext.withMutableBytes { bytes throws(HTTPError) in
+                try decoder.decode(inPlace: bytes)
+            }
+            let piece = plaintext.withBytes { bytes in bytes.extracting(0..<produced).withUnsafeBytes { [UInt8]($0) } }
+            plaintext.consume(consumed)
+            if produced > 0 { try onBody(response, piece) }
             if decoder.isComplete { return response }
-            try await receiveRecords()
+            try await receivePlaintext()
         }
     }
 
@@ -149,16 +164,18 @@ package final class FarSide {
             let requestMethod: Method = method == "HEAD" ? .head : .post
             var size: Int?
             while true {
-                let bytes = received
-                size = try head.parse(bytes.span, requestMethod: requestMethod)
+                size = try plaintext.withBytes { bytes throws(HTTPError) in
+                    try head.parse(bytes, requestMethod: requestMethod)
+                }
                 if size != nil { break }
-                try await receiveRecords()
+                try await receivePlaintext()
             }
+            let bytes = plaintext.array
             let fields = head.fields.map { field in
-                let name = String(decoding: received[field.name], as: UTF8.self).lowercased()
-                return (name, String(decoding: received[field.value], as: UTF8.self))
+                let name = String(decoding: bytes[field.name], as: UTF8.self).lowercased()
+                return (name, String(decoding: bytes[field.value], as: UTF8.self))
             }
-            received.removeFirst(size ?? 0)
+            plaintext.consume(size ?? 0)
             guard !head.isInformational else { continue }
             return (Response(status: head.status, isEventStream: head.isEventStream, fields: fields), head.framing)
         }
@@ -166,75 +183,68 @@ package final class FarSide {
 
     // MARK: The end
 
-    /// Ends the TLS session, then the WebSocket, and waits for the proxy to do the same.
+    /// Ends the TLS session and the WebSocket, and waits for the proxy to do the same and to end the connection.
     ///
     /// - Returns: the code of the proxy's Close frame.
     package func close() async throws -> CloseCode? {
-        tls?.close()
-        try await flush()
-        while !isClosed { try await receiveRecords() }
-        defer { end() }
-        guard tls?.isAtEnd == true else {
-            throw FarSideError("\(target): WebSocket closed without a close_notify before")
-        }
-        return closeCode
-    }
-
-    private func end() {
-        deadline.cancel()
+        var output = ByteBuffer()
+        transport?.close(.normal, output: &output)
+        try await send(&output)
+        while try await receive() { _ = decode(&output) }
+        transport?.endOfInput()
         socket.close()
+        guard facts({ $0.end == .closed }) == true, let code = facts({ $0.peerCloseCode }) else {
+            throw FarSideError("\(target): connection closed before the WebSocket was")
+        }
+        return code
     }
 
     // MARK: Bytes
 
     /// Takes what has come, through all layers, and sends what must be sent in return.
-    private func receiveRecords() async throws {
-        if isClosed { throw FarSideError("\(target): WebSocket closed early") }
+    private func receivePlaintext() async throws {
         var output = ByteBuffer()
-        try take(events: &output)
-        // What came with the handshake's response may have been all that was missing.
-        if output.isEmpty, tls?.isReadable != true, !isClosed {
-            let bytes = try await receive()
-            if bytes.isEmpty { throw FarSideError("\(target): connection closed early") }
-            webSocket.receive(bytes.span)
-            try take(events: &output)
+        // What came with the response to the upgrade may be all that was missing.
+        var isMore = decode(&output)
+        if !isMore {
+            guard try await receive() else { throw FarSideError("\(target): connection closed early") }
+            isMore = decode(&output)
         }
-        if tls?.isReadable == true { received += try tls?.read() ?? [] }
-        if !output.isEmpty { try await send(output) }
-        if !isClosed { try await flush() }
+        if !output.isEmpty { try await send(&output) }
+        guard let end = facts({ $0.end }) ?? nil, plaintext.isEmpty else { return }
+        let reason = if case .failed(let reason) = end { reason } else { "tunnel closed early" }
+        throw FarSideError("\(target): \(reason)")
     }
 
-    private func take(events output: inout ByteBuffer) throws {
-        while let event = try webSocket.next(output: &output) {
-            switch event {
-            case .binary(let records): try tls?.feed(records)
-            case .text: throw FarSideError("\(target): a text message, where TLS records travel in binary ones")
-            case .ping, .pong: break
-            case .closed(let code, _): (isClosed, closeCode) = (true, code)
+    /// Whether anything was decoded.
+    private func decode(_ output: inout ByteBuffer) -> Bool {
+        let before = undecoded.count
+        while !undecoded.isEmpty {
+            let progress = undecoded.withMutableBytes { bytes in
+                transport?.receive(bytes, plaintext: &plaintext, output: &output)
             }
+            undecoded.consume(progress?.consumed ?? 0)
+            if progress?.hasMore != true { break }
         }
+        return undecoded.count < before
     }
 
-    /// Sends the TLS records that wait, in one binary message.
-    private func flush() async throws {
-        let records = tls?.takeOutput() ?? []
-        if records.isEmpty { return }
-        var output = ByteBuffer()
-        try webSocket.send(binary: records.span, output: &output)
-        try await send(output)
+    private func send(_ bytes: inout ByteBuffer) async throws(FarSideError) {
+        do throws(IOError) { if socket.send(&bytes) == .full { try await socket.flush(stall: 0) } } catch {
+            throw FarSideError("write", target, error, limit)
+        }
+        if let error = socket.writeFailure { throw FarSideError("write", target, error, limit) }
     }
 
-    private func send(_ bytes: consuming ByteBuffer) async throws {
-        _ = socket.send(&bytes)
-        do throws(IOError) { try await socket.flush() } catch { throw FarSideError("write", target, error, limit) }
-    }
-
-    /// What has come; empty at the end of the stream.
-    private func receive() async throws(FarSideError) -> [UInt8] {
+    /// Adds what has come to ``undecoded``; `false` at the end of the stream.
+    private func receive() async throws(FarSideError) -> Bool {
         do throws(IOError) {
             while true {
-                if let count = try socket.receive(into: reactor.scratch) { return Array(reactor.scratch[..<count]) }
-                await socket.readable()
+                switch try socket.receive(into: &undecoded, limit: undecoded.count + Reactor.scratchSize) {
+                case .bytes: return true
+                case .end: return false
+                case .nothing: await socket.readable()
+                }
             }
         } catch { throw FarSideError("read", target, error, limit) }
     }

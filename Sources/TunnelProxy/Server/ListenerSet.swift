@@ -1,15 +1,15 @@
 internal import Glibc
 internal import TunnelCore
-internal import TunnelIO
+package import TunnelIO
 
 /// The listeners of a proxy: one for each loop on the same port, or one Unix socket that all loops share.
-struct ListenerSet {
+package struct ListenerSet {
     /// One for each loop.
-    let listeners: [Listener]
+    package let listeners: [Listener]
     let address: SocketAddress
     let isShared: Bool
 
-    init(_ wanted: ListenAddress, count: Int) throws {
+    package init(_ wanted: ListenAddress, count: Int) throws {
         switch wanted {
         case .unix(let path):
             let listener = try ListenerSet.bind(.unix(path: path), isShared: false)

@@ -69,7 +69,7 @@ struct Demo {
 
         story.begin("Close")
         let code = try await farSide.close()
-        story.done("close_notify both ways, WebSocket closed with \(code.map { "\($0.rawValue)" } ?? "no code")")
+        story.done("in order both ways, WebSocket closed with \(code.map { "\($0.rawValue)" } ?? "no code")")
         story.begin("mcp-proxy stops")
         guard await server.stop() else { throw DemoError("requests had to be cut off") }
         try showLog()

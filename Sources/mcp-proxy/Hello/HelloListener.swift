@@ -14,7 +14,7 @@ enum HelloCommand {
     ) { arguments in
         let address = try ListenAddress(arguments[listen] ?? "127.0.0.1:9000", of: listen)
         Signals.take()
-        let (listener, loop) = (try bind(address), try Loop())
+        let (listener, loop) = (try ListenerSet(address, count: 1).listeners[0], try Loop())
         loop.spawn { loop in
             do throws(IOError) { loop.reactor.context = try HelloListener(listener, on: loop.reactor) } catch {
                 ProxyProgram.complain("mcp-proxy hello: \(error)")
@@ -27,19 +27,6 @@ enum HelloCommand {
             { loop.stop() })
         loop.run()
         return .done
-    }
-
-    private static func bind(_ address: ListenAddress) throws -> Listener {
-        switch address {
-        case .unix(let path): return try Listener(.unix(path: path), isShared: false)
-        case .tcp(let host?, let port):
-            guard let ip = IPAddress(host) else { throw UsageError("flag -listen: \(host) is not an IP address") }
-            return try Listener(.ip(ip, port: port), isShared: false)
-        case .tcp(nil, let port):
-            // Both families, where there is IPv6.
-            if let both = try? Listener(.ip(IPAddress(v6High: 0, low: 0), port: port), isShared: false) { return both }
-            return try Listener(.ip(IPAddress(v4: 0), port: port), isShared: false)
-        }
     }
 }
 
@@ -99,7 +86,9 @@ private final class HelloConnection {
     private(set) var isBusy = false
     private let listener: HelloListener
     private var received: [UInt8] = []
-    private lazy var deadline = Deadline { [weak self] in self?.socket.close(IOError(.timedOut, "request")) }
+    private lazy var deadline = Deadline(on: listener.reactor) { [unowned self] in
+        socket.close(IOError(.timedOut, "request"))
+    }
 
     init(_ socket: Socket, _ listener: HelloListener) { (self.socket, self.listener) = (socket, listener) }
 
@@ -107,17 +96,17 @@ private final class HelloConnection {
         do {
             var isPersistent = true
             while isPersistent, !listener.isDraining {
-                listener.reactor.set(deadline, after: Self.patience)
+                deadline.set(after: Self.patience)
                 guard let (head, request) = try await readRequest() else { break }
-                listener.reactor.set(deadline, after: Self.patience)
+                deadline.set(after: Self.patience)
                 isPersistent = head.isPersistent
                 try await send(listener.server.respond(to: request), keepsOpen: isPersistent && !listener.isDraining)
                 isBusy = false
             }
         } catch let error as HTTPError {
-            try? await send(.refused(status: Int(error.status), reason: error.reason), keepsOpen: false)
+            try? await send(.refused(Int(error.status), error.reason), keepsOpen: false)
         } catch {}
-        listener.reactor.remove(deadline)
+        deadline.cancel()
         socket.close()
         listener.ended(self)
     }
@@ -142,7 +131,6 @@ private final class HelloConnection {
             throw HTTPError(status: 404, reason: "the MCP server is at \(HelloServer.path)")
         }
         received.removeFirst(size ?? 0)
-        if head.expectsContinue { socket.send(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)) }
         var body = BodyDecoder(head.framing)
         while true {
             let (consumed, produced) = try received.withUnsafeMutableBytes { try body.decode(inPlace: $0) }
@@ -168,42 +156,32 @@ private final class HelloConnection {
 
     // MARK: Writing
 
-    private func send(_ response: HelloServer.Response, keepsOpen: Bool) async throws {
-        switch response {
-        case .message(let message, let status, let session):
-            let fields = session.map { "Mcp-Session-Id: \($0)\r\n" } ?? ""
-            try await send(status, "Content-Type: application/json\r\n\(fields)", message, keepsOpen)
-        case .empty(let status): try await send(status, "", status == 204 ? nil : "", keepsOpen)
-        case .refused(let status, let reason, let allow):
-            let fields = allow.map { "Allow: \($0)\r\n" } ?? ""
-            try await send(status, "Content-Type: text/plain\r\n\(fields)", "\(reason)\n", keepsOpen)
-        case .events(let messages):
-            var out = ByteBuffer()
-            out.append(Self.head(200, "Content-Type: text/event-stream\r\nCache-Control: no-store\r\n", keepsOpen))
-            out.append("Transfer-Encoding: chunked\r\n\r\n")
-            for (index, message) in messages.enumerated() {
-                if index > 0 { await listener.reactor.loop.pause(Self.pauseBetweenEvents) }
-                let event = Array("event: message\ndata: \(message)\n\n".utf8)
-                ChunkedCoding.appendChunk(event.span, into: &out)
-                if index == messages.count - 1 { ChunkedCoding.appendEnd(into: &out) }
-                _ = socket.send(&out)
-                try await socket.flush()
-            }
+    private func send(_ response: HelloServer.Response, keepsOpen: Bool) async throws(IOError) {
+        var out = ByteBuffer()
+        out.append("HTTP/1.1 \(response.status) \r\nCache-Control: no-store\r\n")
+        for (name, value) in [
+            ("Content-Type", response.messages.isEmpty ? nil : response.type), ("Mcp-Session-Id", response.session),
+            ("Allow", response.allow), ("Connection", keepsOpen ? nil : "close"),
+        ] {
+            if let value { out.append("\(name): \(value)\r\n") }
+        }
+        guard response.isStream else {
+            let body = response.messages.joined()
+            if response.status != 204 { out.append("Content-Length: \(body.utf8.count)\r\n") }
+            out.append("\r\n\(body)")
+            return try await send(&out)
+        }
+        out.append("Transfer-Encoding: chunked\r\n\r\n")
+        for (index, message) in response.messages.enumerated() {
+            if index > 0 { await listener.reactor.loop.pause(Self.pauseBetweenEvents) }
+            ChunkedCoding.appendChunk(Array("event: message\ndata: \(message)\n\n".utf8).span, into: &out)
+            if index == response.messages.count - 1 { ChunkedCoding.appendEnd(into: &out) }
+            try await send(&out)
         }
     }
 
-    /// - Parameter body: `nil` for a status that has none.
-    private func send(_ status: Int, _ fields: String, _ body: String?, _ keepsOpen: Bool) async throws(IOError) {
-        let length = body.map { "Content-Length: \($0.utf8.count)\r\n" } ?? ""
-        socket.send(Array("\(Self.head(status, fields, keepsOpen))\(length)\r\n\(body ?? "")".utf8))
-        try await socket.flush()
+    private func send(_ bytes: inout ByteBuffer) async throws(IOError) {
+        if socket.send(&bytes) == .full { try await socket.flush(stall: Self.patience) }
+        if let failure = socket.writeFailure { throw failure }
     }
-
-    private static func head(_ status: Int, _ fields: String, _ keepsOpen: Bool) -> String {
-        "HTTP/1.1 \(status) \r\n\(fields)\(keepsOpen ? "" : "Connection: close\r\n")"
-    }
-}
-
-extension Socket {
-    fileprivate func send(_ bytes: [UInt8]) { _ = bytes.withUnsafeBytes { send($0) } }
 }

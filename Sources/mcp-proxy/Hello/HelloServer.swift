@@ -20,13 +20,21 @@ final class HelloServer: Sendable {
         var body: [UInt8] = []
     }
 
-    enum Response: Equatable {
-        case message(String, status: Int = 200, session: String? = nil)
-        /// `text/event-stream`, one message an event.
-        case events([String])
-        /// No body: 202 for a notification, 204 for the end of a session.
-        case empty(status: Int)
-        case refused(status: Int, reason: String, allow: String? = nil)
+    struct Response: Equatable {
+        static let (json, events, text) = ("application/json", "text/event-stream", "text/plain")
+        var status = 200
+        var type = json
+        /// One is a body; in a stream each is an event.
+        var messages: [String] = []
+        /// The name of a session that begins.
+        var session: String?
+        /// The methods that there are instead.
+        var allow: String?
+        var isStream: Bool { type == Self.events }
+
+        static func refused(_ status: Int, _ reason: String, allow: String? = nil) -> Response {
+            Response(status: status, type: text, messages: ["\(reason)\n"], allow: allow)
+        }
     }
 
     private let sessions = Mutex<[String]>([])
@@ -35,15 +43,15 @@ final class HelloServer: Sendable {
         let accept = (request.fields["accept"] ?? "*/*").lowercased()
         let wantsJSON = ["application/json", "application/*", "*/*"].contains { accept.contains($0) }
         let wantsEvents = ["text/event-stream", "text/*", "*/*"].contains { accept.contains($0) }
-        guard wantsJSON || wantsEvents else {
-            return .refused(status: 406, reason: "application/json or text/event-stream")
+        guard wantsJSON || wantsEvents else { return .refused(406, "application/json or text/event-stream") }
+        var response = process(request)
+        if response.isStream, !wantsEvents {
+            // Whoever takes no stream gets no progress.
+            (response.type, response.messages) = (Response.json, response.messages.suffix(1))
+        } else if response.type == Response.json, !wantsJSON, response.status == 200 {
+            response.type = Response.events
         }
-        switch process(request) {
-        case .message(let message, 200, nil) where !wantsJSON: return .events([message])
-        // Whoever takes no stream gets no progress.
-        case .events(let messages) where !wantsEvents: return .message(messages.last ?? "")
-        case let response: return response
-        }
+        return response
     }
 
     private func process(_ request: Request) -> Response {
@@ -52,14 +60,13 @@ final class HelloServer: Sendable {
         case "POST": break
         case "DELETE" where version != Self.version: return end(request.fields["mcp-session-id"])
         default:
-            let allow = version == Self.version ? "POST" : "POST, DELETE"
-            return .refused(status: 405, reason: allow.replacing(", ", with: " or "), allow: allow)
+            return .refused(405, "no such method", allow: version == Self.version ? "POST" : "POST, DELETE")
         }
         if let type = request.fields["content-type"], !type.lowercased().hasPrefix("application/json") {
-            return .refused(status: 415, reason: "application/json")
+            return .refused(415, "application/json")
         }
         guard let message = try? JSONDecoder().decode(Message.self, from: Data(request.body)), message.jsonrpc == "2.0"
-        else { return .refused(status: 400, reason: "not a JSON-RPC request") }
+        else { return .refused(400, "not a JSON-RPC request") }
         let isStateless = version == Self.version || message.params?._meta?.protocolVersion != nil
         if isStateless {
             if let refusal = Self.check(message, request.fields) { return refusal }
@@ -68,7 +75,7 @@ final class HelloServer: Sendable {
         } else if let refusal = check(session: request.fields["mcp-session-id"]) {
             return refusal
         }
-        guard let id = message.id else { return .empty(status: 202) }
+        guard let id = message.id else { return Response(status: 202) }
         return call(message.method, id, message.params, unknown: isStateless ? 404 : 200)
     }
 
@@ -82,18 +89,18 @@ final class HelloServer: Sendable {
         }
         let version = Self.sessionVersions.last { $0 == asked } ?? Self.sessionVersions[2]
         let result = #"{"protocolVersion":"\#(version)","capabilities":{"tools":{}},"serverInfo":\#(Self.serverInfo)}"#
-        return .message(Self.result(id, result), session: name)
+        return Response(messages: [Self.result(id, result)], session: name)
     }
 
     private func end(_ name: String?) -> Response {
         if let refusal = check(session: name) { return refusal }
         sessions.withLock { sessions in sessions.removeAll { $0 == name } }
-        return .empty(status: 204)
+        return Response(status: 204)
     }
 
     private func check(session name: String?) -> Response? {
-        guard let name else { return .refused(status: 400, reason: "Mcp-Session-Id is missing") }
-        guard sessions.withLock({ $0.contains(name) }) else { return .refused(status: 404, reason: "no such session") }
+        guard let name else { return .refused(400, "Mcp-Session-Id is missing") }
+        guard sessions.withLock({ $0.contains(name) }) else { return .refused(404, "no such session") }
         return nil
     }
 
@@ -124,20 +131,20 @@ final class HelloServer: Sendable {
 
     private func call(_ method: String, _ id: ID, _ params: Message.Parameters?, unknown status: Int) -> Response {
         switch method {
-        case "ping": return .message(Self.result(id, "{}"))
+        case "ping": return Response(messages: [Self.result(id, "{}")])
         case "server/discover":
             let result = """
                 {"resultType":"complete","supportedVersions":["\(Self.version)"],"capabilities":{"tools":{}},\
                 "ttlMs":0,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":\(Self.serverInfo)}}
                 """
-            return .message(Self.result(id, result))
+            return Response(messages: [Self.result(id, result)])
         case "tools/list":
             let result = """
                 {"resultType":"complete","ttlMs":0,"cacheScope":"public","tools":[{"name":"hello",\
                 "description":"Greets somebody.","inputSchema":{"type":"object","properties":{"name":\
                 {"type":"string","description":"who is greeted"}},"required":["name"]}}]}
                 """
-            return .message(Self.result(id, result))
+            return Response(messages: [Self.result(id, result)])
         case "tools/call":
             guard params?.name == "hello", let name = params?.arguments?.name else {
                 return Self.error(id, -32602, "the only tool is hello, and it needs a name", status: 200)
@@ -151,9 +158,10 @@ final class HelloServer: Sendable {
     private func greet(_ name: String, _ id: ID, token: ID?) -> Response {
         let content = #"[{"type":"text","text":\#(Self.quoted("Hello, \(name)!"))}]"#
         let result = Self.result(id, #"{"resultType":"complete","content":\#(content),"isError":false}"#)
-        guard let token else { return .events([result]) }
+        guard let token else { return Response(type: Response.events, messages: [result]) }
         let params = #"{"progressToken":\#(token),"progress":1,"total":2,"message":"thinking of words"}"#
-        return .events([#"{"jsonrpc":"2.0","method":"notifications/progress","params":\#(params)}"#, result])
+        let progress = #"{"jsonrpc":"2.0","method":"notifications/progress","params":\#(params)}"#
+        return Response(type: Response.events, messages: [progress, result])
     }
 
     // MARK: JSON
@@ -169,7 +177,7 @@ final class HelloServer: Sendable {
     ) -> Response {
         let data = data.map { #","data":\#($0)"# } ?? ""
         let error = #"{"code":\#(code),"message":\#(quoted(message))\#(data)}"#
-        return .message(#"{"jsonrpc":"2.0","id":\#(id),"error":\#(error)}"#, status: status)
+        return Response(status: status, messages: [#"{"jsonrpc":"2.0","id":\#(id),"error":\#(error)}"#])
     }
 
     fileprivate static func quoted(_ text: String) -> String {
