@@ -124,7 +124,7 @@ def check_allocations(proxy: Path) -> bool:
     own, others, places = allocations(proxy)
     print(f"allocations: {own / REQUESTS:.3f} of ours for a request, {others / REQUESTS:.3f} of the libraries'")
     # A request that allocates does so each time; something that happens now and then is not of a request.
-    if own < REQUESTS / 100:
+    if own < REQUESTS / 20:
         return True
     print("  ours must be 0; they are made in")
     for offset, calls in sorted(places.items(), key=lambda place: -place[1])[:12]:
