@@ -2,12 +2,16 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 int CLinux_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
@@ -64,3 +68,24 @@ int CLinux_core_count(void) {
     cpu_set_t mask;
     return sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 0;
 }
+
+// The kernel reports no failure: it returns the user before, so a second call shows whether the first one worked.
+int CLinux_set_file_user(uint32_t user) {
+    setfsuid(user);
+    if ((uint32_t)setfsuid((uid_t)-1) == user) return 0;
+    errno = EPERM;
+    return -1;
+}
+
+int CLinux_set_file_group(uint32_t group) {
+    setfsgid(group);
+    if ((uint32_t)setfsgid((gid_t)-1) == group) return 0;
+    errno = EPERM;
+    return -1;
+}
+
+int CLinux_set_thread_groups(const uint32_t *groups, int count) {
+    return (int)syscall(SYS_setgroups, (size_t)count, groups);
+}
+
+int CLinux_O_PATH(void) { return O_PATH; }

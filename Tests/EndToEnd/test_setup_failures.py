@@ -53,7 +53,7 @@ def tmpfs(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         folder = tmp_path / f"tmpfs-{len(mounted)}"
         folder.mkdir()
         result = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}", "setup-test", str(folder)], capture_output=True, check=False)
+            ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "setup-test", str(folder)], capture_output=True, check=False)
         if result.returncode != 0:
             pytest.skip("mounting is not permitted here")
         mounted.append(folder)

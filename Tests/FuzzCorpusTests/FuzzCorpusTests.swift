@@ -15,6 +15,7 @@ private let checks: [String: @Sendable ([UInt8]) -> Void] = [
     "HTTPRequestHead": checkHTTPRequestHead,
     "HTTPResponseHead": checkHTTPResponseHead,
     "HostLookup": checkHostLookup,
+    "SetupState": checkSetupState,
     "TLSIdentity": checkTLSIdentity,
     "TLSRecords": checkTLSRecords,
     "WebSocketDeflate": checkWebSocketDeflate,

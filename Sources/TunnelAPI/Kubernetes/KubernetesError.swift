@@ -58,8 +58,8 @@ public struct KubernetesError: Error, Sendable, Equatable, CustomStringConvertib
 }
 
 /// What is wrong with the body of a response, without any of its values.
-struct MalformedSecret: Error {
-    let reason: String
+package struct MalformedSecret: Error {
+    package let reason: String
 }
 
 /// What one request was to do.

@@ -1,4 +1,5 @@
 internal import TunnelAPI
+internal import TunnelCore
 internal import TunnelPKI
 
 /// The CA that a store or the state of the work holds. The key may be absent: an operator may keep it elsewhere.
@@ -80,6 +81,17 @@ struct StoredCA {
         let entries = certificates.filter { $0.fingerprint == found.certificate.fingerprint }
         let active = entries.first { !$0.isArchived }
         return entries.isEmpty || active != nil ? (found, active) : nil
+    }
+
+    /// Looks at the domain before anything is done for it: a certificate cannot be issued for what is none, and by then
+    /// one of the tunnel's two places for a CA would be taken.
+    static func check(domain: String) throws(SetupError) {
+        guard Tunnel.isDomain(domain) else {
+            throw SetupError(
+                .state,
+                "the tunnel's domain, \(Diagnostic.excerpt(domain)), is not a host name that has names below it",
+                remedy: "see \(StoreKey.tunnelDomain), and the tunnel in the Console")
+        }
     }
 
     /// What can sign.
