@@ -69,9 +69,8 @@ let package = Package(
             path: "Tests/Support/tunnels-api-fake", swiftSettings: swift),
 
         .target(
-            name: "LoopFixtures", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO"],
-            path: "Tests/Support/LoopFixtures", swiftSettings: swift),
-
+            name: "TunnelTestSupport", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO"],
+            path: "Tests/Support/TunnelTestSupport", swiftSettings: swift),
         .target(
             name: "FuzzTargets",
             dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelAPI", "TunnelSetup"],
@@ -84,14 +83,15 @@ let package = Package(
         .testTarget(name: "TunnelPKITests", dependencies: ["TunnelPKI"], swiftSettings: swift),
         .testTarget(name: "LoadBenchTests", dependencies: ["tunnel-bench"], swiftSettings: swift),
         .testTarget(
-            name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore", "TunnelTLS"], swiftSettings: swift),
+            name: "TunnelIOTests", dependencies: ["TunnelIO", "TunnelCore", "TunnelTLS", "TunnelTestSupport"],
+            swiftSettings: swift),
         .testTarget(
             name: "TunnelProxyTests",
             dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"], swiftSettings: swift),
         .testTarget(
             name: "TunnelAPITests",
             dependencies: [
-                "TunnelAPI", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelsAPIFake", "LoopFixtures",
+                "TunnelAPI", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelsAPIFake", "TunnelTestSupport",
             ],
             swiftSettings: swift),
         .testTarget(

@@ -5,12 +5,15 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 int CLinux_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
@@ -63,6 +66,21 @@ int CLinux_socket_error(int fd) {
 int CLinux_forbid_dump(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
 void CLinux_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
+
+int CLinux_nice_thread(int niceness) { return setpriority(PRIO_PROCESS, (id_t)gettid(), niceness); }
+
+int CLinux_sem_wait(void *semaphore, uint64_t nanoseconds) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    nanoseconds += (uint64_t)until.tv_nsec;
+    until.tv_sec += (time_t)(nanoseconds / 1000000000u);
+    until.tv_nsec = (long)(nanoseconds % 1000000000u);
+    int result;
+    do {
+        result = sem_clockwait(semaphore, CLOCK_MONOTONIC, &until);
+    } while (result != 0 && errno == EINTR);
+    return result;
+}
 
 int CLinux_core_count(void) {
     cpu_set_t mask;

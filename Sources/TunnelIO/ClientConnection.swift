@@ -41,9 +41,9 @@ package final class ClientConnection: SocketReader {
     package func startTLS(
         _ context: TLSClientContext, serverName: String, timeout: UInt64, cancellation: Cancellation? = nil
     ) async throws(IOError) {
-        let deadline = Deadline { [unowned self] in socket.close(IOError(.timedOut, "tls handshake")) }
-        reactor.set(deadline, after: timeout)
-        defer { reactor.remove(deadline) }
+        let deadline = Deadline(on: reactor) { [unowned self] in socket.close(IOError(.timedOut, "tls handshake")) }
+        deadline.set(after: timeout)
+        defer { deadline.cancel() }
         cancellation?.arm { [unowned self] in socket.close(IOError(.closed, "tls handshake")) }
         defer { cancellation?.disarm() }
         do {
@@ -160,8 +160,28 @@ package final class ClientConnection: SocketReader {
     /// Whether the peer has ended it, or sent something that nobody asked for.
     package var hasInput: Bool { hasPendingPlaintext || !records.isEmpty || sawCloseNotify || socket.hasInput }
 
-    /// The same for a loop that may have been busy with something else for long: what it has not been told yet counts too.
-    package var hasInputNow: Bool { hasInput || socket.peek() }
+    /// Whether the peer has neither ended it nor said anything that nobody asked for. TLS session tickets, which come
+    /// unasked for, are read.
+    ///
+    /// - Parameter asking: asks the kernel also where no report says that there is something.
+    func isQuiet(asking: Bool) -> Bool {
+        if hasPendingPlaintext || !records.isEmpty || sawCloseNotify || socket.failure != nil || socket.sawHangUp {
+            return false
+        }
+        guard asking ? socket.peek() : socket.hasInput else { return true }
+        guard engine != nil else { return false }
+        var unexpected = ByteBuffer()
+        // Tickets are few.
+        for _ in 0..<4 {
+            guard let count = try? socket.receive(into: reactor.scratch) else {
+                return socket.failure == nil && !socket.sawHangUp && records.isEmpty
+            }
+            records.append(UnsafeRawBufferPointer(rebasing: reactor.scratch[..<count]))
+            guard count > 0, (try? decrypt(into: &unexpected, limit: 1)) == 0, !sawCloseNotify, !hasPendingPlaintext
+            else { return false }
+        }
+        return false
+    }
 
     /// Watches for the peer's end while no request is under way.
     package func putAside(discard: @escaping (ClientConnection) -> Void) {
@@ -181,7 +201,7 @@ package final class ClientConnection: SocketReader {
         if engine != nil, let count = try? socket.receive(into: reactor.scratch), count > 0 {
             var unexpected = ByteBuffer()
             records.append(UnsafeRawBufferPointer(rebasing: reactor.scratch[..<count]))
-            if (try? decrypt(into: &unexpected, limit: 1)) == 0, !sawCloseNotify { return }
+            if (try? decrypt(into: &unexpected, limit: 1)) == 0, !sawCloseNotify, !socket.sawHangUp { return }
         } else if !socket.hasInput {
             return
         }

@@ -32,11 +32,11 @@ package final class Connector {
     private var waiter: UnsafeContinuation<Void, Never>?
     private var outcome: Result<(Socket, SocketAddress), DialError>?
     private var lastError: DialError?
-    private lazy var overall = Deadline { [unowned self] in
+    private lazy var overall = Deadline(on: reactor) { [unowned self] in
         let address = attempts.first?.address ?? lastError?.address
         end(.failure(DialError(address: address, error: IOError(.timedOut, "connect"))))
     }
-    private lazy var nextAttempt = Deadline { [unowned self] in startNext() }
+    private lazy var nextAttempt = Deadline(on: reactor) { [unowned self] in startNext() }
 
     private init(_ addresses: [SocketAddress], on reactor: Reactor) {
         self.reactor = reactor
@@ -53,15 +53,13 @@ package final class Connector {
         to addresses: [SocketAddress], timeout: UInt64, cancellation: Cancellation? = nil, on reactor: Reactor
     ) async throws(DialError) -> (Socket, SocketAddress) {
         let connector = Connector(addresses, on: reactor)
-        reactor.set(connector.overall, after: timeout)
+        connector.overall.set(after: timeout)
         cancellation?.arm { [unowned connector] in
             connector.end(.failure(DialError(address: nil, error: IOError(.closed, "connect"))))
         }
         connector.startNext()
         if connector.outcome == nil { await withUnsafeContinuation { connector.waiter = $0 } }
         cancellation?.disarm()
-        reactor.remove(connector.overall)
-        reactor.remove(connector.nextAttempt)
         switch connector.outcome {
         case .success(let result): return result
         case .failure(let error): throw error
@@ -104,7 +102,7 @@ package final class Connector {
             return failed(address, error)
         }
         attempts.append(attempt)
-        if !remaining.isEmpty { reactor.set(nextAttempt, after: Connector.attemptDelay) }
+        if !remaining.isEmpty { nextAttempt.set(after: Connector.attemptDelay) }
     }
 
     private func failed(_ address: SocketAddress, _ error: IOError) {

@@ -6,8 +6,8 @@ package final class Listener: Sendable {
     package let descriptor: CInt
     /// Where it listens, with the port that the kernel chose when 0 was asked for.
     package let address: SocketAddress
-    /// Set when closing must also remove the socket's file.
-    private let path: String?
+    /// The socket's file, which goes with the listener while it is still the one that was bound.
+    private let file: SocketFile?
 
     /// The longest queue of connections that wait to be accepted; the kernel cuts it to `somaxconn`.
     private static let backlog: CInt = 4096
@@ -45,12 +45,12 @@ package final class Listener: Sendable {
             throw error
         }
         self.descriptor = descriptor
-        if case .unix(let path) = address { self.path = path } else { path = nil }
+        if case .unix(let path) = address { file = SocketFile(path) } else { file = nil }
     }
 
     deinit {
         // In this order: once it is closed, another server may take the path for stale and bind its own.
-        if let path { unlink(path) }
+        file?.remove()
         close(descriptor)
     }
 
@@ -80,6 +80,29 @@ package final class Listener: Sendable {
     }
 }
 
+/// A path and which file it led to. Somebody may have removed that one and bound another since: a second server in a
+/// shared folder, or an operator who made room. Theirs is not removed.
+private struct SocketFile {
+    let path: String
+    let device: UInt
+    let inode: UInt
+
+    init?(_ path: String) {
+        guard let (device, inode) = SocketFile.identity(path) else { return nil }
+        (self.path, self.device, self.inode) = (path, device, inode)
+    }
+
+    func remove() {
+        guard let found = SocketFile.identity(path), found == (device, inode) else { return }
+        unlink(path)
+    }
+
+    private static func identity(_ path: String) -> (UInt, UInt)? {
+        var status = stat()
+        return lstat(path, &status) == 0 ? (UInt(status.st_dev), UInt(status.st_ino)) : nil
+    }
+}
+
 /// Accepts a listener's connections on one loop.
 package final class Acceptor: ReadinessHandler {
     /// Connections taken in one turn, so that those already open get theirs.
@@ -93,7 +116,7 @@ package final class Acceptor: ReadinessHandler {
     private var registration: Registration?
     private let accepted: (CInt, SocketAddress?) -> Void
     private let failed: (IOError) -> Void
-    private lazy var retry = Deadline { [weak self] in self?.resume() }
+    private lazy var retry = Deadline(on: reactor) { [unowned self] in resume() }
 
     /// - Parameters:
     ///   - isShared: whether other loops accept from the same descriptor.
@@ -110,7 +133,7 @@ package final class Acceptor: ReadinessHandler {
 
     /// Accepts no more.
     package func stop() {
-        reactor.remove(retry)
+        retry.cancel()
         guard let registration else { return }
         reactor.deregisterListener(listener.descriptor, registration)
         self.registration = nil
@@ -131,7 +154,7 @@ package final class Acceptor: ReadinessHandler {
             case EMFILE, ENFILE, ENOBUFS, ENOMEM:
                 failed(.fromErrno("accept"))
                 stop()
-                reactor.set(retry, after: Acceptor.pause)
+                retry.set(after: Acceptor.pause)
                 return
             // The connection died in the queue; the next one is unharmed (accept(2)).
             default: continue
@@ -143,7 +166,7 @@ package final class Acceptor: ReadinessHandler {
         guard registration == nil else { return }
         do { registration = try reactor.registerListener(listener.descriptor, isShared: isShared, self) } catch {
             failed(error)
-            reactor.set(retry, after: Acceptor.pause)
+            retry.set(after: Acceptor.pause)
         }
     }
 }

@@ -1,4 +1,3 @@
-internal import CLinux
 internal import Glibc
 internal import Synchronization
 internal import TunnelCore
@@ -32,20 +31,7 @@ package final class LogWriter: LogSink {
     package init(descriptor: CInt, droppedLine: @escaping @Sendable (Int) -> [UInt8]) throws(IOError) {
         self.descriptor = descriptor
         self.droppedLine = droppedLine
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(self)
-        let result = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<LogWriter>.fromOpaque(context).takeRetainedValue().serve()
-                return nil
-            }, context.toOpaque())
-        guard result == 0 else {
-            context.release()
-            throw IOError(.system(result), "pthread_create")
-        }
-        pthread_detach(thread)
+        try SystemThread("log") { [self] in serve() }.detach()
     }
 
     /// Queues one line, its newline included. Never waits for the sink.
@@ -73,13 +59,6 @@ package final class LogWriter: LogSink {
     }
 
     private func serve() {
-        CLinux_name_thread("log")
-        // A closed pipe must be an error of write(2) here, not the end of the process.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
-
         var batch = ByteBuffer()
         while true {
             let (isStopping, dropped) = state.withLock { state in

@@ -11,13 +11,15 @@ package actor Loop {
 
     /// Which loop of its group this is, from 0.
     package nonisolated let index: Int
+    /// Whom its resolver asks.
+    nonisolated let names: NameService
     private let isStopping = Atomic<Bool>(false)
     private let poll: Poll
 
     /// - Throws: ``IOError`` when the kernel gives no epoll or event descriptor.
-    package init(index: Int = 0) throws(IOError) {
+    package init(index: Int = 0, names: NameService = .shared) throws(IOError) {
         let poll = try Poll()
-        self.index = index
+        (self.index, self.names) = (index, names)
         executor = LoopExecutor(wakeDescriptor: poll.wakeDescriptor)
         self.poll = poll
     }

@@ -1,10 +1,9 @@
 internal import CLinux
-internal import Glibc
 
 /// A set of loops, each on a thread of its own.
 package final class LoopGroup: Sendable {
     package let loops: [Loop]
-    private let threads: [LoopThread]
+    private let threads: [SystemThread]
 
     /// Starts `count` loops.
     ///
@@ -14,8 +13,10 @@ package final class LoopGroup: Sendable {
         var loops: [Loop] = []
         for index in 0..<count { loops.append(try Loop(index: index)) }
         self.loops = loops
-        var threads: [LoopThread] = []
-        do { for loop in loops { threads.append(try LoopThread(loop)) } } catch {
+        var threads: [SystemThread] = []
+        do {
+            for loop in loops { threads.append(try SystemThread("loop-\(loop.index)") { loop.run() }) }
+        } catch {
             for loop in loops { loop.stop() }
             for thread in threads { thread.join() }
             throw error
@@ -37,33 +38,4 @@ package final class LoopGroup: Sendable {
 
     /// Cores in this process's affinity mask.
     package static var availableCores: Int { max(1, Int(CLinux_core_count())) }
-}
-
-/// A thread that serves one loop.
-final class LoopThread: Sendable {
-    private let thread: pthread_t
-
-    init(_ loop: Loop) throws(IOError) {
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(loop)
-        let result = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                let loop = Unmanaged<Loop>.fromOpaque(context).takeRetainedValue()
-                CLinux_name_thread("loop-\(loop.index)")
-                loop.run()
-                return nil
-            }, context.toOpaque())
-        guard result == 0 else {
-            context.release()
-            throw IOError(.system(result), "pthread_create")
-        }
-        self.thread = thread
-    }
-
-    func join() { pthread_join(thread, nil) }
-
-    /// Lets the thread go away by itself. Instead of ``join()``.
-    func detach() { pthread_detach(thread) }
 }

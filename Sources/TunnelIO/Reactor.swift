@@ -34,13 +34,11 @@ package final class Reactor {
     private let poll: Poll
     private var slots: [Slot] = []
     private var freeSlots: [UInt32] = []
-    private var timers = TimerQueue()
+    /// The deadlines, and the clock by which they are set.
+    let timers = TimerQueue()
     /// Handlers that stopped before their descriptor was drained, to be called again next turn.
     private var unfinished: [Registration] = []
     private var resumed: [Registration] = []
-
-    /// Nanoseconds of CLOCK_MONOTONIC, read once a turn.
-    package private(set) var now: UInt64
 
     /// 64 KiB that any handler may use between two suspension points; nothing in it outlives a call.
     package let scratch: UnsafeMutableRawBufferPointer
@@ -52,7 +50,7 @@ package final class Reactor {
     /// What the program that runs on this loop hangs on it, to be found from a task.
     package var context: AnyObject?
     /// Name resolution for this loop.
-    package private(set) lazy var resolver = Resolver(self)
+    package private(set) lazy var resolver = Resolver(self, loop.names)
     private var residents: [ObjectIdentifier: any LoopResident] = [:]
 
     package static let scratchSize = 64 * 1024
@@ -60,11 +58,14 @@ package final class Reactor {
     init(loop: Loop, poll: Poll) {
         self.loop = loop
         self.poll = poll
-        now = Reactor.clock()
+        timers.now = Reactor.clock()
         scratch = .allocate(byteCount: Reactor.scratchSize, alignment: 64)
     }
 
-    deinit { scratch.deallocate() }
+    deinit {
+        timers.disown()
+        scratch.deallocate()
+    }
 
     /// The one object of that type on this loop.
     package func resident<Resident: LoopResident>(_ type: Resident.Type) -> Resident {
@@ -157,14 +158,6 @@ package final class Reactor {
 
     // MARK: Time
 
-    /// Sets `deadline` to fire `nanoseconds` from now; it replaces what was set before.
-    package func set(_ deadline: Deadline, after nanoseconds: UInt64) {
-        timers.set(deadline, due: now &+ nanoseconds)
-    }
-
-    /// Takes `deadline` out for good.
-    package func remove(_ deadline: Deadline) { timers.remove(deadline) }
-
     /// The clock itself, for measuring inside a turn.
     package static func clock() -> UInt64 {
         var time = timespec()
@@ -177,7 +170,7 @@ package final class Reactor {
     /// Waits for readiness, unless there is work already, and hands it out; then runs the deadlines that are due.
     func turn(isBusy: Bool) {
         let count = poll.wait(milliseconds: isBusy || !unfinished.isEmpty ? 0 : timeout())
-        now = Reactor.clock()
+        timers.now = Reactor.clock()
         for index in 0..<count {
             let (readiness, tag) = poll.event(index)
             if tag == Poll.wakeTag {
@@ -192,7 +185,7 @@ package final class Reactor {
             for registration in resumed { handler(of: registration)?.ready([]) }
             resumed.removeAll(keepingCapacity: true)
         }
-        while let action = timers.popDue(now: now) { action() }
+        while let action = timers.popDue(now: timers.now) { action() }
     }
 
     /// How long the poll may wait, rounded up so that a deadline is due when it returns.

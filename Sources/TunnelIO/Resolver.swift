@@ -1,18 +1,20 @@
-internal import Glibc
 package import TunnelCore
 
 /// Turns names into addresses for one loop: off the loop, in bounded time, and each name only once at a time.
+///
+/// What the loop's requests wait for is gathered here; the look-ups themselves are ``NameService``'s.
 package final class Resolver {
-    /// Names kept; past it, all are forgotten and asked for again.
-    private static let maxCached = 4096
-
     private final class Waiter {
         var continuation: UnsafeContinuation<Void, Never>?
-        var result: Result<[IPAddress], IOError>?
-        lazy var deadline = Deadline { [unowned self] in
+        var result: NameService.Outcome?
+        let reactor: Reactor
+        lazy var deadline = Deadline(on: reactor) { [unowned self] in
             finish(.failure(IOError(.timedOut, "lookup")))
         }
-        func finish(_ result: Result<[IPAddress], IOError>) {
+
+        init(_ reactor: Reactor) { self.reactor = reactor }
+
+        func finish(_ result: NameService.Outcome) {
             guard self.result == nil else { return }
             self.result = result
             continuation?.resume()
@@ -21,34 +23,40 @@ package final class Resolver {
     }
 
     private unowned let reactor: Reactor
-    private var cache: [String: (addresses: [IPAddress], until: UInt64)] = [:]
+    private let names: NameService
+    private var cache = NameCache()
+    /// A name is in it while somebody waits, and then the service knows that this loop does.
     private var pending: [String: [Waiter]] = [:]
 
-    init(_ reactor: Reactor) { self.reactor = reactor }
+    init(_ reactor: Reactor, _ names: NameService) { (self.reactor, self.names) = (reactor, names) }
+
+    /// Those that wait for a name.
+    package var waiting: Int { pending.values.reduce(0) { $0 + $1.count } }
 
     /// The addresses of `name`, which may itself be one.
     ///
     /// - Parameters:
-    ///   - timeout: nanoseconds to wait for an answer.
-    ///   - ttl: nanoseconds for which a found answer is used again.
+    ///   - timeout: nanoseconds to wait for a response.
+    ///   - ttl: nanoseconds for which addresses found before are good enough.
     ///   - cancellation: gives up before `timeout`.
-    /// - Throws: ``IOError`` `.nameNotFound` or `.timedOut`.
+    /// - Throws: ``IOError``: `.nameNotFound` when there is no such name, `.timedOut` when nobody who could know has
+    ///   said anything, `.closed` when called back, `.system` when nobody can be asked.
     package func resolve(
         _ name: String, timeout: UInt64, ttl: UInt64, cancellation: Cancellation? = nil
     ) async throws(IOError) -> [IPAddress] {
         if let literal = IPAddress(name) { return [literal] }
-        if let known = cache[name], reactor.now < known.until { return known.addresses }
-        let waiter = Waiter()
-        let isFirst = pending[name] == nil
+        if let known = cache.addresses(of: name, noOlderThan: ttl, now: reactor.now) { return known }
+        if let loopback = Resolver.loopback(name) { return loopback }
+        let waiter = Waiter(reactor)
+        if pending[name] == nil, let error = names.request(name, for: reactor.loop) { throw error }
         pending[name, default: []].append(waiter)
-        if isFirst && !start(name, ttl: ttl) { finish(name, .failure(IOError(.system(EAGAIN), "lookup")), ttl: 0) }
         cancellation?.arm { [unowned waiter] in waiter.finish(.failure(IOError(.closed, "lookup"))) }
         if waiter.result == nil {
-            reactor.set(waiter.deadline, after: timeout)
+            waiter.deadline.set(after: timeout)
             await withUnsafeContinuation { waiter.continuation = $0 }
-            reactor.remove(waiter.deadline)
         }
         cancellation?.disarm()
+        leave(name, waiter)
         switch waiter.result {
         case .success(let addresses): return addresses
         case .failure(let error): throw error
@@ -56,40 +64,46 @@ package final class Resolver {
         }
     }
 
-    private func start(_ name: String, ttl: UInt64) -> Bool {
-        let loop = reactor.loop
-        return BlockingPool.shared.submit {
-            let result = Resolver.lookUp(name)
-            loop.spawn { loop in loop.reactor.resolver.finish(name, result, ttl: ttl) }
-        }
+    /// One that has its result stays with nobody; the last one takes the loop's request back.
+    private func leave(_ name: String, _ waiter: Waiter) {
+        guard let place = pending[name]?.firstIndex(where: { $0 === waiter }) else { return }
+        pending[name]?.remove(at: place)
+        guard pending[name]?.isEmpty == true else { return }
+        pending[name] = nil
+        names.withdraw(name, for: reactor.loop)
     }
 
-    private func finish(_ name: String, _ result: Result<[IPAddress], IOError>, ttl: UInt64) {
-        if case .success(let addresses) = result, ttl > 0 {
-            if cache.count >= Resolver.maxCached { cache.removeAll() }
-            cache[name] = (addresses, reactor.now &+ ttl)
-        }
-        for waiter in pending.removeValue(forKey: name) ?? [] { waiter.finish(result) }
+    func finish(_ name: String, _ outcome: NameService.Outcome) {
+        if case .success(let addresses) = outcome { cache.keep(addresses, of: name, now: reactor.now) }
+        for waiter in pending.removeValue(forKey: name) ?? [] { waiter.finish(outcome) }
+    }
+
+    /// RFC 6761 §6.3: `localhost` and names under it are this machine, and nobody is asked. IPv4 first, because that
+    /// is where most local servers listen.
+    private static func loopback(_ name: String) -> [IPAddress]? {
+        var name = name.lowercased()
+        if name.hasSuffix(".") { name.removeLast() }
+        guard name == "localhost" || name.hasSuffix(".localhost") else { return nil }
+        return [IPAddress(v4: 0x7F00_0001), IPAddress(v6High: 0, low: 1)]
     }
 
     /// Asks the system. Blocks.
-    package static func lookUp(_ name: String) -> Result<[IPAddress], IOError> {
-        var hints = addrinfo()
-        hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
-        var list: UnsafeMutablePointer<addrinfo>?
-        let result = getaddrinfo(name, nil, &hints, &list)
-        defer { if let list { freeaddrinfo(list) } }
-        guard result == 0 else {
-            return .failure(IOError(result == EAI_AGAIN ? .timedOut : .nameNotFound, "lookup"))
-        }
-        var addresses: [IPAddress] = []
-        var next = list
-        while let entry = next {
-            if case .ip(let ip, _) = SocketAddress(copying: entry.pointee.ai_addr), !addresses.contains(ip) {
-                addresses.append(ip)
-            }
-            next = entry.pointee.ai_next
-        }
-        return addresses.isEmpty ? .failure(IOError(.nameNotFound, "lookup")) : .success(addresses)
+    package static func lookUp(_ name: String) -> Result<[IPAddress], IOError> { NameService.ask(name) }
+}
+
+/// Addresses found, with their age. How old they may be is up to whoever asks.
+struct NameCache {
+    /// Names kept; past it, all are forgotten and asked for again.
+    static let maxNames = 4096
+    private var found: [String: (addresses: [IPAddress], at: UInt64)] = [:]
+
+    func addresses(of name: String, noOlderThan ttl: UInt64, now: UInt64) -> [IPAddress]? {
+        guard let entry = found[name], now &- entry.at < ttl else { return nil }
+        return entry.addresses
+    }
+
+    mutating func keep(_ addresses: [IPAddress], of name: String, now: UInt64) {
+        if found[name] == nil, found.count >= NameCache.maxNames { found.removeAll() }
+        found[name] = (addresses, now)
     }
 }

@@ -121,6 +121,7 @@ package final class Socket: ReadinessHandler {
             state.isReadable = false
             return false
         }
+        state.isReadable = true
         return true
     }
 

@@ -1,8 +1,9 @@
+import Glibc
 import Synchronization
 import Testing
 import TunnelIO
 
-@Suite struct BlockingPoolTests {
+@Suite(.serialized) struct BlockingPoolTests {
     @Test func allWorkRunsAndNoMoreThreadsThanAllowed() {
         let pool = BlockingPool(threads: 3, queued: 1000)
         let counts = Mutex((running: 0, most: 0, done: 0))
@@ -74,5 +75,65 @@ import TunnelIO
             }
             #expect(done.wait(seconds: 20) && done.wait(seconds: 20))
         }
+    }
+
+    /// What is cancelled while it waits does not run, lets go of what it holds at once, and frees its place.
+    @Test func cancelledWorkIsDropped() throws {
+        final class Held: Sendable {}
+        let pool = BlockingPool(threads: 1, queued: 2)
+        let (started, gate, done) = (ThreadSignal(), ThreadSignal(), ThreadSignal())
+        let ran = Flag()
+        let first = try #require(
+            pool.enqueue {
+                started.post()
+                _ = gate.wait(seconds: 20)
+            })
+        #expect(started.wait(seconds: 20))
+        weak var gone: Held?
+        let second: BlockingPool.Work?
+        do {
+            let held = Held()
+            gone = held
+            second = pool.enqueue { withExtendedLifetime(held) { ran.set() } }
+        }
+        #expect(gone != nil)
+        #expect(pool.submit { done.post() })
+        #expect(!pool.submit {})
+        #expect(second?.cancel() == true)
+        #expect(gone == nil)
+        #expect(second?.cancel() == false)
+        #expect(pool.submit { done.post() })
+        #expect(!first.cancel(), "it has begun")
+        gate.post()
+        #expect(done.wait(seconds: 20) && done.wait(seconds: 20))
+        #expect(!ran.isSet)
+    }
+
+    /// A pool that is full and stuck stops no other kind of work: a new certificate is read while no name resolves and
+    /// every core signs.
+    @Test func kindsDoNotWaitForEachOther() {
+        let pools = [BlockingPool.files, .signatures, .shutdown]
+        for pool in pools {
+            let (gate, done) = (ThreadSignal(), ThreadSignal())
+            let others = pools.filter { $0 !== pool }
+            // More than any of them has threads.
+            for other in others { for _ in 0..<20 { #expect(other.submit { _ = gate.wait(seconds: 20) }) } }
+            #expect(pool.submit { done.post() })
+            #expect(done.wait(seconds: 20))
+            for _ in 0..<(20 * others.count) { gate.post() }
+        }
+    }
+
+    @Test func signaturesStandBehindTheLoops() {
+        let niceness = Mutex<CInt>(-99)
+        let done = ThreadSignal()
+        let before = currentNiceness()
+        #expect(
+            BlockingPool.signatures.submit {
+                niceness.withLock { $0 = currentNiceness() }
+                done.post()
+            })
+        #expect(done.wait(seconds: 20))
+        #expect(niceness.withLock { $0 } == before + 5)
     }
 }

@@ -7,8 +7,9 @@ import TunnelIO
         let full = try FullListener()
         let code = try onLoop { loop in
             let cancellation = Cancellation()
-            let soon = Deadline { cancellation.cancel() }
-            loop.reactor.set(soon, after: 1_000_000)
+            let soon = Deadline(on: loop.reactor) { cancellation.cancel() }
+            soon.set(after: 1_000_000)
+            defer { soon.cancel() }
             do throws(DialError) {
                 _ = try await Connector.connect(
                     to: [full.address], timeout: 15_000_000_000, cancellation: cancellation, on: loop.reactor)

@@ -181,6 +181,31 @@ import TunnelTLS
         #expect(calls == (0, 1))
     }
 
+    /// The time for connecting and shaking hands ends with that: a response may take longer.
+    @Test func theHandshakesDeadlineEndsWithIt() throws {
+        let listener = try Listener(.loopback(0), isShared: false)
+        let server = OnThread { () -> Bool in
+            guard let peer = try? listener.accept(), let tls = try? TLSPeer(peer) else { return false }
+            defer { tls.close() }
+            return (try? tls.receive(exactly: 4)) == "done"
+        }
+        let left = try onLoop { loop in
+            let (socket, address) = try await Connector.connect(
+                to: [listener.address], timeout: 10 * ClientConnectionTests.second, on: loop.reactor)
+            var left = [loop.reactor.pendingDeadlines]
+            let connection = ClientConnection(socket, address, on: loop.reactor)
+            defer { connection.close() }
+            try await connection.startTLS(
+                TestTLS.client(), serverName: "localhost", timeout: 10 * ClientConnectionTests.second)
+            left.append(loop.reactor.pendingDeadlines)
+            try send("done", on: connection)
+            try await connection.flush()
+            return left
+        }
+        #expect(left == [1, 1], "the test's own watchdog and no other")
+        #expect(server.value() == true)
+    }
+
     /// TLS 1.3 tickets come after the handshake unasked for: they are no reason to drop a connection.
     @Test func ticketsDoNotDiscardAConnectionPutAside() throws {
         let (descriptor, peer) = try socketPair()

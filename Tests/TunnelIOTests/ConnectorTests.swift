@@ -125,43 +125,50 @@ import TunnelIO
         #expect(isConnected)
     }
 
+    /// Every attempt that did not win is closed: beside a winner, after a refusal, a time-out and when called back. In a
+    /// process of its own, because descriptors are the process's.
+    @Test func lostAttemptsAreClosed() async {
+        await #expect(processExitsWith: .success) {
+            let full = try FullListener()
+            let listener = try Listener(.loopback(0), isShared: false)
+            let refused = try Listener(.loopback(0), isShared: false).address
+            let isEqual = try onLoop { loop in
+                let reactor = loop.reactor
+                func dial(_ addresses: [SocketAddress], _ timeout: UInt64, cancelled: Bool = false) async -> Bool {
+                    let cancellation = Cancellation()
+                    let soon = Deadline(on: reactor) { cancellation.cancel() }
+                    if cancelled { soon.set(after: 1_000_000) }
+                    defer { soon.cancel() }
+                    do throws(DialError) {
+                        let (socket, _) = try await Connector.connect(
+                            to: addresses, timeout: timeout, cancellation: cancellation, on: reactor)
+                        socket.close()
+                        return true
+                    } catch { return false }
+                }
+                let before = openDescriptors()
+                let won = await dial([full.address, full.address, listener.address], 20 * ConnectorTests.second)
+                let lost = [
+                    await dial([refused, refused], 20 * ConnectorTests.second),
+                    await dial([full.address, full.address], 300_000_000),
+                    await dial([full.address], 20 * ConnectorTests.second, cancelled: true),
+                ]
+                return won && lost == [false, false, false] && openDescriptors() == before
+                    && reactor.pendingDeadlines == 1
+            }
+            exit(isEqual ? EXIT_SUCCESS : EXIT_FAILURE)
+        }
+    }
+
     /// An address of this host where nobody listens.
     private func closedPort() throws -> SocketAddress { try Listener(.loopback(0), isShared: false).address }
 }
 
-/// A listener whose queue is full: it is never accepted from.
-final class FullListener: Sendable {
-    private let descriptor: CInt
-    private let fillers: [CInt]
-    let address: SocketAddress
-
-    init() throws {
-        descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        var v4 = sockaddr_in()
-        v4.sin_family = sa_family_t(AF_INET)
-        v4.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let descriptor = descriptor
-        let isListening = withUnsafeMutablePointer(to: &v4) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && listen(descriptor, 0) == 0
-                    && getsockname(descriptor, $0, &length) == 0
-            }
-        }
-        guard isListening else { throw TestError("listen") }
-        address = .loopback(UInt16(bigEndian: v4.sin_port))
-        fillers = (0..<4).map { _ in
-            let filler = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-            _ = fcntl(filler, F_SETFL, O_NONBLOCK)
-            _ = withUnsafePointer(to: &v4) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.connect(filler, $0, length) }
-            }
-            return filler
-        }
-    }
-
-    deinit {
-        for filler in fillers { close(filler) }
-        close(descriptor)
-    }
+/// Descriptors that this process has open.
+private func openDescriptors() -> Int {
+    guard let folder = opendir("/proc/self/fd") else { return -1 }
+    defer { closedir(folder) }
+    var count = 0
+    while readdir(folder) != nil { count += 1 }
+    return count
 }

@@ -17,6 +17,15 @@ import TunnelIO
         #expect(error?.description == "bind: address already in use")
     }
 
+    /// Only where both agree to share: a second program would take half of the connections unseen.
+    @Test(arguments: [(true, false), (false, true), (false, false)])
+    func whoDoesNotShareIsAlone(_ first: Bool, _ second: Bool) throws {
+        let listener = try Listener(.loopback(0), isShared: first)
+        let error = #expect(throws: IOError.self) { try Listener(listener.address, isShared: second) }
+        #expect(error?.code == .system(EADDRINUSE))
+        withExtendedLifetime(listener) {}
+    }
+
     @Test func sharedListenersTakeOnePort() throws {
         let first = try Listener(.loopback(0), isShared: true)
         let second = try Listener(first.address, isShared: true)
@@ -54,6 +63,41 @@ import TunnelIO
             #expect(isThere(path))
         }
         #expect(!isThere(path))
+    }
+
+    /// Another server's file has come to the path since: it stays, also where it is one that looks the same.
+    @Test func anotherServersFileStays() throws {
+        let path = temporaryPath()
+        defer { unlink(path) }
+        var first: Listener? = try Listener(.unix(path: path), isShared: false)
+        unlink(path)
+        let second = try Listener(.unix(path: path), isShared: false)
+        #expect(first != nil)
+        first = nil
+        #expect(isThere(path))
+        withExtendedLifetime(second) {}
+    }
+
+    /// Once it is closed, another server may take the path for stale and bind its own. A client that waits to be
+    /// accepted sees the closing, and by then the path must be gone.
+    @Test func theFileGoesBeforeTheSocketCloses() throws {
+        for round in 0..<200 {
+            let path = temporaryPath()
+            var listener: Listener? = try Listener(.unix(path: path), isShared: false)
+            let client = Peer(socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0))
+            let isConnected = SocketAddress.unix(path: path).withSockaddr { Glibc.connect(client.descriptor, $0, $1) }
+            #expect(isConnected == 0 && listener != nil)
+            let isWatching = ThreadSignal()
+            let wasThere = OnThread {
+                var readiness = pollfd(fd: client.descriptor, events: 0, revents: 0)
+                isWatching.post()
+                while poll(&readiness, 1, 0) == 0 {}
+                return access(path, F_OK) == 0
+            }
+            #expect(isWatching.wait(seconds: 20))
+            listener = nil
+            #expect(wasThere.value() == false, "round \(round)")
+        }
     }
 
     @Test func aStaleSocketFileIsReplaced() throws {
@@ -106,9 +150,6 @@ import TunnelIO
         return poll(&readiness, 1, 0) == 1
     }
 }
-
-/// A path in /tmp that nobody uses.
-func temporaryPath() -> String { "/tmp/tunnel-io-\(getpid())-\(UInt64.random(in: 0 ... .max))" }
 
 @Suite struct AcceptorTests {
     @Test func handsOnEachConnectionAndItsPeer() throws {

@@ -9,10 +9,10 @@ import TunnelIO
         let rounds = 1_000
         let counted = Mutex((before: 0, after: 0))
         loop.spawn { loop in
-            let gate = Gate()
+            let gate = Gate(on: loop.reactor)
             let before = loop.executor.enqueues
             for _ in 0..<rounds {
-                gate.openSoon(on: loop.reactor)
+                gate.openSoon()
                 await gate.wait()
             }
             counted.withLock { $0 = (before, loop.executor.enqueues) }
@@ -22,17 +22,6 @@ import TunnelIO
         let (before, after) = counted.withLock { $0 }
         #expect(after - before >= rounds)
         #expect(after - before <= rounds + 3)
-    }
-
-    /// Waits for a deadline that is due at once, so that the loop's own dispatch resumes the task.
-    final class Gate {
-        private var waiter: UnsafeContinuation<Void, Never>?
-        private lazy var deadline = Deadline { [unowned self] in
-            waiter?.resume()
-            waiter = nil
-        }
-        func openSoon(on reactor: Reactor) { reactor.set(deadline, after: 0) }
-        func wait() async { await withUnsafeContinuation { waiter = $0 } }
     }
 
     @Test func workFromAnotherThreadRunsOnTheLoop() async throws {
@@ -51,20 +40,21 @@ import TunnelIO
         let order = Mutex<[Int]>([])
         loop.spawn { loop in
             let reactor = loop.reactor
-            var deadlines: [Deadline] = []
-            for value in [3, 1, 2, 4] {
-                let deadline = Deadline {
+            let gate = Gate(on: loop.reactor)
+            let deadlines = [3, 1, 2, 4].map { value in
+                Deadline(on: reactor) {
                     order.withLock { $0.append(value) }
-                    if value == 4 { reactor.loop.stop() }
+                    if value == 4 { gate.openSoon() }
                 }
-                deadlines.append(deadline)
-                reactor.set(deadline, after: UInt64(value) * 1_000_000)
             }
-            let removed = Deadline { order.withLock { $0.append(-1) } }
-            reactor.set(removed, after: 0)
-            reactor.remove(removed)
+            for (deadline, value) in zip(deadlines, [3, 1, 2, 4] as [UInt64]) { deadline.set(after: value * 1_000_000) }
+            let cancelled = Deadline(on: reactor) { order.withLock { $0.append(-1) } }
+            cancelled.set(after: 0)
+            cancelled.cancel()
             // Moved later: it must not fire at its first time.
-            reactor.set(deadlines[1], after: 3_500_000)
+            deadlines[1].set(after: 3_500_000)
+            await gate.wait()
+            withExtendedLifetime(deadlines) { loop.stop() }
         }
         loop.run()
         #expect(order.withLock { $0 } == [2, 3, 1, 4])

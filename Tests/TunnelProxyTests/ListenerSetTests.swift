@@ -28,6 +28,14 @@ import TunnelIO
         #expect(all.own.map(\.address.isUnspecified) == [true])
     }
 
+    /// Both would let others bind their port; a second proxy must not take half of the connections unseen.
+    @Test(arguments: ["127.0.0.1", nil]) func aSecondProxyOnThePortIsRefused(_ host: String?) throws {
+        let first = try ListenerSet(.tcp(host: host, port: 0), count: 2)
+        guard case .ip(_, let port) = first.address else { return }
+        #expect(throws: ProxyError.self) { try ListenerSet(.tcp(host: host, port: port), count: 2) }
+        withExtendedLifetime(first) {}
+    }
+
     @Test func aPortInUseNamesTheAddress() throws {
         let taken = try Upstream { _, _ in }
         let error = #expect(throws: ProxyError.self) {

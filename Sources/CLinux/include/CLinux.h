@@ -1,4 +1,5 @@
-// Linux system calls and constants that Swift's Glibc module does not show: epoll, eventfd, accept4, prctl, setfsuid. No logic.
+// Linux system calls and constants that Swift's Glibc module does not show: epoll, eventfd, accept4, prctl, setfsuid,
+// sem_clockwait, a thread's own priority. No logic.
 //
 // No system header is included here but for integer types: a structure that two modules show belongs to either, as the
 // compiler happens to read them, and then an import is missing in one build and unused in the next.
@@ -54,6 +55,13 @@ int CLinux_set_thread_groups(const uint32_t *groups, int count);
 int CLinux_O_PATH(void);
 
 void CLinux_name_thread(const char *name);
+
+/// Sets the nice value of the calling thread alone. 0 or -1 with errno.
+int CLinux_nice_thread(int niceness);
+
+/// Waits for a post of a `sem_t`, by CLOCK_MONOTONIC: a step of the wall clock neither ends nor prolongs it. 0, or -1
+/// when none came in time. At most 2^63 nanoseconds.
+int CLinux_sem_wait(void *semaphore, uint64_t nanoseconds);
 
 /// Cores that this thread may run on; 0 if the kernel does not say.
 int CLinux_core_count(void);

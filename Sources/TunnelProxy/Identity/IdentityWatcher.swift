@@ -55,14 +55,14 @@ final class IdentityWatcher: Sendable {
     }
 
     private func arm(_ reactor: Reactor) {
-        // Weakly: the loop, which we hold, holds the deadline, and after the end nothing takes it out.
-        reactor.set(Deadline { [weak self] in self?.lookSoon() }, after: interval)
+        // Weakly: we hold the loop, which holds this.
+        reactor.runLater(after: interval) { [weak self] in self?.lookSoon() }
     }
 
     private func lookSoon() {
         guard !isStopped.isSet else { return }
         // A full queue means that the machine has worse problems; the next interval tries again.
-        if !BlockingPool.shared.submit({ self.look() }) { scheduleNext() }
+        if !BlockingPool.files.submit({ self.look() }) { scheduleNext() }
     }
 
     private func look() {

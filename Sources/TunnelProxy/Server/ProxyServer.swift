@@ -187,7 +187,7 @@ public final class ProxyServer: Sendable {
     }
 
     /// For draining, which takes long and must not wait behind lookups that take longer.
-    private static let stopping = BlockingPool(threads: 16, queued: 1024)
+    private static let stopping = BlockingPool.shutdown
 
     /// ``stop()`` for callers outside of Swift concurrency: blocks the calling thread.
     @discardableResult

@@ -104,7 +104,7 @@ final class PendingKey: Sendable {
 
     /// Begins at once; a key that nobody waits for is dropped.
     init(_ type: KeyType) {
-        let isAccepted = BlockingPool.shared.submit { [self] in
+        let isAccepted = BlockingPool.signatures.submit { [self] in
             finish(Result { () throws(PKIError) in try .generate(type) })
         }
         if !isAccepted { finish(Result { () throws(PKIError) in try .generate(type) }) }

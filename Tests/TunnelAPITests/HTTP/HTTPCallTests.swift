@@ -1,4 +1,4 @@
-import LoopFixtures
+import TunnelTestSupport
 import Testing
 import TunnelCore
 import TunnelIO
@@ -18,12 +18,14 @@ import TunnelTLS
         #expect("\(error)".hasPrefix("look up nowhere.invalid: "))
     }
 
-    /// The pool's threads are all taken, so nobody looks the name up.
     @Test func aSilentNameServerIsATimeOut() throws {
         let gate = ThreadSignal()
-        for _ in 0..<4 { _ = BlockingPool.shared.submit { _ = gate.wait(seconds: 20) } }
-        defer { for _ in 0..<4 { gate.post() } }
-        let endpoint = HTTPEndpoint(isSecure: true, host: "nowhere.invalid", port: 443)
+        NameService.shared.standIn(for: "silent.invalid") { _ in
+            _ = gate.wait(seconds: 20)
+            return .failure(IOError(.timedOut, "lookup"))
+        }
+        defer { gate.post() }
+        let endpoint = HTTPEndpoint(isSecure: true, host: "silent.invalid", port: 443)
         let error = try failure(endpoint, tls: TestTLS.client(), timeout: Self.short)
         #expect(error == failed(.timedOut, .lookup))
     }

@@ -61,16 +61,49 @@ package final class Peer: Sendable {
     }
 }
 
+/// Two connected stream sockets: a descriptor for the object under test and the other end.
+package func socketPair() throws -> (CInt, Peer) {
+    var pair: [CInt] = [-1, -1]
+    guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &pair) == 0 else { throw TestError("socketpair") }
+    _ = fcntl(pair[0], F_SETFL, fcntl(pair[0], F_GETFL) | O_NONBLOCK)
+    return (pair[0], Peer(pair[1]))
+}
+
 package struct TestError: Error, CustomStringConvertible {
     package let description: String
     package init(_ step: String) { description = "\(step): \(String(cString: strerror(errno)))" }
 }
+
+/// A path in /tmp that nobody uses.
+package func temporaryPath() -> String { "/tmp/tunnel-\(getpid())-\(UInt64.random(in: 0 ... .max))" }
 
 extension SocketAddress {
     package static func loopback(_ port: UInt16) -> SocketAddress { .ip(IPAddress(v4: 0x7F00_0001), port: port) }
 
     package var port: UInt16 { if case .ip(_, let port) = self { port } else { 0 } }
 }
+
+// MARK: Connecting
+
+/// A blocking connection to a listener.
+package func connect(to address: SocketAddress) throws -> Peer {
+    let descriptor = socket(address.family, CInt(SOCK_STREAM.rawValue), 0)
+    guard descriptor >= 0 else { throw TestError("socket") }
+    guard address.withSockaddr({ Glibc.connect(descriptor, $0, $1) }) == 0 else {
+        let error = TestError("connect \(address)")
+        close(descriptor)
+        throw error
+    }
+    var one: CInt = 1
+    setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<CInt>.size))
+    return Peer(descriptor)
+}
+
+/// A blocking connection to a port of 127.0.0.1.
+package func connect(port: UInt16) throws -> Peer { try connect(to: .loopback(port)) }
+
+/// A blocking connection to a Unix socket.
+package func connect(path: String) throws -> Peer { try connect(to: .unix(path: path)) }
 
 extension Listener {
     /// Waits for a connection.
@@ -80,5 +113,38 @@ extension Listener {
         let accepted = Glibc.accept(descriptor, nil, nil)
         guard accepted >= 0 else { throw TestError("accept") }
         return Peer(accepted)
+    }
+}
+
+/// A listener whose queue is full and never accepted from: the kernel drops the next SYN, so that it gets no response.
+package final class FullListener: Sendable {
+    package let address: SocketAddress
+    package var port: UInt16 { address.port }
+    private let descriptor: CInt
+    private let fillers: [CInt]
+
+    package init() throws {
+        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        let any = SocketAddress.loopback(0)
+        guard any.withSockaddr({ bind(descriptor, $0, $1) }) == 0, listen(descriptor, 0) == 0 else {
+            throw TestError("listen")
+        }
+        var (bound, length) = (sockaddr_in(), socklen_t(MemoryLayout<sockaddr_in>.size))
+        _ = withUnsafeMutablePointer(to: &bound) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        let address = SocketAddress.loopback(UInt16(bigEndian: bound.sin_port))
+        fillers = (0..<4).map { _ in
+            let filler = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+            _ = fcntl(filler, F_SETFL, O_NONBLOCK)
+            _ = address.withSockaddr { Glibc.connect(filler, $0, $1) }
+            return filler
+        }
+        (self.address, self.descriptor) = (address, descriptor)
+    }
+
+    deinit {
+        for filler in fillers { close(filler) }
+        close(descriptor)
     }
 }
