@@ -1,5 +1,4 @@
 internal import TunnelAPI
-internal import TunnelCore
 internal import TunnelPKI
 
 /// The CA that a store or the state of the work holds. The key may be absent: an operator may keep it elsewhere.
@@ -84,12 +83,12 @@ struct StoredCA {
     }
 
     /// Looks at the domain before anything is done for it: a certificate cannot be issued for what is none, and by then
-    /// one of the tunnel's two places for a CA would be taken.
+    /// one of the tunnel's two places for a CA would be taken. It is not repeated, for a key may lie in its file.
     static func check(domain: String) throws(SetupError) {
         guard Tunnel.isDomain(domain) else {
             throw SetupError(
                 .state,
-                "the tunnel's domain, \(Diagnostic.excerpt(domain)), is not a host name that has names below it",
+                "the tunnel's domain is not a host name that has names below it",
                 remedy: "see \(StoreKey.tunnelDomain), and the tunnel in the Console")
         }
     }
