@@ -75,7 +75,10 @@ public final class DirectoryStore: CredentialStore, Sendable {
         return DirectoryStore(path, writer, operations)
     }
 
-    public func load() async throws(StoreError) -> StoreContents {
+    public func load() async throws(StoreError) -> StoreContents { try contents() }
+
+    /// The same where nothing can be awaited.
+    package func contents() throws(StoreError) -> StoreContents {
         if let writer { return try snapshot(of: writer.folder) }
         guard let folder = try existingFolder() else { return StoreContents() }
         return try snapshot(of: folder)
