@@ -74,12 +74,8 @@ let package = Package(
             path: "Tests/Support/tunnels-api-fake", swiftSettings: swift),
 
         .target(
-            name: "TunnelTestSupport", dependencies: ["TunnelCore", "TunnelIO"],
+            name: "TunnelTestSupport", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO"],
             path: "Tests/Support/TunnelTestSupport", swiftSettings: swift),
-        .target(
-            name: "LoopFixtures", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO"],
-            path: "Tests/Support/LoopFixtures", swiftSettings: swift),
-
         .target(
             name: "FuzzTargets",
             dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelAPI", "TunnelSetup"],
@@ -101,7 +97,7 @@ let package = Package(
         .testTarget(
             name: "TunnelAPITests",
             dependencies: [
-                "TunnelAPI", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelsAPIFake", "LoopFixtures",
+                "TunnelAPI", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelsAPIFake", "TunnelTestSupport",
             ],
             swiftSettings: swift),
         .testTarget(

@@ -2,16 +2,19 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -93,3 +96,24 @@ int CLinux_unacknowledged(int fd) {
     int count = 0;
     return ioctl(fd, SIOCOUTQ, &count) == 0 ? count : 0;
 }
+
+// The kernel reports no failure: it returns the user before, so a second call shows whether the first one worked.
+int CLinux_set_file_user(uint32_t user) {
+    setfsuid(user);
+    if ((uint32_t)setfsuid((uid_t)-1) == user) return 0;
+    errno = EPERM;
+    return -1;
+}
+
+int CLinux_set_file_group(uint32_t group) {
+    setfsgid(group);
+    if ((uint32_t)setfsgid((gid_t)-1) == group) return 0;
+    errno = EPERM;
+    return -1;
+}
+
+int CLinux_set_thread_groups(const uint32_t *groups, int count) {
+    return (int)syscall(SYS_setgroups, (size_t)count, groups);
+}
+
+int CLinux_O_PATH(void) { return O_PATH; }

@@ -163,9 +163,6 @@ package final class ClientConnection: SocketReader, ByteStream {
     /// Whether the peer has ended it, or sent something that nobody asked for.
     package var hasInput: Bool { hasPendingPlaintext || !records.isEmpty || sawCloseNotify || socket.hasInput }
 
-    /// The same for a loop that may have been busy with something else for long: what it has not been told yet counts too.
-    package var hasInputNow: Bool { hasInput || socket.peek() }
-
     /// Whether the peer has neither ended it nor said anything that nobody asked for. TLS session tickets, which come
     /// unasked for, are read.
     ///

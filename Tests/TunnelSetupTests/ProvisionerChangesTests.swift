@@ -220,7 +220,8 @@ import TunnelsAPIFake
                 isOther
                 ? "\"fingerprint\":\"\(String(repeating: "a", count: 64))\",\"archived_at\":null"
                 : "\"fingerprint\":\"\(bench.api.certificates[0].fingerprint)\",\"archived_at\":\"2026-01-01T00:00:00Z\""
-            return "{\"id\":\"tcrt_1\",\"tunnel_id\":\"tnl_1\",\"created_at\":\"2026-01-01T00:00:00Z\",\(members)}"
+            let tunnel = path.split(separator: "/").dropLast().last ?? ""
+            return "{\"id\":\"tcrt_1\",\"tunnel_id\":\"\(tunnel)\",\"created_at\":\"2026-01-01T00:00:00Z\",\(members)}"
         }
         let error = await #expect(throws: SetupError.self) { try await bench.provision() }
         #expect(error?.reason.contains("another certificate: tcrt_1") == true)

@@ -1,4 +1,4 @@
-// Linux system calls and constants that Swift's Glibc module does not show: epoll, eventfd, accept4, prctl,
+// Linux system calls and constants that Swift's Glibc module does not show: epoll, eventfd, accept4, prctl, setfsuid,
 // sem_clockwait, a thread's own priority. No logic.
 //
 // No system header is included here but for integer types: a structure that two modules show belongs to either, as the
@@ -48,6 +48,14 @@ int CLinux_unacknowledged(int fd);
 
 /// PR_SET_DUMPABLE 0: no core file, and no other process of this user may read our memory. 0 or -1 with errno.
 int CLinux_forbid_dump(void);
+
+/// As whom the calling thread, and no other, opens and makes files: setfsuid, setfsgid and setgroups of the kernel. glibc
+/// would change the groups of all threads. 0, or -1 with errno where the kernel did not do it.
+int CLinux_set_file_user(uint32_t user);
+int CLinux_set_file_group(uint32_t group);
+int CLinux_set_thread_groups(const uint32_t *groups, int count);
+
+int CLinux_O_PATH(void);
 
 void CLinux_name_thread(const char *name);
 

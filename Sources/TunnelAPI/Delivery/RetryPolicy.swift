@@ -1,4 +1,4 @@
-internal import TunnelCore
+package import TunnelCore
 
 /// When a request is sent again, and after how long: as Anthropic's own clients do it, but never where doing a thing
 /// twice would do harm.
@@ -85,7 +85,7 @@ package enum RetryPolicy {
     }
 
     /// What the server asks for; `nil` where it says nothing that can be understood. A moment in the past is no wait.
-    static func requestedWait(_ response: HTTPResponse, now: UnixTime) -> Duration? {
+    package static func requestedWait(_ response: HTTPResponse, now: UnixTime) -> Duration? {
         if let milliseconds = response.first("retry-after-ms").flatMap(number) {
             return .milliseconds(milliseconds)
         }

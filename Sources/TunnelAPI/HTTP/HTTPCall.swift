@@ -32,7 +32,7 @@ final class HTTPCall {
     /// Nanoseconds from the start of the call.
     private let timeout: UInt64
     private let cancellation = Cancellation()
-    private lazy var deadline = Deadline { [weak self] in self?.expire() }
+    private lazy var deadline = Deadline(on: reactor) { [unowned self] in expire() }
 
     private var stage = TransportError.Stage.lookup
     /// Whom the stage is about.
@@ -48,11 +48,11 @@ final class HTTPCall {
         (self.endpoint, self.timeout, self.reactor) = (endpoint, timeout, reactor)
         peer = endpoint.description
         // The loop's clock stands still within a turn, and the caller may have computed for long in this one.
-        reactor.set(deadline, after: timeout &+ (Reactor.clock() &- reactor.now))
+        deadline.set(after: timeout &+ (Reactor.clock() &- reactor.now))
     }
 
     /// Takes the deadline away, when the call is over.
-    func end() { reactor.remove(deadline) }
+    func end() { deadline.cancel() }
 
     private func expire() {
         hasExpired = true

@@ -4,34 +4,33 @@ internal import TunnelTLS
 
 /// An HTTP/1.1 client for small requests and responses, one per loop: each is held in memory whole.
 ///
-/// It follows no redirects and asks for no compression. A connection carries one request at a time; a few are kept for
+/// It follows no redirects and asks for no compression. A connection carries one request at a time; a few are parked for
 /// the next one. Nothing ends a request from outside but its time-out.
 package final class HTTPClient: LoopResident {
-    /// Connections kept in all.
-    static let maxKept = 4
-    /// Shorter than servers and the devices on the way usually keep them.
-    private static let idleTimeout: UInt64 = 30_000_000_000
+    /// Connections to one place that are parked, for less time than servers and the devices on the way usually keep them.
+    static let parking = ConnectionPool.Limits(maxParked: 4, idleTimeout: 30_000_000_000)
+    /// Places with parked connections. Who talks to more of them opens new ones.
+    static let maxPlaces = 4
     /// Longer time-outs are taken for this one, 24 days, so that sums of times do not overflow.
     private static let maxTimeout = Duration.seconds(1 << 21)
 
-    private struct Kept {
+    private struct Place {
         let endpoint: HTTPEndpoint
-        /// What verified the connection. Held, so that no other context can come to have its identity.
+        /// What verified the connections. Held, so that no other context can come to have its identity.
         let tls: TLSClientContext?
-        let connection: ClientConnection
+        let pool: ConnectionPool
     }
 
     private unowned let reactor: Reactor
-    /// The longest idle in front.
-    private var kept: [Kept] = []
-    private lazy var sweep = Deadline { [weak self] in self?.closeOverdue() }
+    /// The one that was used last at the end.
+    private var places: [Place] = []
 
     package init(on reactor: Reactor) { self.reactor = reactor }
 
     /// Sends a request and returns its response, whatever the status.
     ///
-    /// Only a repeatable request goes out on a kept connection, and once more on a new one if the kept one ends before any
-    /// byte of a response.
+    /// Only a repeatable request goes out on a parked connection, and once more on a new one if the parked one ends before
+    /// any byte of a response.
     ///
     /// - Parameters:
     ///   - endpoint: of the request's service, with the proxy on the way.
@@ -43,13 +42,20 @@ package final class HTTPClient: LoopResident {
         let method: Method = request.method == "HEAD" ? .head : .other
         let call = HTTPCall(endpoint, timeout: HTTPClient.nanoseconds(request.timeout), on: reactor)
         defer { call.end() }
-        var reused = request.isRepeatable ? take(endpoint, tls) : nil
+        let pool = pool(for: endpoint, tls)
+        // Neither endpoint nor anchors of a pool ever change, so it has one generation.
+        var reused = request.isRepeatable ? pool.checkOut(generation: 0) : nil
         while true {
             let connection: ClientConnection
             if let reused { connection = reused } else { connection = try await call.open(tls) }
             switch try await call.exchange(&bytes, method, on: connection, maxBodyBytes: request.maxResponseBytes) {
             case .response(let response, let keeps):
-                if keeps { keep(connection, endpoint, tls) }
+                guard keeps else { return response }
+                connection.exchanges += 1
+                let keepAlive = response.first("keep-alive").flatMap { value in
+                    ConnectionPool.keepAliveTimeout(Array(value.utf8).span)
+                }
+                pool.park(connection, generation: 0, limits: Self.parking, keepAliveTimeout: keepAlive)
                 return response
             // Only a reused connection can have been dead, so this comes once.
             case .wasDead: reused = nil
@@ -62,45 +68,25 @@ package final class HTTPClient: LoopResident {
         return UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds) / 1_000_000_000
     }
 
-    // MARK: Kept connections
+    // MARK: Parked connections
+
+    private func pool(for endpoint: HTTPEndpoint, _ tls: TLSClientContext?) -> ConnectionPool {
+        if let index = places.firstIndex(where: { $0.endpoint == endpoint && $0.tls === tls }) {
+            let place = places.remove(at: index)
+            places.append(place)
+            return place.pool
+        }
+        if places.count == Self.maxPlaces { places.removeFirst().pool.closeAll() }
+        let pool = ConnectionPool(on: reactor)
+        places.append(Place(endpoint: endpoint, tls: tls, pool: pool))
+        return pool
+    }
 
     /// The number of connections that wait for a request.
-    var keptCount: Int { kept.count }
+    var parkedCount: Int { places.reduce(0) { $0 + $1.pool.count } }
 
     package func loopHasEnded() {
-        reactor.remove(sweep)
-        for entry in kept { entry.connection.close() }
-        kept = []
-    }
-
-    private func take(_ endpoint: HTTPEndpoint, _ tls: TLSClientContext?) -> ClientConnection? {
-        while let index = kept.lastIndex(where: { $0.endpoint == endpoint && $0.tls === tls }) {
-            let connection = kept.remove(at: index).connection
-            connection.takeUp()
-            // What came unasked could be taken for the next response.
-            if !connection.hasInputNow { return connection }
-            connection.close()
-        }
-        return nil
-    }
-
-    private func keep(_ connection: ClientConnection, _ endpoint: HTTPEndpoint, _ tls: TLSClientContext?) {
-        if kept.count == HTTPClient.maxKept { kept.removeFirst().connection.close() }
-        connection.exchanges += 1
-        kept.append(Kept(endpoint: endpoint, tls: tls, connection: connection))
-        connection.putAside { [weak self] connection in
-            self?.kept.removeAll { $0.connection === connection }
-            connection.close()
-        }
-        if !sweep.isSet { reactor.set(sweep, after: HTTPClient.idleTimeout) }
-    }
-
-    private func closeOverdue() {
-        while let first = kept.first, reactor.now &- first.connection.idleSince >= HTTPClient.idleTimeout {
-            kept.removeFirst().connection.close()
-        }
-        if let first = kept.first {
-            reactor.set(sweep, after: first.connection.idleSince &+ HTTPClient.idleTimeout &- reactor.now)
-        }
+        for place in places { place.pool.closeAll() }
+        places = []
     }
 }

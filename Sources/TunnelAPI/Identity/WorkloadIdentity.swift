@@ -138,19 +138,19 @@ public struct CredentialError: Error, Sendable, Equatable, CustomStringConvertib
 }
 
 /// The identity provider's token, read where it comes from.
-enum IdentityToken {
+package enum IdentityToken {
     /// The token endpoint's limit. What is longer is hardly a JWT but a key or a certificate, which must not be sent.
-    static let maxBytes = 16_384
+    package static let maxBytes = 16_384
     /// What is read of a file at most. Only ``maxBytes`` and white space around them can be of use.
     static let maxFileBytes = 64 * 1024
 
     /// What is wrong with the token, in words that name the file and never its content.
-    struct Failure: Error, Equatable {
-        let reason: String
+    package struct Failure: Error, Equatable {
+        package let reason: String
     }
 
     /// Blocks while a file is read.
-    static func read(_ source: IdentityTokenSource) throws(Failure) -> Secret {
+    package static func read(_ source: IdentityTokenSource) throws(Failure) -> Secret {
         let text: String
         let whose: String
         switch source {

@@ -72,7 +72,7 @@ public enum KubernetesCredential: Sendable {
 }
 
 /// A file of the service account that Kubernetes mounts into a pod.
-struct MountedFile {
+package struct MountedFile {
     let path: String
     /// A longer one is not what it should be.
     let maxBytes: Int
@@ -84,14 +84,22 @@ struct MountedFile {
 
     /// - Returns: its one line, without white space around it.
     func line() throws(KubernetesError) -> String {
-        guard let text = String(validating: try read(), as: UTF8.self) else {
-            throw failure(FileError("read", path, "not text"))
+        switch MountedFile.line(in: try read()) {
+        case .success(let line): return line
+        case .failure(let problem): throw failure(FileError("read", path, problem.text))
         }
+    }
+
+    package struct Problem: Error { package let text: String }
+
+    /// The one word in the content of a file.
+    package static func line(in bytes: [UInt8]) -> Result<String, Problem> {
+        guard let text = String(validating: bytes, as: UTF8.self) else { return .failure(Problem(text: "not text")) }
         let line = text.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed()
         guard !line.isEmpty, line.allSatisfy({ $0.isASCII && !$0.isWhitespace }) else {
-            throw failure(FileError("read", path, line.isEmpty ? "empty" : "not one word"))
+            return .failure(Problem(text: line.isEmpty ? "empty" : "not one word"))
         }
-        return String(line)
+        return .success(String(line))
     }
 
     private func failure(_ error: FileError) -> KubernetesError {

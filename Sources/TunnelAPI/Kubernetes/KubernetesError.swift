@@ -1,5 +1,5 @@
 internal import FoundationEssentials
-internal import TunnelCore
+package import TunnelCore
 
 /// Why something could not be done with the Kubernetes API, in words for the person who has to do something about it.
 ///
@@ -58,18 +58,22 @@ public struct KubernetesError: Error, Sendable, Equatable, CustomStringConvertib
 }
 
 /// What is wrong with the body of a response, without any of its values.
-struct MalformedSecret: Error {
-    let reason: String
+package struct MalformedSecret: Error {
+    package let reason: String
 }
 
 /// What one request was to do.
-struct KubernetesOperation: Sendable {
+package struct KubernetesOperation: Sendable {
     /// As RBAC names it.
-    enum Verb: String, Sendable { case get, create, patch }
+    package enum Verb: String, Sendable { case get, create, patch }
 
     let verb: Verb
     let name: String
     let namespace: String
+
+    package init(verb: Verb, name: String, namespace: String) {
+        (self.verb, self.name, self.namespace) = (verb, name, namespace)
+    }
 
     var description: String { "\(verb.rawValue) secret \(name) in namespace \(namespace)" }
 
@@ -99,7 +103,7 @@ struct KubernetesOperation: Sendable {
     ///
     /// What the server says is passed on, except where it may quote what it was sent or has stored: of what it finds wrong
     /// with an object, only the names of the fields.
-    func refusal(_ response: HTTPResponse, hiding secrets: [Secret]) -> KubernetesError {
+    package func refusal(_ response: HTTPResponse, hiding secrets: [Secret]) -> KubernetesError {
         let object = try? JSONDecoder().decode(Status.self, from: Data(response.body))
         let redaction = Redaction(secrets)
         let isAboutObject = [400, 413, 422].contains(response.status)

@@ -10,14 +10,20 @@ public struct KubernetesSecret: Sendable, CustomStringConvertible, CustomReflect
     /// In base64, as it came.
     private let data: [String: String]
 
+    /// - Parameters:
+    ///   - expected: the name that was asked for.
+    ///   - namespace: where it was asked for.
     /// - Throws: the name of the member that is not usable.
-    init(_ body: [UInt8]) throws(MalformedSecret) {
+    package init(_ body: [UInt8], named expected: String, in namespace: String) throws(MalformedSecret) {
         let wire: Wire
         do { wire = try JSONDecoder().decode(Wire.self, from: Data(body)) } catch {
             throw MalformedSecret(reason: "the response is no JSON object with metadata, name and resourceVersion")
         }
         guard wire.kind == nil || wire.kind == "Secret" else {
             throw MalformedSecret(reason: "the response is no Secret")
+        }
+        guard wire.metadata.name == expected, wire.metadata.namespace ?? namespace == namespace else {
+            throw MalformedSecret(reason: "the response is about another Secret")
         }
         name = wire.metadata.name
         resourceVersion = wire.metadata.resourceVersion
@@ -48,6 +54,7 @@ public struct KubernetesSecret: Sendable, CustomStringConvertible, CustomReflect
     private struct Wire: Decodable {
         struct Metadata: Decodable {
             var name: String
+            var namespace: String?
             var resourceVersion: String
         }
         var kind: String?

@@ -165,7 +165,9 @@ public final class KubernetesSecretClient: Sendable {
             throw FailedAttempt(error: call.operation.failure(error), repeatAfter: isTemporary ? backoff : nil)
         }
         if (200..<300).contains(response.status) {
-            do throws(MalformedSecret) { return try KubernetesSecret(response.body) } catch {
+            do throws(MalformedSecret) {
+                return try KubernetesSecret(response.body, named: name, in: namespace)
+            } catch {
                 throw FailedAttempt(error: call.operation.failure(error, response), repeatAfter: nil)
             }
         }

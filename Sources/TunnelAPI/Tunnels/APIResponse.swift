@@ -6,20 +6,52 @@ package enum APIResponse {
     /// What is wrong with a body, by the name of the member, never with its value.
     package struct Failure: Error, Equatable { package let reason: String }
 
-    package static func tunnel(_ body: [UInt8]) throws(Failure) -> Tunnel {
-        try decode(TunnelFields.self, body).model()
+    // Where an id is given, a response about another object is as bad as one that cannot be read: whoever believed it
+    // would go on with what nobody asked for.
+
+    /// - Parameter id: of the tunnel that was asked for; `nil` for one that is new.
+    package static func tunnel(_ body: [UInt8], id: String? = nil) throws(Failure) -> Tunnel {
+        let tunnel = try decode(TunnelFields.self, body).model()
+        try check(tunnel.id, is: id, "id")
+        return tunnel
     }
-    package static func token(_ body: [UInt8]) throws(Failure) -> TunnelToken {
-        try decode(TokenFields.self, body).model()
+
+    /// - Parameter tunnelID: whose token was asked for. A response need not name it.
+    package static func token(_ body: [UInt8], tunnelID: String? = nil) throws(Failure) -> TunnelToken {
+        let fields = try decode(TokenFields.self, body)
+        if let named = fields.tunnelID { try check(named, is: tunnelID, "tunnel_id") }
+        return try fields.model()
     }
-    package static func certificate(_ body: [UInt8]) throws(Failure) -> TunnelCertificate {
-        try decode(CertificateFields.self, body).model()
+
+    /// - Parameters:
+    ///   - id: of the certificate that was asked for; `nil` for one that is new.
+    ///   - tunnelID: of the tunnel that it was asked of.
+    package static func certificate(
+        _ body: [UInt8], id: String? = nil, tunnelID: String? = nil
+    ) throws(Failure) -> TunnelCertificate {
+        let certificate = try decode(CertificateFields.self, body).model()
+        try check(certificate.id, is: id, "id")
+        try check(certificate.tunnelID, is: tunnelID, "tunnel_id")
+        return certificate
     }
+
     package static func tunnels(_ body: [UInt8]) throws(Failure) -> APIPage<Tunnel> {
         try page(decode(PageFields<TunnelFields>.self, body))
     }
-    package static func certificates(_ body: [UInt8]) throws(Failure) -> APIPage<TunnelCertificate> {
-        try page(decode(PageFields<CertificateFields>.self, body))
+
+    /// - Parameter tunnelID: whose certificates were asked for.
+    package static func certificates(
+        _ body: [UInt8], tunnelID: String? = nil
+    ) throws(Failure) -> APIPage<TunnelCertificate> {
+        let page = try page(decode(PageFields<CertificateFields>.self, body))
+        for certificate in page.items { try check(certificate.tunnelID, is: tunnelID, "tunnel_id") }
+        return page
+    }
+
+    private static func check(_ id: String, is wanted: String?, _ name: String) throws(Failure) {
+        guard wanted == nil || id == wanted else {
+            throw Failure(reason: "the response's \(name) is not the one asked for")
+        }
     }
 
     private static func page<Fields: ModelFields>(
@@ -91,8 +123,7 @@ private struct TunnelFields: ModelFields {
 
     func model() throws(APIResponse.Failure) -> Tunnel {
         // It becomes part of certificates and of configuration files.
-        let labels = domain.split(separator: ".", omittingEmptySubsequences: false)
-        guard domain.utf8.count <= 253, labels.allSatisfy({ ResourceID.isValid(String($0)) }) else {
+        guard Tunnel.isDomain(domain) else {
             throw APIResponse.Failure(reason: "the response's domain is no host name")
         }
         return Tunnel(
@@ -104,9 +135,10 @@ private struct TunnelFields: ModelFields {
 
 private struct TokenFields: ModelFields {
     var id: String
+    var tunnelID: String?
     var value: String
 
-    enum CodingKeys: String, CodingKey { case id, value = "tunnel_token" }
+    enum CodingKeys: String, CodingKey { case id, tunnelID = "tunnel_id", value = "tunnel_token" }
 
     func model() throws(APIResponse.Failure) -> TunnelToken {
         // It goes into files, and from there into environment variables.

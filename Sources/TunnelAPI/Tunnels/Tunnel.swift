@@ -15,6 +15,23 @@ public struct Tunnel: Sendable, Hashable {
 
     public var isArchived: Bool { archivedAt != nil }
 
+    /// Whether `text` can be a tunnel's domain: a host name of letters, digits and `-` (RFC 1123 §2.1) in labels of at most
+    /// 63 bytes, and no IP address, which would have no names below it.
+    public static func isDomain(_ text: String) -> Bool {
+        let labels = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        let isAlphanumeric = { (byte: UInt8) in
+            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+        }
+        let areLabels = labels.allSatisfy { label in
+            guard (1...63).contains(label.count), let first = label.first, let last = label.last else { return false }
+            return isAlphanumeric(first) && isAlphanumeric(last)
+                && label.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
+        }
+        // No top-level domain consists of digits, and software takes such names for addresses (RFC 3696 §2).
+        let isNumeric = labels.last?.allSatisfy { (0x30...0x39).contains($0) } ?? true
+        return text.utf8.count <= 253 && areLabels && !isNumeric
+    }
+
     public init(
         id: String, domain: String, displayName: String? = nil, createdAt: UnixTime, archivedAt: UnixTime? = nil,
         workspaceID: String? = nil

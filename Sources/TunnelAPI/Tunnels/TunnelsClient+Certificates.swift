@@ -23,18 +23,23 @@ extension TunnelsClient {
         call.addsCertificate = true
         call.ambiguityRemedy = "list the tunnel's certificates before the next attempt: it may be registered already"
         let delivery = delivery()
-        do throws(APIError) { return try await perform(call, delivery, APIResponse.certificate) } catch {
-            guard error.mayHaveBeenActedOn, let fingerprint else { throw error }
+        func read(_ body: [UInt8]) throws(APIResponse.Failure) -> TunnelCertificate {
+            try APIResponse.certificate(body, tunnelID: id)
+        }
+        do throws(APIError) { return try await perform(call, delivery, read) } catch {
+            guard error.mayHaveBeenActedOn, let wanted = fingerprint?.lowercased() else { throw error }
             let list = APICall.read("\(operation), nor see whether it was added", "/\(id)/certificates")
             do throws(APIError) {
-                let present = try await all(list, [], includeArchived: false, delivery, APIResponse.certificates)
-                let wanted = fingerprint.lowercased()
+                let present = try await all(list, [], includeArchived: false, delivery) {
+                    body throws(APIResponse.Failure) in
+                    try APIResponse.certificates(body, tunnelID: id)
+                }
                 if let certificate = present.first(where: { $0.fingerprint == wanted && !$0.isArchived }) {
                     return certificate
                 }
             } catch { throw error.leavingOpen(call.ambiguityRemedy) }
         }
-        return try await perform(call, delivery, APIResponse.certificate)
+        return try await perform(call, delivery, read)
     }
 
     private struct AddBody: Encodable {
@@ -68,7 +73,10 @@ extension TunnelsClient {
         let operation = "list the tunnel's certificates"
         try check(id, "tunnel id", operation)
         let call = APICall.read(operation, "/\(id)/certificates")
-        return try await all(call, [], includeArchived: includeArchived, delivery(), APIResponse.certificates)
+        return try await all(call, [], includeArchived: includeArchived, delivery()) {
+            body throws(APIResponse.Failure) in
+            try APIResponse.certificates(body, tunnelID: id)
+        }
     }
 
     public func certificate(_ certificateID: String, of id: String) async throws(APIError) -> TunnelCertificate {
@@ -76,7 +84,9 @@ extension TunnelsClient {
         try check(id, "tunnel id", operation)
         try check(certificateID, "certificate id", operation)
         let call = APICall.read(operation, "/\(id)/certificates/\(certificateID)", .certificate)
-        return try await perform(call, delivery(), APIResponse.certificate)
+        return try await perform(call, delivery()) { body throws(APIResponse.Failure) in
+            try APIResponse.certificate(body, id: certificateID, tunnelID: id)
+        }
     }
 
     /// Takes a certificate out of those that the tunnel trusts. Without any left, the tunnel rejects all traffic.
@@ -87,6 +97,8 @@ extension TunnelsClient {
         try check(id, "tunnel id", operation)
         try check(certificateID, "certificate id", operation)
         let call = APICall.change(operation, "/\(id)/certificates/\(certificateID)/archive", .certificate)
-        return try await perform(call, delivery(), APIResponse.certificate)
+        return try await perform(call, delivery()) { body throws(APIResponse.Failure) in
+            try APIResponse.certificate(body, id: certificateID, tunnelID: id)
+        }
     }
 }

@@ -31,7 +31,9 @@ extension TunnelsClient {
     public func tunnel(_ id: String) async throws(APIError) -> Tunnel {
         let operation = "get the tunnel"
         try check(id, "tunnel id", operation)
-        return try await perform(.read(operation, "/\(id)"), delivery(), APIResponse.tunnel)
+        return try await perform(.read(operation, "/\(id)"), delivery()) { body throws(APIResponse.Failure) in
+            try APIResponse.tunnel(body, id: id)
+        }
     }
 
     /// Creates a tunnel in the credential's workspace; second generation only.
@@ -59,7 +61,7 @@ extension TunnelsClient {
         call.repetition = .never
         call.ambiguityRemedy =
             "list the tunnels before the next attempt: if there is a new one, give its id (--tunnel-id)"
-        return try await perform(call, delivery, APIResponse.tunnel)
+        return try await perform(call, delivery) { body throws(APIResponse.Failure) in try APIResponse.tunnel(body) }
     }
 
     private struct CreateBody: Encodable {
@@ -72,7 +74,9 @@ extension TunnelsClient {
     public func archiveTunnel(_ id: String) async throws(APIError) -> Tunnel {
         let operation = "archive the tunnel"
         try check(id, "tunnel id", operation)
-        return try await perform(.change(operation, "/\(id)/archive"), delivery(), APIResponse.tunnel)
+        return try await perform(.change(operation, "/\(id)/archive"), delivery()) { body throws(APIResponse.Failure) in
+            try APIResponse.tunnel(body, id: id)
+        }
     }
 
     /// The tunnel's token. Each time is recorded in the organization's audit log.
@@ -81,7 +85,9 @@ extension TunnelsClient {
         try check(id, "tunnel id", operation)
         var call = APICall.change(operation, "/\(id)/reveal_token")
         call.changes = false
-        return try await perform(call, delivery(), APIResponse.token)
+        return try await perform(call, delivery()) { body throws(APIResponse.Failure) in
+            try APIResponse.token(body, tunnelID: id)
+        }
     }
 
     /// Replaces the tunnel's token. The old one is good for connections that exist, and for no new ones.
@@ -95,7 +101,9 @@ extension TunnelsClient {
         try check(id, "tunnel id", operation)
         var call = APICall.change(operation, "/\(id)/rotate_token", body: jsonBytes(RotateBody(reason: reason)))
         call.ambiguityRemedy = "run it again, or get the token that is valid now: the old one may be void"
-        return try await perform(call, delivery(), APIResponse.token)
+        return try await perform(call, delivery()) { body throws(APIResponse.Failure) in
+            try APIResponse.token(body, tunnelID: id)
+        }
     }
 
     private struct RotateBody: Encodable {

@@ -31,6 +31,7 @@ public struct CertificateRenewal: Sendable {
                 .state, "\(store.location) has no \(StoreKey.tunnelDomain)",
                 remedy: "run setup init, or setup generate-certs where there is no access to the API")
         }
+        try StoredCA.check(domain: domain)
         guard let ca = try StoredCA.read(bench.contents) else {
             throw SetupError(
                 .state, "\(store.location) has no \(StoreKey.caCertificate)",
@@ -74,7 +75,8 @@ public struct CertificateRenewal: Sendable {
         else { return .renew("there is none") }
         if let first = findings.first(where: { $0.severity == .error }) { return .renew(first.found) }
         if renewBefore <= .zero { return .renew("as asked for") }
-        if .seconds(certificate.notAfter - now) > renewBefore { return .keep(certificate) }
+        let (left, isOverflow) = certificate.notAfter.subtractingReportingOverflow(now)
+        if isOverflow ? certificate.notAfter > now : .seconds(left) > renewBefore { return .keep(certificate) }
         return .renew("the old one ends at \(certificate.end)")
     }
 }

@@ -1,3 +1,4 @@
+internal import TunnelAPI
 internal import TunnelCore
 public import TunnelPKI
 
@@ -28,7 +29,7 @@ public struct ManualCertificates: Sendable {
 
     /// Keeps a CA that is there, because it may be registered, and a server certificate that is in order.
     public func run() async throws(SetupError) -> Result {
-        guard let name = DNSName(domain), !name.isWildcard else {
+        guard Tunnel.isDomain(domain) else {
             throw SetupError(
                 .state, "\(Diagnostic.excerpt(domain)) is not a DNS name",
                 remedy: "give the tunnel's domain as the Console shows it")

@@ -82,6 +82,17 @@ struct StoredCA {
         return entries.isEmpty || active != nil ? (found, active) : nil
     }
 
+    /// Looks at the domain before anything is done for it: a certificate cannot be issued for what is none, and by then
+    /// one of the tunnel's two places for a CA would be taken. It is not repeated, for a key may lie in its file.
+    static func check(domain: String) throws(SetupError) {
+        guard Tunnel.isDomain(domain) else {
+            throw SetupError(
+                .state,
+                "the tunnel's domain is not a host name that has names below it",
+                remedy: "see \(StoreKey.tunnelDomain), and the tunnel in the Console")
+        }
+    }
+
     /// What can sign.
     ///
     /// - Parameter now: seconds since 1970-01-01 00:00 UTC.

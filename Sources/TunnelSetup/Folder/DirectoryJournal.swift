@@ -17,15 +17,12 @@ struct DirectoryJournal {
     private static let pair: [StoreKey] = [.serverKey, .serverCertificate]
 
     let folder: OpenFolder
-    /// Whom new files are given to; `nil` leaves them ours.
-    let owner: FileOwner?
 
     /// Steps 1 and 2. A failure leaves the folder's values as they are.
     func commit(_ changes: StoreChanges) throws(FileFailure) {
         try discardUnfinished()
         do throws(FileFailure) {
             let journal = try folder.makeFolder(DirectoryJournal.unfinishedName)
-            if let owner { try journal.setOwner(owner) }
             for key in changes.keys {
                 if let value = changes.values[key] ?? nil {
                     try write(value, to: key.rawValue, in: journal, mode: key.isSecret ? 0o600 : 0o644)
@@ -44,7 +41,7 @@ struct DirectoryJournal {
 
     /// Step 3, if there is a journal.
     func finish() throws(FileFailure) {
-        guard let journal = try folder.openFolder(DirectoryJournal.name) else { return }
+        guard let journal = try DirectoryJournal.committed(in: folder) else { return }
         // The journal must be on the disk before the first value is in its place.
         try folder.sync()
         for key in DirectoryJournal.order {
@@ -59,6 +56,25 @@ struct DirectoryJournal {
         try empty(journal)
         try folder.removeFolder(DirectoryJournal.name)
         try folder.sync()
+    }
+
+    /// The journal of a change that was made, if there is one.
+    ///
+    /// - Throws: ``FileFailure`` `.strangers` if it, or a file in it, was put there by somebody else: a journal is believed
+    ///   without more ado, and so is for us to make alone.
+    static func committed(in folder: OpenFolder) throws(FileFailure) -> OpenFolder? {
+        guard let journal = try folder.openFolder(name) else { return nil }
+        try folder.checkIsOurs(try journal.status(), journal.path)
+        for key in StoreKey.allCases {
+            for name in [key.rawValue, removal(of: key)] {
+                guard let status = try journal.status(of: name, followingLinks: false) else { continue }
+                let path = journal.path(of: name)
+                guard status.isRegularFile else { throw FileFailure(.open, path, .notAFile(status.kind)) }
+                try folder.checkIsOurs(status, path)
+                guard status.names == 1 else { throw FileFailure(.open, path, .secondName) }
+            }
+        }
+        return journal
     }
 
     func discardUnfinished() throws(FileFailure) {
@@ -76,7 +92,6 @@ struct DirectoryJournal {
         let file = try journal.openFile(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
         // The umask may have taken something away.
         try file.setMode(mode)
-        if let owner { try file.setOwner(owner) }
         try file.write(value)
         try file.sync()
     }

@@ -9,10 +9,13 @@ struct DirectoryLock: Sendable {
     private let file: OpenFile
 
     /// - Throws: ``FileFailure`` `.held` at once if another run has the lock.
-    init(_ folder: OpenFolder, owner: FileOwner?) throws(FileFailure) {
-        file = try folder.openFile(DirectoryLock.name, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
-        // Or the next run, as the folder's owner, could not open it.
-        if let owner { try file.setOwner(owner) }
+    init(_ folder: OpenFolder) throws(FileFailure) {
+        file = try DirectoryLock.open(folder)
+        let status = try file.status()
+        guard status.isRegularFile else { throw FileFailure(.open, file.path, .notAFile(status.kind)) }
+        // It is emptied and written, so it must be nothing else as well.
+        try folder.checkIsOurs(status, file.path)
+        guard status.names == 1 else { throw FileFailure(.open, file.path, .secondName) }
         do throws(FileFailure) { try file.lock() } catch {
             guard error.reason == .system(EWOULDBLOCK) else { throw error }
             throw FileFailure(.lock, folder.path, .held(by: DirectoryLock.process(in: file)))
@@ -20,6 +23,17 @@ struct DirectoryLock: Sendable {
         // Only for the error text of others: a full disk is no reason to give up here.
         try? file.truncate()
         try? file.write(Array("\(getpid())\n".utf8))
+    }
+
+    private static func open(_ folder: OpenFolder) throws(FileFailure) -> OpenFile {
+        // Opening a named pipe must not wait, nor a device do anything.
+        let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
+        do throws(FileFailure) { return try folder.openFile(DirectoryLock.name, flags, mode: 0o600) } catch {
+            guard [.system(EISDIR), .system(ELOOP), .system(ENXIO)].contains(error.reason),
+                let there = try folder.status(of: DirectoryLock.name, followingLinks: false), !there.isRegularFile
+            else { throw error }
+            throw FileFailure(.open, error.path, .notAFile(there.kind))
+        }
     }
 
     private static func process(in file: OpenFile) -> Int32? {

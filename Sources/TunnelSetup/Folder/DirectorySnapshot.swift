@@ -26,7 +26,7 @@ struct DirectorySnapshot {
 
     /// - Returns: `nil` if something has changed meanwhile.
     func attempt() throws(FileFailure) -> StoreContents? {
-        let journal = try folder.openFolder(DirectoryJournal.name)
+        let journal = try DirectoryJournal.committed(in: folder)
         let journalIdentity = try journal?.status().identity
         var values: [StoreKey: [UInt8]] = [:]
         var seen: [(key: StoreKey, value: Value?)] = []
@@ -47,17 +47,15 @@ struct DirectorySnapshot {
         return journalNow?.identity == journalIdentity ? StoreContents(values) : nil
     }
 
-    /// Symbolic links are followed: an operator may keep the CA's key on a medium of its own.
     private func value(of key: StoreKey, in folder: OpenFolder) throws(FileFailure) -> Value? {
         let name = key.rawValue, file: OpenFile
         do throws(FileFailure) {
-            // Opening a named pipe must not wait for somebody who writes.
-            file = try folder.openFile(name, O_RDONLY | O_NONBLOCK)
+            file = try folder.openValue(name)
         } catch {
             let there = try folder.status(of: name, followingLinks: false)
             switch error.reason {
             case .system(ENOENT):
-                if there?.isSymbolicLink == true { throw FileFailure(.open, error.path, .danglingLink) }
+                if there?.isSymbolicLink == true { throw FileFailure(.open, folder.path(of: name), .danglingLink) }
                 // If there is a file now, it has come just now, and the look at the end sees it.
                 return nil
             case .system(ENXIO): throw FileFailure(.open, error.path, .notAFile(there?.kind ?? "a socket"))

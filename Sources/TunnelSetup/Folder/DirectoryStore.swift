@@ -4,9 +4,9 @@ internal import Synchronization
 /// Credentials as files of a folder: `--output dir:/data`.
 ///
 /// Keys, token and unfinished work have mode 0600 and the others 0644, whatever the umask is and whatever mode the file had
-/// that is replaced. Files that root makes in a folder of somebody else are given to the folder's owner, because the
-/// containers that read them do not run as root. Symbolic links are followed when a value is read, and replaced by a file
-/// when it is written.
+/// that is replaced. In a folder of somebody else root does everything as the folder's owner (``FileUser``), so that the
+/// containers which read the files do not have to run as root. Symbolic links are followed when a value is read, if they
+/// are ours or root's, and replaced by a file when it is written.
 ///
 /// A set of changes is one change to whoever reads with this type, at all times and after any crash
 /// (``DirectoryJournal``); other programs see the files renamed one after another, certificate and key last.
@@ -43,24 +43,31 @@ public final class DirectoryStore: CredentialStore, Sendable {
 
     /// Opens a folder. When opened for writing it is held until the store is released.
     ///
+    /// - Parameter owner: whose folder it must be. Without one, a folder is not written that somebody else may have made
+    ///   in the place of ours, or that others can write (``FolderOwner``).
     /// - Throws: ``StoreError`` `.busy` at once if another run holds it, and others that name the file.
-    public static func open(path: String, for purpose: Purpose) throws(StoreError) -> DirectoryStore {
-        try open(path: path, for: purpose, FileOperations())
+    public static func open(
+        path: String, for purpose: Purpose, ownedBy owner: FolderOwner? = nil
+    ) throws(StoreError) -> DirectoryStore {
+        try open(path: path, for: purpose, ownedBy: owner, FileOperations())
     }
 
     static func open(
-        path: String, for purpose: Purpose, _ operations: FileOperations
+        path: String, for purpose: Purpose, ownedBy owner: FolderOwner? = nil, _ operations: FileOperations
     ) throws(StoreError) -> DirectoryStore {
         guard !path.isEmpty, !path.utf8.contains(0) else {
             throw StoreError(.notFound, "the name of the folder is empty or holds a NUL", remedy: "name a folder")
         }
         guard purpose == .writing else { return DirectoryStore(path, nil, operations) }
+        let found = try report(path) { () throws(FileFailure) in
+            // A folder that is to be another user's is for that user to make.
+            let isOurs = owner.map { $0.userID == geteuid() } ?? true
+            return try isOurs ? OpenFolder.openOrMake(path, operations) : OpenFolder.open(path, operations)
+        }
+        let folder = try FolderAccess(folder: found, owner: owner).check()
         let writer = try report(path) { () throws(FileFailure) in
-            let folder = try OpenFolder.openOrMake(path, operations)
-            let folderOwner = try folder.status().owner
-            let owner = geteuid() == 0 && folderOwner.user != 0 ? folderOwner : nil
-            let lock = try DirectoryLock(folder, owner: owner)
-            let journal = DirectoryJournal(folder: folder, owner: owner)
+            let lock = try DirectoryLock(folder)
+            let journal = DirectoryJournal(folder: folder)
             try journal.discardUnfinished()
             try journal.finish()
             return Writer(folder: folder, lock: lock, journal: journal)
@@ -68,7 +75,10 @@ public final class DirectoryStore: CredentialStore, Sendable {
         return DirectoryStore(path, writer, operations)
     }
 
-    public func load() async throws(StoreError) -> StoreContents {
+    public func load() async throws(StoreError) -> StoreContents { try contents() }
+
+    /// The same where nothing can be awaited.
+    package func contents() throws(StoreError) -> StoreContents {
         if let writer { return try snapshot(of: writer.folder) }
         guard let folder = try existingFolder() else { return StoreContents() }
         return try snapshot(of: folder)
@@ -100,7 +110,10 @@ public final class DirectoryStore: CredentialStore, Sendable {
 
     private func existingFolder() throws(StoreError) -> OpenFolder? {
         try DirectoryStore.report(path) { () throws(FileFailure) in
-            do throws(FileFailure) { return try OpenFolder.open(path, operations) } catch {
+            do throws(FileFailure) {
+                let folder = try OpenFolder.open(path, operations)
+                return folder.working(for: try folder.status().owner)
+            } catch {
                 guard error.reason == .system(ENOENT) else { throw error }
                 return nil
             }
@@ -120,7 +133,7 @@ public final class DirectoryStore: CredentialStore, Sendable {
     }
 
     /// Makes an error for the operator of what fails, with what that means for the values.
-    private static func report<Result>(
+    static func report<Result>(
         _ path: String, _ consequence: String = "", _ body: () throws(FileFailure) -> Result
     ) throws(StoreError) -> Result {
         do throws(FileFailure) { return try body() } catch {

@@ -1,24 +1,41 @@
+internal import CLinux
 internal import Glibc
 internal import TunnelIO
 
-/// Every system call of ``DirectoryStore`` that may fail goes through here, so that a test can stand before each one.
+/// Every system call of ``DirectoryStore`` that may fail goes through here, so that a test can stand before each one, and
+/// so that each is made as the right user.
 struct FileOperations: Sendable {
     enum Call: String, Sendable {
         case makeFolder = "make folder"
         case open, status, read, write, sync, rename, remove, lock
+        case readLink = "read the link"
         case setMode = "set the mode of"
-        case setOwner = "set the owner of"
+        case becomeOwner = "work as the owner of"
     }
 
     /// Called before each call, with what it is for; what it throws, the call fails with.
     var before: @Sendable (Call, _ path: String) throws(FileFailure) -> Void = { _, _ throws(FileFailure) in }
     /// How much one call writes at most. Less in tests, so that they can stop in the middle of a file.
     var maxWriteBytes = Int.max
+    /// As whom the calls are made; `nil` is as this process.
+    var user: FileUser?
 
     /// - Parameter body: the call; negative means that `errno` says why it failed.
     @discardableResult
     func callAsFunction(_ call: Call, _ path: String, _ body: () -> Int) throws(FileFailure) -> Int {
         try before(call, path)
+        guard let user else { return try attempt(call, path, body) }
+        guard let before = user.begin() else { throw FileFailure(.becomeOwner, path, .system(EPERM)) }
+        defer { before.restore() }
+        return try attempt(call, path, body)
+    }
+
+    @discardableResult
+    func callAsFunction(_ call: Call, _ path: String, _ body: () -> CInt) throws(FileFailure) -> CInt {
+        CInt(truncatingIfNeeded: try self(call, path) { Int(body()) })
+    }
+
+    private func attempt(_ call: Call, _ path: String, _ body: () -> Int) throws(FileFailure) -> Int {
         while true {
             let result = body()
             if result >= 0 { return result }
@@ -26,10 +43,42 @@ struct FileOperations: Sendable {
             if number != EINTR { throw FileFailure(call, path, .system(number)) }
         }
     }
+}
 
-    @discardableResult
-    func callAsFunction(_ call: Call, _ path: String, _ body: () -> CInt) throws(FileFailure) -> CInt {
-        CInt(truncatingIfNeeded: try self(call, path) { Int(body()) })
+/// The user whom a folder belongs to, where root does that user's work.
+///
+/// Whoever owns a folder decides what its names mean. With root's rights he could have root read a file that is not for
+/// him, or write and give away one that is not his; with his own he can have done only what he could do himself.
+struct FileUser: Sendable, Equatable {
+    let owner: FileOwner
+
+    /// What the calling thread was before.
+    struct Before {
+        fileprivate let groups: [UInt32]
+
+        func restore() {
+            // In this order: the first gives back the right to do the others. Each was allowed a moment ago.
+            _ = CLinux_set_file_user(UInt32(geteuid()))
+            _ = CLinux_set_file_group(UInt32(getegid()))
+            _ = CLinux_set_thread_groups(groups, CInt(groups.count))
+        }
+    }
+
+    /// Makes the calling thread open and make files as the owner, without any other group, until it is restored.
+    ///
+    /// - Returns: `nil`, with nothing changed, if this process may not.
+    func begin() -> Before? {
+        var groups = [UInt32](repeating: 0, count: Int(max(getgroups(0, nil), 0)))
+        let count = getgroups(CInt(groups.count), &groups)
+        guard count >= 0 else { return nil }
+        let before = Before(groups: Array(groups.prefix(Int(count))))
+        guard CLinux_set_thread_groups(nil, 0) == 0, CLinux_set_file_group(owner.group) == 0,
+            CLinux_set_file_user(owner.user) == 0
+        else {
+            before.restore()
+            return nil
+        }
+        return before
     }
 }
 
@@ -42,6 +91,10 @@ struct FileFailure: Error {
         case notAFile(String)
         /// A symbolic link leads nowhere.
         case danglingLink
+        /// It belongs to neither this process's user nor the folder's owner.
+        case strangers(user: UInt32)
+        /// A file that has a second name, where it must have one: whoever changes it changes the other too.
+        case secondName
         /// The file is longer than any of our values.
         case tooLarge
         /// Another run holds the lock; the number is what it says its process is.
@@ -72,6 +125,14 @@ extension StoreError {
         case .danglingLink:
             self.init(
                 .malformed, "\(path) is a symbolic link to nothing", remedy: "restore what it leads to, or remove it")
+        case .strangers(let user):
+            self.init(
+                .denied, "\(path) belongs to user \(user), who is neither the folder's owner nor the one setup runs as",
+                remedy: "see who put it there, and move it away")
+        case .secondName:
+            self.init(
+                .denied, "\(path) has a second name somewhere else (a hard link)",
+                remedy: "see who put it there, and remove it")
         case .tooLarge:
             self.init(
                 .malformed, "\(path) is larger than \(StoreContents.maxValueBytes) bytes",
@@ -88,6 +149,8 @@ extension StoreError {
         of number: CInt, _ call: FileOperations.Call, _ folder: String
     ) -> (code: Code, remedy: String) {
         switch number {
+        case EPERM where call == .becomeOwner:
+            return (.denied, "run setup as the folder's owner, or give it the capabilities SETUID and SETGID")
         case EACCES, EPERM:
             let user = "\(geteuid()):\(getegid())"
             let make = call == .makeFolder ? "mkdir \(folder) && " : ""

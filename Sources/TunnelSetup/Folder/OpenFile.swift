@@ -42,6 +42,15 @@ struct OpenFile: Sendable {
         return bytes
     }
 
+    /// What a symbolic link says, if this is one.
+    func target() throws(FileFailure) -> String {
+        var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = try operations(.readLink, path) {
+            descriptor.use { readlinkat($0, "", &target, target.count - 1) }
+        }
+        return String(decoding: target.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     func write(_ bytes: [UInt8]) throws(FileFailure) {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -57,10 +66,6 @@ struct OpenFile: Sendable {
 
     func setMode(_ mode: mode_t) throws(FileFailure) {
         try operations(.setMode, path) { descriptor.use { fchmod($0, mode) } }
-    }
-
-    func setOwner(_ owner: FileOwner) throws(FileFailure) {
-        try operations(.setOwner, path) { descriptor.use { fchown($0, owner.user, owner.group) } }
     }
 
     func truncate() throws(FileFailure) {
@@ -93,14 +98,26 @@ struct FileStatus: Sendable {
     let identity: Identity
     let owner: FileOwner
     let mode: mode_t
+    /// How many names it has.
+    let names: UInt64
+
+    /// Of what the path itself is, a symbolic link also.
+    init(ofName path: String, _ operations: FileOperations) throws(FileFailure) {
+        var status = stat()
+        try operations(.status, path) { lstat(path, &status) }
+        self.init(status)
+    }
 
     init(_ status: stat) {
         identity = Identity(device: status.st_dev, number: status.st_ino)
         owner = FileOwner(user: status.st_uid, group: status.st_gid)
         mode = status.st_mode
+        names = UInt64(status.st_nlink)
     }
 
     var isRegularFile: Bool { mode & S_IFMT == S_IFREG }
+    /// Whether others than the owner can make and remove names in it, if it is a folder.
+    var isWritableByOthers: Bool { mode & (S_IWGRP | S_IWOTH) != 0 }
     var isSymbolicLink: Bool { mode & S_IFMT == S_IFLNK }
 
     /// In words, for an error message.

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// An open folder. Names are looked up in it and nowhere else, even if its path comes to mean another folder.
@@ -6,13 +7,43 @@ struct OpenFolder: Sendable {
     private let descriptor: FileDescriptor
     private let operations: FileOperations
 
-    private init(_ descriptor: FileDescriptor, path: String, _ operations: FileOperations) {
-        (self.descriptor, self.path, self.operations) = (descriptor, path, operations)
+    /// Whose folder it is, once that was looked at.
+    private let owner: FileOwner?
+
+    private init(
+        _ descriptor: FileDescriptor, path: String, _ operations: FileOperations, owner: FileOwner? = nil
+    ) {
+        (self.descriptor, self.path, self.operations, self.owner) = (descriptor, path, operations, owner)
+    }
+
+    /// The same folder, in which root does everything as the folder's owner.
+    func working(for owner: FileOwner) -> OpenFolder {
+        var operations = operations
+        operations.user = geteuid() == 0 && owner.user != 0 ? FileUser(owner: owner) : nil
+        return OpenFolder(descriptor, path: path, operations, owner: owner)
+    }
+
+    /// - Throws: ``FileFailure`` `.strangers` for a file or folder that somebody else made.
+    func checkIsOurs(_ status: FileStatus, _ path: String) throws(FileFailure) {
+        // Root could have made it in anybody's name.
+        let makers = [0, geteuid(), owner?.user]
+        guard makers.contains(status.owner.user) else {
+            throw FileFailure(.open, path, .strangers(user: status.owner.user))
+        }
     }
 
     /// Opens a folder that is there.
     static func open(_ path: String, _ operations: FileOperations) throws(FileFailure) -> OpenFolder {
         let raw = try operations(.open, path) { Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        return OpenFolder(FileDescriptor(raw), path: path, operations)
+    }
+
+    /// The folder that this one lies in.
+    func parent() throws(FileFailure) -> OpenFolder {
+        let path = "\(path)/.."
+        let raw = try operations(.open, path) {
+            descriptor.use { openat($0, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
+        }
         return OpenFolder(FileDescriptor(raw), path: path, operations)
     }
 
@@ -52,9 +83,28 @@ struct OpenFolder: Sendable {
     }
 
     func openFile(_ name: String, _ flags: CInt, mode: mode_t = 0) throws(FileFailure) -> OpenFile {
-        let path = path(of: name)
+        try openFile(name, flags, mode: mode, called: path(of: name))
+    }
+
+    private func openFile(
+        _ name: String, _ flags: CInt, mode: mode_t = 0, called path: String
+    ) throws(FileFailure) -> OpenFile {
         let raw = try operations(.open, path) { descriptor.use { openat($0, name, flags | O_CLOEXEC, mode) } }
         return OpenFile(FileDescriptor(raw), path: path, operations)
+    }
+
+    /// Opens a file to read it, also by a symbolic link if that is ours: an operator may keep the CA's key on a medium of
+    /// its own. A link of somebody else's would have us read what he chose.
+    func openValue(_ name: String) throws(FileFailure) -> OpenFile {
+        // Opening a named pipe must not wait for somebody who writes.
+        let flags = O_RDONLY | O_NONBLOCK
+        do throws(FileFailure) { return try openFile(name, flags | O_NOFOLLOW) } catch {
+            guard error.reason == .system(ELOOP) else { throw error }
+        }
+        // The link itself is held open, so that it is the same one that is looked at and followed.
+        let link = try openFile(name, CLinux_O_PATH() | O_NOFOLLOW)
+        try checkIsOurs(try link.status(), link.path)
+        return try openFile(try link.target(), flags, called: link.path)
     }
 
     /// - Returns: `nil` if there is no such name.
@@ -77,10 +127,6 @@ struct OpenFolder: Sendable {
         try operations(.makeFolder, path) { descriptor.use { mkdirat($0, name, 0o700) } }
         guard let folder = try openFolder(name) else { throw FileFailure(.open, path, .system(ENOENT)) }
         return folder
-    }
-
-    func setOwner(_ owner: FileOwner) throws(FileFailure) {
-        try operations(.setOwner, path) { descriptor.use { fchown($0, owner.user, owner.group) } }
     }
 
     /// Moves a file or a folder out of `source`, over one that has the new name here.

@@ -65,6 +65,7 @@ struct ProvisioningPlan {
                 .state, "tunnel \(tunnel.id) is archived, which cannot be undone",
                 remedy: "name another tunnel with --tunnel-id, or use an empty output to get a new one")
         }
+        try StoredCA.check(domain: tunnel.domain)
         let storedID = contents.text(.tunnelID)
         let isSame = storedID == tunnel.id
         // Without a stored id the credentials were made by hand, or by a run that did not come to the end.

@@ -108,7 +108,7 @@ struct TunnelCreation {
         let isExclusive = bench.store.isExclusive
         if isExclusive, let tunnel = try await find(note) { return tunnel }
         let longest = isExclusive ? Self.settlingTime : Self.claimLifetime
-        var rest = min(note.startedAt + Self.claimLifetime - context.now().seconds, longest)
+        var rest = min(note.secondsLeft(of: Self.claimLifetime, now: context.now().seconds), longest)
         if rest > 0 { context.report("an earlier run may be creating the tunnel; waiting at most \(rest) s for it") }
         while rest > 0 {
             let pause = min(rest, Self.lookAgain)

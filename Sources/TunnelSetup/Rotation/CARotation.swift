@@ -199,6 +199,7 @@ public struct CARotation: Sendable {
         guard let id = bench.contents.text(.tunnelID), let domain = bench.contents.text(.tunnelDomain) else {
             throw SetupError(.state, "\(store.location) holds no tunnel", remedy: "run setup init first")
         }
+        try StoredCA.check(domain: domain)
         return (id, domain)
     }
 

@@ -6,10 +6,10 @@ internal import TunnelCore
 ///
 /// It is written before the step that it announces. What it says was begun may have happened or not; the Tunnels API
 /// is asked which, and nothing is ever taken for done because it stands here.
-struct SetupState: Codable, Equatable {
+package struct SetupState: Codable, Equatable {
     /// Raised when an older setup could misread the rest.
     var version = SetupState.currentVersion
-    var creation: Creation?
+    package var creation: Creation?
     /// A tunnel that was created for a store which holds credentials of something else; its id takes its place together
     /// with the credentials.
     var createdTunnelID: String?
@@ -20,48 +20,57 @@ struct SetupState: Codable, Equatable {
     static let currentVersion = 1
 
     /// The names in the file are older than those in the code.
-    enum CodingKeys: String, CodingKey {
+    package enum CodingKeys: String, CodingKey {
         case version, creation, createdTunnelID, tokenRotation
         case ca = "authority", previousCA = "previousAuthority"
     }
 
     /// A tunnel is about to be created.
-    struct Creation: Codable, Equatable {
+    package struct Creation: Codable, Equatable {
         var displayName: String
         /// Tunnels of that name that were there before, to know a new one from them.
         var known: [String]
         /// Seconds since 1970-01-01 00:00 UTC.
         var startedAt: Int64
+
+        /// Seconds that are left of a time that began with the note; at most all of it, whatever the file or the clock
+        /// says.
+        package func secondsLeft(of lifetime: Int64, now: Int64) -> Int64 {
+            let (age, isOverflow) = now.subtractingReportingOverflow(startedAt)
+            // A note from the future is as good as one of this moment.
+            guard !isOverflow else { return now > startedAt ? 0 : lifetime }
+            return age < 0 ? lifetime : max(lifetime - min(age, lifetime), 0)
+        }
     }
 
     /// A CA that is about to be registered on a tunnel.
-    struct PendingCA: Codable, Equatable {
+    package struct PendingCA: Codable, Equatable {
         var tunnelID: String
         var certificate: String
         var key: String
     }
 
     /// The tunnel token is about to be rotated, or was: until this is gone, the stored token may be void.
-    struct PendingRotation: Codable, Equatable {
+    package struct PendingRotation: Codable, Equatable {
         var tunnelID: String
         /// What the new token will be; `nil` if the version stays.
         var version: String?
     }
 
     /// A CA that another one has taken the place of and that is still registered, until the rotation is finished.
-    struct PreviousCA: Codable, Equatable {
+    package struct PreviousCA: Codable, Equatable {
         var tunnelID: String
         var certificateID: String
         var fingerprint: String
     }
 
-    var isEmpty: Bool {
+    package var isEmpty: Bool {
         creation == nil && createdTunnelID == nil && ca == nil && tokenRotation == nil
             && previousCA == nil
     }
 
     /// The work that `contents` hold; empty if there is no such value.
-    static func read(_ contents: StoreContents) throws(SetupError) -> SetupState {
+    package static func read(_ contents: StoreContents) throws(SetupError) -> SetupState {
         guard let bytes = contents[.setupState] else { return SetupState() }
         do {
             let state = try JSONDecoder().decode(SetupState.self, from: Data(bytes))
@@ -83,7 +92,7 @@ struct SetupState: Codable, Equatable {
     }
 
     /// Puts this state among `changes`: as a value, or as nothing where no work is left.
-    func record(in changes: inout StoreChanges) throws(SetupError) {
+    package func record(in changes: inout StoreChanges) throws(SetupError) {
         if isEmpty { return changes.remove(.setupState) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]

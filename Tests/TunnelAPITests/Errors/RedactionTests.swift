@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import TunnelCore
 
@@ -21,6 +22,38 @@ import TunnelCore
         #expect(redaction("got \(Sample.apiKey.dropFirst(5).prefix(20))") == "got [redacted]")
         let fifteen = Sample.apiKey.prefix(15)
         #expect(redaction("got \(fifteen)") == "got \(fifteen)")
+    }
+
+    /// What a server may make of a secret that it echoes.
+    static let echoes: [(name: String, make: @Sendable (String) -> String)] = [
+        ("base64", { Data($0.utf8).base64EncodedString() }),
+        ("base64 behind one byte", { Data("x\($0)".utf8).base64EncodedString() }),
+        ("base64 behind a scheme", { Data("Bearer \($0)".utf8).base64EncodedString() }),
+        ("base64url", { Data($0.utf8).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_") }),
+        ("base64 in lines", { Data($0.utf8).base64EncodedString(options: .lineLength64Characters) }),
+        ("hexadecimal", { $0.utf8.map { String(format: "%02x", $0) }.joined() }),
+        ("hexadecimal, large", { $0.utf8.map { String(format: "%02X", $0) }.joined(separator: ":") }),
+        ("spaces", { $0.map { "\($0) " }.joined() }), ("a line feed", { "\($0.prefix(9))\r\n\($0.dropFirst(9))" }),
+        ("quotes", { $0.map { "\"\($0)\"," }.joined() }), ("as it is", { $0 }),
+    ]
+
+    /// Sixteen bytes and more of it; what is left of the ends is too short to be of use.
+    @Test(arguments: echoes.indices, [Sample.assertion, Sample.apiKey, Sample.tunnelToken])
+    func cutsEchoesInAnyForm(_ index: Int, _ secret: String) {
+        let redaction = Redaction([Secret(secret)])
+        for part in [
+            secret, String(secret.prefix(24)), String(secret.suffix(25)), String(secret.dropFirst(4).prefix(26)),
+        ] {
+            let echo = Self.echoes[index].make(part)
+            let shown = redaction("got <\(echo)>")
+            #expect(shown.contains("[redacted]"), "\(Self.echoes[index].name): \(shown)")
+            #expect(shown.count < 45, "\(Self.echoes[index].name): \(shown)")
+        }
+    }
+
+    @Test func wordsThatOnlyLookAlikeStay() {
+        let text = "the request to /v1/tunnels was refused because the key 0123456789 is not known, see tunnels-key"
+        #expect(redaction(text) == text)
     }
 
     /// Tokens that are not ours to know, such as one that was just made.

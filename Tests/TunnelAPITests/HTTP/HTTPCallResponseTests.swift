@@ -1,4 +1,4 @@
-import LoopFixtures
+import TunnelTestSupport
 import Testing
 import TunnelCore
 import TunnelIO

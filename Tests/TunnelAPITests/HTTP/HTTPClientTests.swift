@@ -1,4 +1,4 @@
-import LoopFixtures
+import TunnelTestSupport
 import Testing
 import TunnelCore
 import TunnelIO
@@ -90,7 +90,7 @@ import TunnelTLS
             { peer in try peer.answer(okay("2")) })
         let body = try onLoop { loop in
             _ = try await request(server.plain, on: loop)
-            #expect(loop.reactor.resident(HTTPClient.self).keptCount == 1)
+            #expect(loop.reactor.resident(HTTPClient.self).parkedCount == 1)
             return try await request(server.plain, isRepeatable: false, on: loop).body
         }
         #expect(body == Array("2".utf8))
@@ -171,9 +171,9 @@ import TunnelTLS
             { peer in try peer.answer(okay("2")) })
         let body = try onLoop { loop in
             _ = try await request(server.plain, on: loop)
-            #expect(loop.reactor.resident(HTTPClient.self).keptCount == 1)
+            #expect(loop.reactor.resident(HTTPClient.self).parkedCount == 1)
             gate.post()
-            while loop.reactor.resident(HTTPClient.self).keptCount > 0 { await turns(on: loop.reactor) }
+            while loop.reactor.resident(HTTPClient.self).parkedCount > 0 { await turns(on: loop.reactor) }
             return try await request(server.plain, on: loop).body
         }
         #expect(body == Array("2".utf8))
@@ -213,7 +213,7 @@ import TunnelTLS
         }
         let kept = try onLoop { loop in
             _ = try await request(server.plain, on: loop)
-            return loop.reactor.resident(HTTPClient.self).keptCount
+            return loop.reactor.resident(HTTPClient.self).parkedCount
         }
         #expect(kept == 0)
         #expect(server.isDone())
@@ -228,14 +228,46 @@ import TunnelTLS
         let server = try ScriptedServer(step, step, step, step, step)
         let counts = try onLoop { loop in
             var counts: [Int] = []
-            for _ in 0...HTTPClient.maxKept {
+            for _ in 0...HTTPClient.parking.maxParked {
                 _ = try await request(server.plain, isRepeatable: false, on: loop)
-                counts.append(loop.reactor.resident(HTTPClient.self).keptCount)
+                counts.append(loop.reactor.resident(HTTPClient.self).parkedCount)
             }
             return counts
         }
-        #expect(counts == [1, 2, 3, 4, 4] && HTTPClient.maxKept == 4)
+        #expect(counts == [1, 2, 3, 4, 4] && HTTPClient.parking.maxParked == 4)
         #expect(server.isDone())
+    }
+
+    /// A server that closes after five seconds says so; nothing is sent in the last second of that.
+    @Test(arguments: [("timeout=5", 1), ("timeout=1", 0), ("timeout=0", 0), ("max=5", 1)])
+    func whatTheServerSaysAboutItsPatienceCounts(_ row: (value: String, parked: Int)) throws {
+        let open = OpenPeers()
+        let server = try ScriptedServer { peer in
+            open.keep(peer)
+            try peer.answer("HTTP/1.1 200 OK\r\nKeep-Alive: \(row.value)\r\nContent-Length: 0\r\n\r\n")
+        }
+        let count = try onLoop { loop in
+            _ = try await request(server.plain, on: loop)
+            return loop.reactor.resident(HTTPClient.self).parkedCount
+        }
+        #expect(count == row.parked)
+        #expect(server.isDone())
+    }
+
+    @Test func placesThatAreNotUsedAnyMoreAreGivenUp() throws {
+        let open = OpenPeers()
+        let servers = try (0...HTTPClient.maxPlaces).map { _ in
+            try ScriptedServer { peer in
+                open.keep(peer)
+                try peer.answer(okay())
+            }
+        }
+        let count = try onLoop { loop in
+            for server in servers { _ = try await request(server.plain, on: loop) }
+            return loop.reactor.resident(HTTPClient.self).parkedCount
+        }
+        #expect(count == HTTPClient.maxPlaces)
+        #expect(servers.allSatisfy { $0.isDone() })
     }
 
     @Test func theEndOfTheLoopClosesWhatIsKept() throws {
@@ -245,7 +277,7 @@ import TunnelTLS
         }
         try onLoop { loop in
             _ = try await request(server.plain, on: loop)
-            #expect(loop.reactor.resident(HTTPClient.self).keptCount == 1)
+            #expect(loop.reactor.resident(HTTPClient.self).parkedCount == 1)
         }
         #expect(server.isDone())
     }

@@ -106,7 +106,8 @@ import TunnelCore
         let file = try ServiceAccountFolder("first\n")
         let script = KubernetesScript([.secret(), .secret()])
         let client = try KubernetesSecretClient(
-            service: .local, namespace: "n", name: "s", credential: .tokenFile(file.path), transport: script)
+            service: .local, namespace: "tunnels", name: "mcp-tunnel", credential: .tokenFile(file.path),
+            transport: script)
         _ = try await client.read()
         try file.write("second")
         _ = try await client.read()
@@ -118,7 +119,8 @@ import TunnelCore
         let unauthorized = KubernetesScript.Step.refusal(401, "Unauthorized", "Unauthorized")
         let script = KubernetesScript([unauthorized, .secret()]) { if $0 == 1 { try? file.write("second") } }
         let client = try KubernetesSecretClient(
-            service: .local, namespace: "n", name: "s", credential: .tokenFile(file.path), transport: script)
+            service: .local, namespace: "tunnels", name: "mcp-tunnel", credential: .tokenFile(file.path),
+            transport: script)
         #expect(try await client.read() != nil)
         #expect(script.requests.map { $0.bearerToken?.reveal() } == ["first", "second"] && script.pauses.isEmpty)
     }
@@ -188,13 +190,17 @@ import TunnelCore
     // MARK: Answers
 
     static let malformed = [
-        "", "no JSON", "[]", #"{"metadata":{"name":"a"}}"#, #"{"metadata":{"name":"a","resourceVersion":""}}"#,
-        #"{"kind":"ConfigMap","metadata":{"name":"a","resourceVersion":"1"}}"#,
-        #"{"metadata":{"name":"a","resourceVersion":"1"},"data":["x"]}"#,
+        "", "no JSON", "[]", #"{"metadata":{"name":"mcp-tunnel"}}"#,
+        #"{"metadata":{"name":"mcp-tunnel","resourceVersion":""}}"#,
+        #"{"kind":"ConfigMap","metadata":{"name":"mcp-tunnel","resourceVersion":"1"}}"#,
+        #"{"metadata":{"name":"mcp-tunnel","resourceVersion":"1"},"data":["x"]}"#,
+        // The answer to another question.
+        #"{"kind":"Secret","metadata":{"name":"other","namespace":"tunnels","resourceVersion":"1"},"data":{}}"#,
+        #"{"kind":"Secret","metadata":{"name":"mcp-tunnel","namespace":"other","resourceVersion":"1"},"data":{}}"#,
         String(repeating: "[", count: 100_000),
     ]
 
-    @Test(arguments: malformed.indices) func anAnswerThatIsNoSecretIsAnError(_ index: Int) async throws {
+    @Test(arguments: malformed.indices) func aResponseThatIsNotThisSecretIsAnError(_ index: Int) async throws {
         let error = try await Self.readError([.json(200, Self.malformed[index])])
         #expect(error.code == .malformedResponse && error.status == 200 && !error.mayHaveBeenActedOn)
         let script = KubernetesScript([.json(200, Self.malformed[index])])

@@ -119,4 +119,19 @@ import TunnelCore
         let longest = String(repeating: "a", count: 128)
         #expect(ResourceID.isValid(longest) && !ResourceID.isValid(longest + "a"))
     }
+
+    /// It becomes part of certificates: names below it must be possible.
+    @Test(arguments: [
+        ("a1b2.tunnel.anthropic.com", true), ("A.EXAMPLE", true), ("localhost", true), ("xn--a.example", true),
+        ("a." + String(repeating: "b", count: 63), true), ("a." + String(repeating: "b", count: 64), false),
+        ("10.0.0.1", false), ("1.2.3", false), ("example.1", false), ("127.1", false), ("::1", false),
+        ("fd00::1", false),
+        ("[::1]", false), ("0x7f.1", false), ("", false), (".example", false), ("a..example", false),
+        ("example.", false), ("-a.example", false), ("a-.example", false), ("a_b.example", false), ("*.example", false),
+        ("a/b.example", false), ("é.example", false), ("a b.example", false),
+    ]) func domainsAreHostNames(_ row: (text: String, isDomain: Bool)) {
+        #expect(Tunnel.isDomain(row.text) == row.isDomain)
+        let body = Sample.tunnel.replacing("a1b2c3d4.tunnel.anthropic.com", with: row.text)
+        #expect(((try? APIResponse.tunnel(Array(body.utf8))) != nil) == row.isDomain)
+    }
 }

@@ -118,4 +118,31 @@ import TunnelCore
         let error = await apiError { () throws(APIError) in try await client.tunnel(Sample.tunnelID) }
         #expect(error?.code == .malformedResponse)
     }
+
+    /// An API, or somebody on the way, that answers about another object: whoever went on with that would archive a tunnel
+    /// that nobody named, or trust a CA of another tunnel.
+    @Test(arguments: Operation.common) func aResponseAboutAnotherObjectIsMalformed(_ operation: Operation) async throws
+    {
+        for id in [Sample.tunnelID, Sample.certificateID] where operation.path.contains(id) {
+            let isNamed = operation.answer.contains(id)
+            // Of a token nothing need be said, but if it is, it must be right.
+            let isToken = operation.answer.contains("tunnel_token")
+            guard isNamed || isToken else { continue }
+            let other = String(id.dropLast()) + "x"
+            let answer =
+                isToken
+                ? operation.answer.replacing(#""type":"#, with: #""tunnel_id":"\#(other)","type":"#)
+                : operation.answer.replacing(id, with: other)
+            let (client, _) = try Sample.client([.granted(), .ok(answer)])
+            let error = await apiError { () throws(APIError) in try await operation.run(client) }
+            #expect(error?.code == .malformedResponse && error?.mayHaveBeenActedOn == operation.changes)
+            #expect(error?.message.hasSuffix("is not the one asked for") == true, "\(error as Any)")
+        }
+    }
+
+    @Test func aTokenMayNameItsTunnel() async throws {
+        let answer = Sample.token.replacing(#""type":"#, with: #""tunnel_id":"\#(Sample.tunnelID)","type":"#)
+        let (client, _) = try Sample.client([.granted(), .ok(answer)])
+        #expect(try await client.revealToken(of: Sample.tunnelID).value.reveal() == Sample.tunnelToken)
+    }
 }

@@ -54,4 +54,29 @@ import Testing
         #expect(throws: StoreError.self) { _ = try DirectoryStore.open(path: folder.path, for: .writing) }
         #expect(folder.names.isEmpty)
     }
+
+    /// What is emptied and written must be a lock and nothing else.
+    @Test(arguments: [
+        ("a folder", "is a folder, not a file"), ("a pipe", "is a named pipe, not a file"),
+        ("a link", "is a symbolic link, not a file"), ("a device", "is a symbolic link, not a file"),
+        ("a second name", "has a second name"),
+    ]) func whatIsNoLockIsNamed(_ row: (kind: String, says: String)) throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path(".setup.lock")
+        try folder.write("precious", to: "notes")
+        let made =
+            switch row.kind {
+            case "a folder": mkdir(path, 0o700)
+            case "a pipe": mkfifo(path, 0o600)
+            case "a link": symlink(folder.path("notes"), path)
+            case "a device": symlink("/dev/null", path)
+            default: Glibc.link(folder.path("notes"), path)
+            }
+        try #require(made == 0)
+        let failure = #expect(throws: StoreError.self) {
+            _ = try DirectoryStore.open(path: folder.path, for: .writing)
+        }
+        #expect(failure?.reason.contains("\(path) \(row.says)") == true, "\(failure as Any)")
+        #expect(folder.text(of: "notes") == "precious")
+    }
 }

@@ -33,7 +33,7 @@ import Testing
     private static func journal(
         of folder: TemporaryFolder, _ operations: FileOperations = FileOperations()
     ) throws -> DirectoryJournal {
-        DirectoryJournal(folder: try OpenFolder.open(folder.path, operations), owner: nil)
+        DirectoryJournal(folder: try OpenFolder.open(folder.path, operations))
     }
 
     @Test func aWholeChangeBetweenAnyTwoCallsIsSeenWholeOrNot() throws {

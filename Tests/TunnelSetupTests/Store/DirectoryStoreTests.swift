@@ -162,23 +162,34 @@ import Testing
     /// The containers run as 65532; root may run setup.
     @Test(.enabled(if: geteuid() == 0, "only root can make files of others"))
     func whatRootWritesBelongsToTheOwnerOfTheFolder() async throws {
-        let folder = try TemporaryFolder()
-        try folder.write("old", to: "tls.key", mode: 0o644)
-        chown(folder.path, 65532, 65533)
+        let place = try TemporaryFolder()
+        let path = place.path("data")
+        try #require(mkdir(path, 0o700) == 0 && chown(path, 65532, 65533) == 0)
+        try place.write("old", to: "data/tls.key", mode: 0o644)
+        chown(place.path("data/tls.key"), 65532, 65533)
         do {
-            let store = try DirectoryStore.open(path: folder.path, for: .writing)
+            let store = try DirectoryStore.open(path: path, for: .writing)
             _ = try await store.write(StoreChanges([.serverKey: "new", .tunnelID: "t"]), over: store.load())
         }
         for name in [".setup.lock", "tls.key", "tunnel-id"] {
-            let status = try folder.status(of: name)
+            let status = try place.status(of: "data/\(name)")
             #expect(status.st_uid == 65532 && status.st_gid == 65533, "\(name)")
         }
-        #expect(try folder.mode(of: "tls.key") == 0o600 && folder.mode(of: ".setup.lock") == 0o600)
+        #expect(try place.mode(of: "data/tls.key") == 0o600 && place.mode(of: "data/.setup.lock") == 0o600)
         // What a crash leaves must not keep the owner's own run from finishing.
-        let commit = Faults()
-        let store = try DirectoryStore.open(path: folder.path, for: .writing, commit.none())
-        _ = try await store.write(StoreChanges([.serverKey: "newer"]), over: store.load())
-        #expect(commit.made.contains { $0.call == .setOwner && $0.path.hasSuffix("/.setup-journal.tmp") })
+        let whole = Faults()
+        do {
+            let store = try DirectoryStore.open(path: path, for: .writing, whole.none())
+            _ = try await store.write(StoreChanges([.serverKey: "newer"]), over: store.load())
+        }
+        let commit = try #require(whole.made.firstIndex { $0.isCommit })
+        let store = try DirectoryStore.open(path: path, for: .writing, Faults().crash(at: commit))
+        await #expect(throws: StoreError.self) {
+            try await store.write(StoreChanges([.serverKey: "newest"]), over: store.load())
+        }
+        for name in [".setup-journal.tmp", ".setup-journal.tmp/tls.key"] {
+            #expect(try place.status(of: "data/\(name)").st_uid == 65532, "\(name)")
+        }
     }
 
     @Test func aJournalWithForeignFilesIsLeftAlone() async throws {

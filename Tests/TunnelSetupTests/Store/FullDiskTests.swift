@@ -6,7 +6,7 @@ import Testing
 private let canMount: Bool = {
     guard let folder = try? TemporaryFolder() else { return false }
     defer { umount2(folder.path, CInt(MNT_DETACH)) }
-    return mount("tmpfs", folder.path, "tmpfs", 0, "size=64k") == 0
+    return mount("tmpfs", folder.path, "tmpfs", 0, "size=64k,mode=700") == 0
 }()
 
 /// A real disk that is full, and one that cannot be written.
@@ -19,7 +19,7 @@ private let canMount: Bool = {
 
     @Test func aFullDiskKeepsTheOldValues() async throws {
         let folder = try TemporaryFolder()
-        try #require(mount("tmpfs", folder.path, "tmpfs", 0, "size=64k") == 0)
+        try #require(mount("tmpfs", folder.path, "tmpfs", 0, "size=64k,mode=700") == 0)
         defer { umount2(folder.path, CInt(MNT_DETACH)) }
         let store = try DirectoryStore.open(path: folder.path, for: .writing)
         let contents = try await store.write(StoreChanges(Self.old), over: store.load())
@@ -41,10 +41,10 @@ private let canMount: Bool = {
 
     @Test func aReadOnlyDiskCanBeReadOnly() async throws {
         let folder = try TemporaryFolder()
-        try #require(mount("tmpfs", folder.path, "tmpfs", 0, "size=64k") == 0)
+        try #require(mount("tmpfs", folder.path, "tmpfs", 0, "size=64k,mode=700") == 0)
         defer { umount2(folder.path, CInt(MNT_DETACH)) }
         try folder.write("id", to: "tunnel-id")
-        try #require(mount("tmpfs", folder.path, "tmpfs", UInt(MS_REMOUNT | MS_RDONLY), "size=64k") == 0)
+        try #require(mount("tmpfs", folder.path, "tmpfs", UInt(MS_REMOUNT | MS_RDONLY), "size=64k,mode=700") == 0)
         let failure = #expect(throws: StoreError.self) { _ = try DirectoryStore.open(path: folder.path, for: .writing) }
         #expect(failure?.code == .notWritable)
         #expect(failure?.reason == "open \(folder.path)/.setup.lock: read-only file system")

@@ -5,7 +5,7 @@ package import TunnelTLS
 /// A self-signed certificate for `localhost`, made once per run with the openssl command, and what trusts it.
 package enum TestTLS {
     private static let pair: (certificate: [UInt8], key: [UInt8]) = {
-        let path = "/tmp/loop-fixtures-\(getpid())-\(UInt32.random(in: .min ... .max))"
+        let path = temporaryPath()
         let command =
             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
             + " -addext subjectAltName=DNS:localhost -keyout \(path).key -out \(path).crt 2>/dev/null"
