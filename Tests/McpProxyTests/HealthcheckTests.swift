@@ -67,7 +67,7 @@ import TunnelProxy
         let served = ThreadSignal()
         // Listeners are made for loops; this thread may wait.
         try #require(fcntl(listener.descriptor, F_SETFL, 0) == 0)
-        let isTaken = BlockingPool.shared.submit {
+        let isTaken = BlockingPool.files.submit {
             let accepted = accept(listener.descriptor, nil, nil)
             _ = response.withUnsafeBytes { write(accepted, $0.baseAddress, $0.count) }
             shutdown(accepted, CInt(SHUT_WR))

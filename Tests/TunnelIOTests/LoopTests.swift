@@ -64,7 +64,7 @@ import TunnelIO
 /// Stops the group from a thread that is none of its loops.
 func stop(_ group: LoopGroup) async {
     await withCheckedContinuation { continuation in
-        _ = BlockingPool.shared.submit {
+        _ = BlockingPool.files.submit {
             group.stop()
             continuation.resume()
         }

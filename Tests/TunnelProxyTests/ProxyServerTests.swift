@@ -163,7 +163,7 @@ import TunnelProxy
         await #expect(processExitsWith: .success) {
             let (gate, isOver) = (ThreadSignal(), Flag())
             for _ in 0..<4 {
-                _ = BlockingPool.shared.submit {
+                _ = BlockingPool.files.submit {
                     _ = gate.wait(seconds: 60)
                     isOver.set()
                 }

@@ -1,4 +1,3 @@
-import Synchronization
 import Testing
 import TunnelCore
 import TunnelIO
@@ -197,12 +196,11 @@ import TunnelTLS
         let upstream: UpstreamAddress
         private let port: UInt16
         private let first: ProxySnapshot
-        private static let count = Atomic<UInt64>(0)
 
         init(_ reactor: Reactor, _ port: UInt16, change: (inout TestProxy.Settings) -> Void = { _ in }) throws {
             self.port = port
             upstream = try UpstreamAddress("http://127.0.0.1:\(port)")
-            first = try Bench.makeSnapshot(port, change)
+            first = try Bench.makeSnapshot(port, nil, change)
             let pair = try TestIdentity.shared.get()
             let state = SharedState(
                 first,
@@ -216,18 +214,15 @@ import TunnelTLS
         deinit { upstreams.closeAll() }
 
         func snapshot(_ change: (inout TestProxy.Settings) -> Void) throws -> ProxySnapshot {
-            try Bench.makeSnapshot(port, change)
+            try Bench.makeSnapshot(port, first, change)
         }
 
         private static func makeSnapshot(
-            _ port: UInt16, _ change: (inout TestProxy.Settings) -> Void
+            _ port: UInt16, _ previous: ProxySnapshot?, _ change: (inout TestProxy.Settings) -> Void
         ) throws -> ProxySnapshot {
             var settings = try TestProxy.Settings(["a": port])
             change(&settings)
-            // Each is newer than those before it.
-            return try ProxySnapshot(
-                settings.configuration(), listeners: [],
-                generation: count.add(1, ordering: .relaxed).newValue)
+            return try ProxySnapshot(settings.configuration(), listeners: [], after: previous)
         }
 
         func lease(fresh: Bool = false, by snapshot: ProxySnapshot? = nil) async throws -> ClientConnection {

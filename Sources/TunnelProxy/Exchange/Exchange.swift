@@ -242,9 +242,9 @@ final class Exchange: RequestHandler {
     private func relay(_ server: any ServerStream, _ client: any ClientStream, _ route: Int) async -> ResponseEnd {
         releaseRequest(server)
         var switchesTo: Bool?
-        client.withHead { head, bytes in
+        client.withHead { head, _ in
             record.status = head.status
-            if head.status == 101 { switchesTo = head.switchesToWebSocket(bytes) }
+            if head.status == 101 { switchesTo = head.switchesToWebSocket }
         }
         if let isWebSocket = switchesTo {
             guard isWebSocket, server.request.wantsWebSocket, server.isBodyComplete else {

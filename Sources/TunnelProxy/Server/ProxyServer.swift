@@ -158,7 +158,7 @@ public final class ProxyServer: Sendable {
         let running = running
         let kept = try shared.replaceSnapshot { current in
             let (next, kept) = current.configuration.reloading(configuration)
-            return (try current.replaced(by: next, listeners: running?.own ?? []), kept)
+            return (try ProxySnapshot(next, listeners: running?.own ?? [], after: current), kept)
         }
         let snapshot = shared.snapshot
         shared.log.threshold = configuration.logLevel

@@ -25,7 +25,7 @@ struct RunningProxy: Sendable {
         do {
             let listeners = try ListenerSet(configuration.listenAddress, count: group.loops.count)
             try shared.replaceSnapshot { current in
-                (try current.replaced(by: current.configuration, listeners: listeners.own), ())
+                (try ProxySnapshot(current.configuration, listeners: listeners.own, after: current), ())
             }
             let watcher = IdentityWatcher(configuration.tls, inForce: identity, shared, group.loops[0])
             shared.log(.info, "listening") { line in

@@ -12,7 +12,10 @@ final class ProxySnapshot: Sendable {
 
     let configuration: ProxyConfiguration
     /// Counts the snapshots of one proxy: which of two is newer.
-    let generation: UInt64
+    private let generation: UInt64
+    /// Counts those that allow other addresses than the one before.
+    private let policyGeneration: UInt64
+    private let listeners: [UpstreamPolicy.Listener]
     let routes: [Route]
     let policy: UpstreamPolicy
     let headLimits: HeadLimits
@@ -33,13 +36,21 @@ final class ProxySnapshot: Sendable {
     let dnsTTL: UInt64
     let poolIdleTimeout: UInt64
 
-    /// - Parameter listeners: the proxy's own addresses, never to be dialled.
+    /// - Parameters:
+    ///   - listeners: the proxy's own addresses, never to be dialled.
+    ///   - previous: the one whose place this takes.
     /// - Throws: ``ConfigurationError`` for what only shows here, such as a CA file that holds no certificate.
     init(
-        _ configuration: ProxyConfiguration, listeners: [UpstreamPolicy.Listener], generation: UInt64 = 0
+        _ configuration: ProxyConfiguration, listeners: [UpstreamPolicy.Listener], after previous: ProxySnapshot? = nil
     ) throws {
         self.configuration = configuration
-        self.generation = generation
+        self.listeners = listeners
+        generation = (previous?.generation ?? 0) + 1
+        let allowsTheSame =
+            previous?.configuration.upstream.allowedIPs == configuration.upstream.allowedIPs
+            && previous?.configuration.upstream.disableIPValidation == configuration.upstream.disableIPValidation
+            && previous?.listeners == listeners
+        policyGeneration = (previous?.policyGeneration ?? 0) + (allowsTheSame ? 0 : 1)
         routes = configuration.routes.map { Route(name: $0.key, upstream: $0.upstream) }
         table = try RouteTable(
             routes: routes.enumerated().map { (host: $1.name, value: $0) }, tunnelDomain: configuration.tunnelDomain)
@@ -74,11 +85,10 @@ final class ProxySnapshot: Sendable {
         poolIdleTimeout = configuration.upstream.idleTimeout.nanoseconds
     }
 
-    /// The snapshot that follows this one.
-    func replaced(
-        by configuration: ProxyConfiguration, listeners: [UpstreamPolicy.Listener]
-    ) throws -> ProxySnapshot {
-        try ProxySnapshot(configuration, listeners: listeners, generation: generation + 1)
+    /// By which a pool knows connections that were found good under an older configuration. A plain one was checked for
+    /// its address; a TLS one also by CAs, whose files are read anew with each snapshot.
+    func generation(of scheme: UpstreamAddress.Scheme) -> UInt64 {
+        scheme == .https ? generation : policyGeneration
     }
 
     /// The index in `routes` of the route for a Host value.

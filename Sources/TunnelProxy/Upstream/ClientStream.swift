@@ -104,13 +104,3 @@ protocol ClientStream: AnyObject {
     /// Ends the connection; what waits for it fails with `reason`.
     func close(_ reason: IOError)
 }
-
-extension ResponseHead {
-    /// A 101 names WebSocket, the only protocol that is asked for.
-    func switchesToWebSocket(_ bytes: Span<UInt8>) -> Bool {
-        guard let field = first(.upgrade) else { return false }
-        return bytes.extracting(field.value).withUnsafeBytes {
-            String(decoding: $0, as: UTF8.self).lowercased() == "websocket"
-        }
-    }
-}

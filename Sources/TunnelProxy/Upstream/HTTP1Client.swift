@@ -24,6 +24,8 @@ final class HTTP1Client: ClientStream {
     private var body = BodyDecoder(.none)
     private var hasBegun = false
     private(set) var isPersistent = false
+    /// Seconds after which the upstream says that it will end an idle connection.
+    private(set) var keepAliveTimeout: Int?
 
     private static let headroom = 32
     /// Pieces of a body up to here are copied behind what was gathered.
@@ -149,6 +151,7 @@ final class HTTP1Client: ClientStream {
         if !head.isInformational {
             body = BodyDecoder(head.framing, trailerLimits: worker.shared.snapshot.headLimits)
             isPersistent = head.isPersistent && head.framing != .untilClose
+            keepAliveTimeout = head.keepAliveTimeout
         }
         hasHead = false
         worker.give(&head)

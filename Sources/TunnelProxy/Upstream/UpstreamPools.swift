@@ -5,7 +5,7 @@ internal import TunnelIO
 final class UpstreamPools {
     private let worker: Worker
     private unowned let reactor: Reactor
-    private var pools: [UpstreamAddress: UpstreamPool] = [:]
+    private var pools: [UpstreamAddress: ConnectionPool] = [:]
     /// Shells without a connection.
     private var spareClients: [HTTP1Client] = []
     private static let maxSpareClients = 256
@@ -34,9 +34,10 @@ final class UpstreamPools {
     /// Keeps the connection for another request, if nothing of this one's response is left on it.
     func park(_ client: any ClientStream, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot) {
         guard let client = client as? HTTP1Client else { return }
-        let isDrained = client.isDrained
+        let (isDrained, timeout) = (client.isDrained, client.keepAliveTimeout)
         guard let connection = release(client) else { return }
-        if isDrained { park(connection, upstream, snapshot) } else { connection.close() }
+        guard isDrained else { return connection.close() }
+        park(connection, upstream, snapshot, keepAliveTimeout: timeout)
     }
 
     /// Ends the connection.
@@ -57,7 +58,7 @@ final class UpstreamPools {
     func checkOut(
         _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool, cancellation: Cancellation
     ) async throws(LeaseError) -> ClientConnection {
-        if !fresh, let parked = pools[upstream]?.take(snapshot) {
+        if !fresh, let parked = pools[upstream]?.checkOut(generation: snapshot.generation(of: upstream.scheme)) {
             worker.metrics.poolHits += 1
             return parked
         }
@@ -114,15 +115,29 @@ final class UpstreamPools {
     }
 
     /// Keeps a connection whose last response is whole.
-    func park(_ connection: ClientConnection, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot) {
-        let pool: UpstreamPool
+    ///
+    /// - Parameters:
+    ///   - snapshot: by which it was checked out.
+    ///   - keepAliveTimeout: seconds after which the upstream says that it will end it.
+    func park(
+        _ connection: ClientConnection, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot,
+        keepAliveTimeout: Int? = nil
+    ) {
+        guard case .ip(let address, let port) = connection.address,
+            snapshot.policy.verdict(address, port: port).isAllowed
+        else { return connection.close() }
+        let pool: ConnectionPool
         if let known = pools[upstream] {
             pool = known
         } else {
-            pool = UpstreamPool(upstream, on: reactor)
+            pool = ConnectionPool(on: reactor)
             pools[upstream] = pool
         }
-        pool.give(connection, snapshot)
+        pool.park(
+            connection, generation: snapshot.generation(of: upstream.scheme),
+            limits: ConnectionPool.Limits(
+                maxParked: snapshot.configuration.upstream.maxIdlePerRoute, idleTimeout: snapshot.poolIdleTimeout),
+            keepAliveTimeout: keepAliveTimeout.map { Duration.seconds($0).nanoseconds })
     }
 
     /// Closes every parked connection, at the end of the proxy.
@@ -134,82 +149,5 @@ final class UpstreamPools {
             pool.closeAll()
             pools[upstream] = nil
         }
-    }
-}
-
-/// The idle connections of one loop to one upstream, the last used first.
-final class UpstreamPool {
-    private let upstream: UpstreamAddress
-    private let reactor: Reactor
-    private var idle: [ClientConnection] = []
-    /// The configuration by which those in `idle` were checked.
-    private var snapshot: ProxySnapshot?
-    /// Made once, because a closure is an allocation.
-    private lazy var discard: (ClientConnection) -> Void = { [unowned self] in remove($0) }
-    private lazy var sweep = Deadline { [unowned self] in closeOverdue() }
-
-    init(_ upstream: UpstreamAddress, on reactor: Reactor) {
-        (self.upstream, self.reactor) = (upstream, reactor)
-    }
-
-    /// A live connection, or `nil`.
-    func take(_ snapshot: ProxySnapshot) -> ClientConnection? {
-        check(snapshot)
-        while let connection = idle.popLast() {
-            connection.takeUp()
-            if !connection.hasInputNow { return connection }
-            connection.close()
-        }
-        return nil
-    }
-
-    func give(_ connection: ClientConnection, _ snapshot: ProxySnapshot) {
-        check(snapshot)
-        guard idle.count < snapshot.configuration.upstream.maxIdlePerRoute, snapshot.poolIdleTimeout > 0,
-            isAllowed(connection, snapshot), !connection.hasInputNow
-        else { return connection.close() }
-        idle.append(connection)
-        connection.putAside(discard: discard)
-        if !sweep.isSet { reactor.set(sweep, after: snapshot.poolIdleTimeout) }
-    }
-
-    func closeAll() {
-        reactor.remove(sweep)
-        for connection in idle { connection.close() }
-        idle = []
-    }
-
-    /// After a reload, drops what the new policy refuses; a TLS connection was verified by anchors that may have gone.
-    private func check(_ snapshot: ProxySnapshot) {
-        // A stream that began under an older configuration changes nothing.
-        guard snapshot.generation > (self.snapshot?.generation ?? 0) || self.snapshot == nil else { return }
-        self.snapshot = snapshot
-        idle.removeAll { connection in
-            if upstream.scheme == .http && isAllowed(connection, snapshot) { return false }
-            connection.close()
-            return true
-        }
-    }
-
-    private func isAllowed(_ connection: ClientConnection, _ snapshot: ProxySnapshot) -> Bool {
-        guard case .ip(let address, let port) = connection.address else { return false }
-        return snapshot.policy.verdict(address, port: port).isAllowed
-    }
-
-    /// The upstream has ended it.
-    private func remove(_ connection: ClientConnection) {
-        connection.takeUp()
-        idle.removeAll { $0 === connection }
-        connection.close()
-    }
-
-    private func closeOverdue() {
-        guard let limit = snapshot?.poolIdleTimeout else { return }
-        // The oldest are in front.
-        while let first = idle.first, reactor.now &- first.idleSince >= limit {
-            idle.removeFirst()
-            first.close()
-        }
-        if let first = idle.first { reactor.set(sweep, after: first.idleSince &+ limit &- reactor.now) }
     }
 }
