@@ -44,6 +44,10 @@ public struct ServiceURL: Sendable, Hashable, CustomStringConvertible {
         guard isSecure || isLoopback else {
             throw ServiceURLError("must use https: secrets do not go over plain http, except to this machine")
         }
+        // With one dot less each time it is read, it would be another address each time.
+        guard host.contains(":") || !host.split(separator: ".", omittingEmptySubsequences: false).contains("") else {
+            throw ServiceURLError("has no valid host and port")
+        }
     }
 
     /// Segments of `pchar` and slashes (RFC 3986 §3.3).

@@ -59,13 +59,13 @@ public final class DirectoryStore: CredentialStore, Sendable {
             throw StoreError(.notFound, "the name of the folder is empty or holds a NUL", remedy: "name a folder")
         }
         guard purpose == .writing else { return DirectoryStore(path, nil, operations) }
-        let found = try report(path) { () throws(FileFailure) in
+        let found = try StoreError.report(path) { () throws(FileFailure) in
             // A folder that is to be another user's is for that user to make.
             let isOurs = owner.map { $0.userID == geteuid() } ?? true
             return try isOurs ? OpenFolder.openOrMake(path, operations) : OpenFolder.open(path, operations)
         }
         let folder = try FolderAccess(folder: found, owner: owner).check()
-        let writer = try report(path) { () throws(FileFailure) in
+        let writer = try StoreError.report(path) { () throws(FileFailure) in
             let lock = try DirectoryLock(folder)
             let journal = DirectoryJournal(folder: folder)
             try journal.discardUnfinished()
@@ -93,14 +93,14 @@ public final class DirectoryStore: CredentialStore, Sendable {
         try changes.checkSizes()
         return try turn.withLock { _ throws(StoreError) in
             // An earlier write of this store may have failed half-way.
-            try DirectoryStore.report(path) { () throws(FileFailure) in try writer.journal.finish() }
+            try StoreError.report(path) { () throws(FileFailure) in try writer.journal.finish() }
             let present = try snapshot(of: writer.folder)
             try present.checkIsSame(as: contents)
             guard !changes.isEmpty else { return present }
-            try DirectoryStore.report(path, "; nothing was changed") { () throws(FileFailure) in
+            try StoreError.report(path, "; nothing was changed") { () throws(FileFailure) in
                 try writer.journal.commit(changes)
             }
-            try DirectoryStore.report(path, "; the new values are complete in \(DirectoryJournal.name) there") {
+            try StoreError.report(path, "; the new values are complete in \(DirectoryJournal.name) there") {
                 () throws(FileFailure) in
                 try writer.journal.finish()
             }
@@ -109,7 +109,7 @@ public final class DirectoryStore: CredentialStore, Sendable {
     }
 
     private func existingFolder() throws(StoreError) -> OpenFolder? {
-        try DirectoryStore.report(path) { () throws(FileFailure) in
+        try StoreError.report(path) { () throws(FileFailure) in
             do throws(FileFailure) {
                 let folder = try OpenFolder.open(path, operations)
                 return folder.working(for: try folder.status().owner)
@@ -121,7 +121,7 @@ public final class DirectoryStore: CredentialStore, Sendable {
     }
 
     private func snapshot(of folder: OpenFolder) throws(StoreError) -> StoreContents {
-        let contents = try DirectoryStore.report(path) { () throws(FileFailure) in
+        let contents = try StoreError.report(path) { () throws(FileFailure) in
             try DirectorySnapshot(folder: folder).read()
         }
         guard let contents else {
@@ -130,15 +130,5 @@ public final class DirectoryStore: CredentialStore, Sendable {
             )
         }
         return contents
-    }
-
-    /// Makes an error for the operator of what fails, with what that means for the values.
-    static func report<Result>(
-        _ path: String, _ consequence: String = "", _ body: () throws(FileFailure) -> Result
-    ) throws(StoreError) -> Result {
-        do throws(FileFailure) { return try body() } catch {
-            let failure = StoreError(error, in: path)
-            throw StoreError(failure.code, failure.reason + consequence, remedy: failure.remedy)
-        }
     }
 }

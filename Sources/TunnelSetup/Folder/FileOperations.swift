@@ -45,6 +45,11 @@ struct FileOperations: Sendable {
     }
 }
 
+struct FileOwner: Sendable, Equatable {
+    let user: uid_t
+    let group: gid_t
+}
+
 /// The user whom a folder belongs to, where root does that user's work.
 ///
 /// Whoever owns a folder decides what its names mean. With root's rights he could have root read a file that is not for
@@ -173,6 +178,16 @@ extension StoreError {
             return (.unavailable, "raise the limit of open files (ulimit -n)")
         default:
             return (.unavailable, "look for the disk's failure in the kernel's log, then run setup again")
+        }
+    }
+
+    /// Makes an error for the operator of what fails, with what that means for the values.
+    static func report<Result>(
+        _ path: String, _ consequence: String = "", _ body: () throws(FileFailure) -> Result
+    ) throws(StoreError) -> Result {
+        do throws(FileFailure) { return try body() } catch {
+            let failure = StoreError(error, in: path)
+            throw StoreError(failure.code, failure.reason + consequence, remedy: failure.remedy)
         }
     }
 }

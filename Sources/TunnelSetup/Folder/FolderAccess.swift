@@ -40,7 +40,7 @@ struct FolderAccess {
     /// - Throws: ``StoreError`` `.denied`, with what to do about it.
     func check() throws(StoreError) -> OpenFolder {
         let path = folder.path
-        let status = try DirectoryStore.report(path) { () throws(FileFailure) in try folder.status() }
+        let status = try StoreError.report(path) { () throws(FileFailure) in try folder.status() }
         if let owner {
             guard status.owner.user == owner.userID else {
                 throw StoreError(
@@ -70,7 +70,7 @@ struct FolderAccess {
 
     /// Only we and root can have made the folder, or have given it to whom it belongs to.
     private func isPlaceSafe() throws(StoreError) -> Bool {
-        let place = try DirectoryStore.report(folder.path) { () throws(FileFailure) in
+        let place = try StoreError.report(folder.path) { () throws(FileFailure) in
             try folder.parent().status()
         }
         return [0, geteuid()].contains(place.owner.user) && !place.isWritableByOthers
@@ -80,7 +80,7 @@ struct FolderAccess {
     private func checkLink(_ folderStatus: FileStatus) throws(StoreError) {
         var name = folder.path[...]
         while name.count > 1, name.hasSuffix("/") { name.removeLast() }
-        let found = try DirectoryStore.report(folder.path) { () throws(FileFailure) in
+        let found = try StoreError.report(folder.path) { () throws(FileFailure) in
             try FileStatus(ofName: String(name), FileOperations())
         }
         if found.isSymbolicLink {

@@ -82,11 +82,6 @@ struct OpenFile: Sendable {
     }
 }
 
-struct FileOwner: Sendable, Equatable {
-    let user: uid_t
-    let group: gid_t
-}
-
 /// What of a file's status is of interest here.
 struct FileStatus: Sendable {
     /// Which file it is, whatever its name. No other file has the same while this one is open or has a name.

@@ -46,6 +46,7 @@ import TunnelAPI
         ("http://api.anthropic.com", plain), ("http://127.0.0.2", plain), ("http://127.1", plain),
         ("http://2130706433", plain), ("http://0x7f.0.0.1", plain), ("http://0.0.0.0", plain), ("http://[::]", plain),
         ("http://[::ffff:127.0.0.1]", plain), ("http://localhost..", plain),
+        ("https://...", "has no valid host and port"), ("https://a..example", "has no valid host and port"),
         ("http://localhost@evil.example", user), ("http://localhost:80@evil.example", user),
         ("https://user:password@a.example", user), ("https://@a.example", user),
         ("", scheme), ("https:/a", scheme), ("https:a.example", scheme), ("//a.example", scheme),
