@@ -156,16 +156,16 @@ private let plenty = ConnectionPool.Limits(maxParked: 8, idleTimeout: 3_600 * se
     @Test func overdueOnesAreClosed() throws {
         try onPool { pool, reactor in
             let (long, short, longest) = (try Pair(reactor), try Pair(reactor), try Pair(reactor))
-            let before = Reactor.clock()
-            pool.park(long.near, generation: 1, limits: .init(maxParked: 8, idleTimeout: second / 10))
-            pool.park(short.near, generation: 1, limits: plenty, keepAliveTimeout: second + second / 20)
+            let begin = reactor.now
+            pool.park(long.near, generation: 1, limits: .init(maxParked: 8, idleTimeout: 10 * second))
+            pool.park(short.near, generation: 1, limits: plenty, keepAliveTimeout: 6 * second)
             pool.park(longest.near, generation: 1, limits: plenty)
-            while pool.count == 3 { await turns(1, on: reactor) }
-            #expect(Reactor.clock() - before >= second / 20)
-            #expect(short.isClosed && !long.isClosed && !longest.isClosed)
-            while pool.count == 2 { await turns(1, on: reactor) }
-            #expect(Reactor.clock() - before >= second / 10)
-            #expect(long.isClosed && !longest.isClosed)
+            for (age, left) in [(5 * second - 1, 3), (5 * second, 2), (10 * second - 1, 2), (10 * second, 1)] {
+                reactor.timers.now = begin + age
+                while let action = reactor.timers.popDue(now: reactor.now) { action() }
+                #expect(pool.count == left)
+            }
+            #expect(short.isClosed && long.isClosed && !longest.isClosed)
         }
     }
 

@@ -29,10 +29,10 @@ import TunnelIO
 
     @Test func aRefusedAddressLeadsToTheNext() throws {
         let listener = try Listener(.loopback(0), isShared: false)
-        let refused = try closedPort()
+        let closed = try ClosedPort()
         let address = try onLoop { loop in
             let (socket, address) = try await Connector.connect(
-                to: [refused, listener.address], timeout: 5 * ConnectorTests.second, on: loop.reactor)
+                to: [closed.address, listener.address], timeout: 5 * ConnectorTests.second, on: loop.reactor)
             socket.close()
             return address
         }
@@ -40,7 +40,8 @@ import TunnelIO
     }
 
     @Test func theLastRefusalIsTheError() throws {
-        let refused = try [closedPort(), closedPort()]
+        let closed = try [ClosedPort(), ClosedPort()]
+        let refused = closed.map(\.address)
         let text = try onLoop { loop in
             do throws(DialError) {
                 _ = try await Connector.connect(to: refused, timeout: 5 * ConnectorTests.second, on: loop.reactor)
@@ -48,6 +49,7 @@ import TunnelIO
             } catch { return "\(error)" }
         }
         #expect(text == "dial tcp \(refused[1]): connect: connection refused")
+        withExtendedLifetime(closed) {}
     }
 
     @Test func noAddressIsAnError() throws {
@@ -131,7 +133,7 @@ import TunnelIO
         await #expect(processExitsWith: .success) {
             let full = try FullListener()
             let listener = try Listener(.loopback(0), isShared: false)
-            let refused = try Listener(.loopback(0), isShared: false).address
+            let closed = try ClosedPort()
             let isEqual = try onLoop { loop in
                 let reactor = loop.reactor
                 func dial(_ addresses: [SocketAddress], _ timeout: UInt64, cancelled: Bool = false) async -> Bool {
@@ -146,29 +148,25 @@ import TunnelIO
                         return true
                     } catch { return false }
                 }
-                let before = openDescriptors()
+                let before = openSockets()
                 let won = await dial([full.address, full.address, listener.address], 20 * ConnectorTests.second)
                 let lost = [
-                    await dial([refused, refused], 20 * ConnectorTests.second),
+                    await dial([closed.address, closed.address], 20 * ConnectorTests.second),
                     await dial([full.address, full.address], 300_000_000),
                     await dial([full.address], 20 * ConnectorTests.second, cancelled: true),
                 ]
-                return won && lost == [false, false, false] && openDescriptors() == before
+                return won && lost == [false, false, false] && openSockets() == before
                     && reactor.pendingDeadlines == 1
             }
-            exit(isEqual ? EXIT_SUCCESS : EXIT_FAILURE)
+            withExtendedLifetime((full, listener, closed)) { exit(isEqual ? EXIT_SUCCESS : EXIT_FAILURE) }
         }
     }
-
-    /// An address of this host where nobody listens.
-    private func closedPort() throws -> SocketAddress { try Listener(.loopback(0), isShared: false).address }
 }
 
-/// Descriptors that this process has open.
-private func openDescriptors() -> Int {
-    guard let folder = opendir("/proc/self/fd") else { return -1 }
-    defer { closedir(folder) }
-    var count = 0
-    while readdir(folder) != nil { count += 1 }
-    return count
+/// Sockets that this process has open. The runtime opens descriptors of other kinds when it likes.
+private func openSockets() -> Int {
+    (0..<1_024 as Range<CInt>).count { descriptor in
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+    }
 }

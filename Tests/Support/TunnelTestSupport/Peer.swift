@@ -116,6 +116,26 @@ extension Listener {
     }
 }
 
+/// A port where nobody listens, and that nobody else can be given meanwhile: it is bound.
+package final class ClosedPort: Sendable {
+    package let address: SocketAddress
+    private let descriptor: CInt
+
+    package init() throws { (descriptor, address) = try bindToLoopback() }
+
+    deinit { close(descriptor) }
+}
+
+private func bindToLoopback() throws -> (CInt, SocketAddress) {
+    let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+    var (bound, length) = (sockaddr_in(), socklen_t(MemoryLayout<sockaddr_in>.size))
+    guard SocketAddress.loopback(0).withSockaddr({ bind(descriptor, $0, $1) }) == 0 else { throw TestError("bind") }
+    _ = withUnsafeMutablePointer(to: &bound) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+    }
+    return (descriptor, .loopback(UInt16(bigEndian: bound.sin_port)))
+}
+
 /// A listener whose queue is full and never accepted from: the kernel drops the next SYN, so that it gets no response.
 package final class FullListener: Sendable {
     package let address: SocketAddress
@@ -124,16 +144,8 @@ package final class FullListener: Sendable {
     private let fillers: [CInt]
 
     package init() throws {
-        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        let any = SocketAddress.loopback(0)
-        guard any.withSockaddr({ bind(descriptor, $0, $1) }) == 0, listen(descriptor, 0) == 0 else {
-            throw TestError("listen")
-        }
-        var (bound, length) = (sockaddr_in(), socklen_t(MemoryLayout<sockaddr_in>.size))
-        _ = withUnsafeMutablePointer(to: &bound) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
-        }
-        let address = SocketAddress.loopback(UInt16(bigEndian: bound.sin_port))
+        let (descriptor, address) = try bindToLoopback()
+        guard listen(descriptor, 0) == 0 else { throw TestError("listen") }
         fillers = (0..<4).map { _ in
             let filler = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
             _ = fcntl(filler, F_SETFL, O_NONBLOCK)
