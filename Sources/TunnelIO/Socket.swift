@@ -86,6 +86,8 @@ package final class Socket: ReadinessHandler, ByteStream {
         if let failure = writeFailure { return failure.code == .timedOut ? .stalled : .lost }
         return state.sawHangUp && !readsBeforeEnd ? .lost : nil
     }
+    /// The kernel has taken everything that was sent.
+    package var hasSentAll: Bool { unsent.isEmpty && writeFailure == nil }
     /// Bytes that have not arrived: those that wait for the kernel, and those that the peer has not acknowledged.
     package var unacknowledged: Int { unsent.count + (descriptor < 0 ? 0 : Int(CLinux_unacknowledged(descriptor))) }
     /// Bytes that wait for the kernel.

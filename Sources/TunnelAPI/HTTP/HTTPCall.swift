@@ -56,7 +56,7 @@ final class HTTPCall {
 
     private func expire() {
         hasExpired = true
-        if stage == .send, connection?.socket.unsentCount == 0 { mayHaveBeenReceived = true }
+        if stage == .send, let socket = connection?.socket, socket.hasSentAll { mayHaveBeenReceived = true }
         cancellation.cancel()
         connection?.socket.close(IOError(.timedOut, "request"))
     }
@@ -202,7 +202,7 @@ final class HTTPCall {
 
     private func send(_ bytes: inout ByteBuffer, on connection: ClientConnection) async throws(IOError) {
         _ = bytes.withMutableBytes { connection.send(UnsafeRawBufferPointer($0)) }
-        if stage == .send, connection.socket.unsentCount == 0 { mayHaveBeenReceived = true }
+        if stage == .send, connection.socket.hasSentAll { mayHaveBeenReceived = true }
         try await connection.flush()
     }
 
