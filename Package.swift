@@ -60,7 +60,7 @@ let package = Package(
             swiftSettings: swift),
 
         .executableTarget(
-            name: "tunnel-bench", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI"],
+            name: "tunnel-bench", dependencies: ["TunnelCore", "TunnelTLS", "TunnelIO", "TunnelPKI", "TunnelProxy"],
             path: "Benchmarks/LoadBench", swiftSettings: swift),
 
         .executableTarget(

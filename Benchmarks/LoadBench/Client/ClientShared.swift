@@ -15,7 +15,6 @@ final class ClientShared {
     let scratch: UnsafeMutableRawBufferPointer
     /// Encrypted bytes on their way to the kernel; empty between calls.
     var staging = ByteBuffer(capacity: 256 * 1024)
-    var frames = FrameEncoder(role: .client)
     private var nextSource: UInt32 = 0
 
     static let scratchSize = 256 * 1024

@@ -1,6 +1,7 @@
 import Glibc
 import TunnelCore
 import TunnelIO
+import TunnelProxy
 import TunnelTLS
 
 /// Told what happens on a connection of the load client. Calls may send, and may close the connection.
@@ -17,8 +18,8 @@ protocol ClientConnectionUser: AnyObject {
 
 /// One connection of the load client: TCP, in tunnel mode the WebSocket, and TLS as a client.
 ///
-/// Nothing is allocated for a request: received bytes lie in the shared scratch memory, records are encrypted behind the
-/// frame header into the shared staging buffer and masked there.
+/// Nothing is allocated for a request: received bytes lie in the shared scratch memory, and what is sent is encrypted and
+/// framed in the shared staging buffer.
 final class LoadConnection: ReadinessHandler {
     private enum Phase { case upgrading, handshaking, open, closed }
 
@@ -30,8 +31,10 @@ final class LoadConnection: ReadinessHandler {
     private var registration: Registration?
     private var phase = Phase.upgrading
     private let isTunnel: Bool
+    /// In tunnel mode.
+    private var transport: TunnelTransport?
+    /// In direct mode.
     private var engine: TLSEngine?
-    private var frames = FrameDecoder(role: .client)
     /// The start of a frame, or of the answer to the upgrade, whose rest has not come.
     private var partial = ByteBuffer()
     private var unsent = ByteBuffer()
@@ -61,7 +64,12 @@ final class LoadConnection: ReadinessHandler {
     /// Connects and shakes hands.
     func open(session: TLSClientSession? = nil) throws {
         started = Reactor.clock()
-        engine = try TLSEngine(client: shared.tls, serverName: shared.target.host(index), session: session)
+        let engine = try TLSEngine(client: shared.tls, serverName: shared.target.host(index), session: session)
+        if isTunnel {
+            transport = TunnelTransport(role: .client, engine: engine)
+        } else {
+            self.engine = consume engine
+        }
         descriptor = try shared.connect()
         registration = try shared.reactor.register(descriptor, self)
         if isTunnel {
@@ -71,9 +79,9 @@ final class LoadConnection: ReadinessHandler {
         }
     }
 
-    var isResumed: Bool { engine?.isResumed ?? false }
-    var cipher: String { engine?.cipher ?? "" }
-    var session: TLSClientSession? { engine?.session }
+    var isResumed: Bool { isTunnel ? transport?.isResumed ?? false : engine?.isResumed ?? false }
+    var cipher: String { isTunnel ? transport?.cipher ?? "" : engine?.cipher ?? "" }
+    var session: TLSClientSession? { isTunnel ? transport?.session : engine?.session }
     var isClosed: Bool { phase == .closed }
     var unsentCount: Int { unsent.count }
 
@@ -87,8 +95,12 @@ final class LoadConnection: ReadinessHandler {
     /// Encrypts `bytes`, at most 32 KiB, and sends them as one frame.
     func send(_ bytes: UnsafeRawBufferPointer) {
         guard phase == .open else { return }
-        shared.staging.removeAll(headroom: FrameHeader.maxSize)
-        do { try engine?.write(bytes, output: &shared.staging) } catch { return failNextTurn("\(error)") }
+        shared.staging.removeAll()
+        if isTunnel {
+            transport?.write(bytes, output: &shared.staging)
+        } else {
+            do { try engine?.write(bytes, output: &shared.staging) } catch { return failNextTurn("\(error)") }
+        }
         sendStaged()
     }
 
@@ -98,19 +110,8 @@ final class LoadConnection: ReadinessHandler {
         transmit(bytes)
     }
 
-    /// Puts what is staged into a masked frame, in tunnel mode, and sends it.
     private func sendStaged() {
         guard !shared.staging.isEmpty else { return }
-        if isTunnel {
-            let header = shared.frames.header(.binary, payloadLength: shared.staging.count)
-            shared.staging.withMutableBytes { bytes in
-                if let mask = header.mask { applyMask(mask, to: bytes) }
-            }
-            withUnsafeTemporaryAllocation(byteCount: FrameHeader.maxSize, alignment: 8) { room in
-                let size = header.write(into: room)
-                _ = shared.staging.prepend(UnsafeRawBufferPointer(rebasing: room[..<size]))
-            }
-        }
         shared.staging.withMutableBytes { transmit(UnsafeRawBufferPointer($0)) }
         shared.staging.removeAll()
     }
@@ -134,8 +135,12 @@ final class LoadConnection: ReadinessHandler {
 
     private func startTLS() throws {
         phase = .handshaking
-        shared.staging.removeAll(headroom: FrameHeader.maxSize)
-        try engine?.start(output: &shared.staging)
+        shared.staging.removeAll()
+        if isTunnel {
+            try transport?.start(output: &shared.staging)
+        } else {
+            try engine?.start(output: &shared.staging)
+        }
         sendStaged()
     }
 
@@ -248,28 +253,26 @@ final class LoadConnection: ReadinessHandler {
     }
 
     private func takeFrames(_ bytes: UnsafeMutableRawBufferPointer) throws {
-        var offset = 0
-        while offset < bytes.count && phase != .closed {
-            let rest = UnsafeMutableRawBufferPointer(rebasing: bytes[offset...])
-            let step = try frames.next(rest)
-            offset += step.consumed
-            switch step.event {
-            case .needMore: return partial.append(UnsafeRawBufferPointer(rebasing: bytes[offset...]))
-            case .data(let range, _, _, _): try takeRecords(UnsafeMutableRawBufferPointer(rebasing: rest[range]))
-            case .ping(let range):
-                shared.staging.removeAll()
-                shared.frames.append(
-                    .pong, payload: UnsafeRawBufferPointer(rebasing: rest[range]), to: &shared.staging)
-                shared.staging.withMutableBytes { transmit(UnsafeRawBufferPointer($0)) }
-                shared.staging.removeAll()
-            case .pong: break
-            case .close: return finish()
-            }
+        shared.staging.removeAll()
+        var rest = bytes
+        var hasMore = true
+        while hasMore, let progress = transport?.receive(rest, plaintext: &plaintext, output: &shared.staging) {
+            rest = UnsafeMutableRawBufferPointer(rebasing: rest[progress.consumed...])
+            hasMore = progress.hasMore
         }
+        if !rest.isEmpty { partial.append(UnsafeRawBufferPointer(rest)) }
+        sendStaged()
+        if case .failed(let reason) = transport?.end { throw BenchError(reason) }
+        if phase == .handshaking, transport?.isHandshakeComplete == true {
+            phase = .open
+            user.connectionOpened(self)
+        }
+        // Behind close_notify the WebSocket's own close follows.
+        if transport?.isOpen == false { finish() }
     }
 
     private func takeRecords(_ bytes: UnsafeMutableRawBufferPointer) throws {
-        shared.staging.removeAll(headroom: FrameHeader.maxSize)
+        shared.staging.removeAll()
         let progress = try engine?.process(
             UnsafeRawBufferPointer(bytes), plaintext: &plaintext, plaintextLimit: .max, output: &shared.staging)
         sendStaged()
@@ -277,7 +280,6 @@ final class LoadConnection: ReadinessHandler {
             phase = .open
             user.connectionOpened(self)
         }
-        // In tunnel mode the WebSocket's own close follows.
-        if progress?.isClosed == true, !isTunnel { finish() }
+        if progress?.isClosed == true { finish() }
     }
 }
