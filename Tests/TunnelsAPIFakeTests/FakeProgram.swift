@@ -13,7 +13,9 @@ final class FakeProgram {
     init(_ arguments: [String] = [], environment: [String: String] = [:]) throws {
         process.executableURL = FakeProgram.executable
         process.arguments = ["--listen", "127.0.0.1:0", "--json"] + arguments
-        process.environment = environment
+        // A build with AddressSanitizer takes what is at work when the program exits for leaks, unless it is asked not to.
+        let options = ProcessInfo.processInfo.environment["ASAN_OPTIONS"]
+        process.environment = environment.merging(options.map { ["ASAN_OPTIONS": $0] } ?? [:]) { $1 }
         let pipe = Pipe()
         process.standardOutput = pipe
         try process.run()
