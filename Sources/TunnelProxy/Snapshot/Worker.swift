@@ -6,7 +6,8 @@ internal import TunnelIO
 /// A head keeps the storage of its fields from one request to the next. Each belongs to one message at a time, which takes it
 /// here when its first byte comes: so two messages can never see each other's fields, whoever waits in between.
 final class Worker {
-    unowned let reactor: Reactor
+    /// Held: the end of the proxy takes the worker off its loop.
+    let reactor: Reactor
     let shared: SharedState
     var metrics = WorkerMetrics()
 
