@@ -58,7 +58,7 @@ final class HTTP1Client: ClientStream {
 
     func finish(keeps: Bool) {
         let isDrained = body.isComplete && input.isEmpty
-        if hasHead { worker.give(&head) }
+        if hasHead { worker.heads.give(&head) }
         worker.reactor.buffers.give(&input)
         worker.reactor.buffers.give(&gathered)
         guard let connection = connection.take(), let origin = origin.take() else { return }
@@ -127,7 +127,7 @@ final class HTTP1Client: ClientStream {
         let limit = max(BufferPool.bufferSize - HTTP1Client.headroom, limits.maxBytes + 1024)
         while true {
             if !input.isEmpty {
-                if !hasHead { head = worker.takeResponseHead() }
+                if !hasHead { head = worker.heads.takeResponse() }
                 hasHead = true
                 do throws(HTTPError) {
                     if let size = try parse(method, limits) {
@@ -169,7 +169,7 @@ final class HTTP1Client: ClientStream {
             keepAliveTimeout = head.keepAliveTimeout
         }
         hasHead = false
-        worker.give(&head)
+        worker.heads.give(&head)
         input.consume(headSize)
         if input.isEmpty { worker.reactor.buffers.give(&input) }
     }
