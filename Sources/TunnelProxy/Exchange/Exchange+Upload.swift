@@ -127,7 +127,7 @@ extension Exchange {
             // All of it arrived; that the upstream does not end its side is not the client's loss.
             return client.close(IOError(.endOfStream, "pipe"))
         }
-        if left > 0 && snapshot.sendTimeout > 0 && still >= snapshot.sendTimeout { return stop(.upstreamStalled) }
+        if left > 0 && snapshot.sendTimeout > 0 && still >= snapshot.sendTimeout { return stop(.pipeStalled) }
         patience.set(after: Exchange.lingerInterval)
     }
 }
