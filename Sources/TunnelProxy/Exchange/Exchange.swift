@@ -151,7 +151,7 @@ final class Exchange: RequestHandler {
             do throws(ClientStreamError) {
                 try await awaitHead(server, client)
                 // 6 down, 7 end
-                return await relay(server, client, route)
+                return await relay(server, client)
             } catch {
                 if canRetry, case .unanswered = error, stopped == nil, !hasUploaded {
                     isRetry = true
@@ -239,7 +239,7 @@ final class Exchange: RequestHandler {
     // MARK: Steps 6 and 7
 
     /// Passes on the final head, and the body behind it.
-    private func relay(_ server: any ServerStream, _ client: any ClientStream, _ route: Int) async -> ResponseEnd {
+    private func relay(_ server: any ServerStream, _ client: any ClientStream) async -> ResponseEnd {
         releaseRequest(server)
         var switchesTo: Bool?
         client.withHead { head, _ in
@@ -262,7 +262,7 @@ final class Exchange: RequestHandler {
             if client.isPersistent { await finishUpload() } else { await endUpload() }
         }
         if client.isPersistent && server.isBodyComplete && upload != .broken && stopped == nil {
-            upstreams.park(client, snapshot.routes[route].upstream, snapshot)
+            client.finish(keeps: true)
             self.client = nil
         }
         return .whole
@@ -457,9 +457,8 @@ final class Exchange: RequestHandler {
     }
 
     private func dropClient() {
-        guard let client else { return }
-        upstreams.drop(client)
-        self.client = nil
+        client?.finish(keeps: false)
+        client = nil
     }
 
     private func countMetrics() {
