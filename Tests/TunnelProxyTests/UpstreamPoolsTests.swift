@@ -122,7 +122,9 @@ import TunnelTLS
             let next7 = try await bench.lease(by: same)
             #expect(next7 === first)
             bench.giveBack(first, by: same)
-            let strict = try bench.snapshot { $0.upstream.allowedIPs = ["10.0.0.0/8"] }
+            let strict = try bench.snapshot {
+                $0.upstream.allowedIPs = [IPPrefix(masking: IPAddress(v4Bytes: 10, 0, 0, 0), length: 8)]
+            }
             let refused = try? await bench.lease(by: strict)
             #expect(refused == nil)
             #expect(first.socket.isClosed)

@@ -13,11 +13,11 @@ func onLoop<R: Sendable>(_ body: @escaping @Sendable (isolated Loop) async throw
     let loop = try Loop()
     let result = Mutex<Result<R, any Error>?>(nil)
     loop.spawn { loop in
-        let watchdog = Deadline { [unowned loop] in loop.stop() }
-        loop.reactor.set(watchdog, after: 20_000_000_000)
+        let watchdog = Deadline(on: loop.reactor) { [unowned loop] in loop.stop() }
+        watchdog.set(after: 20_000_000_000)
         let outcome: Result<R, any Error>
         do { outcome = .success(try await body(loop)) } catch { outcome = .failure(error) }
-        loop.reactor.remove(watchdog)
+        watchdog.cancel()
         result.withLock { $0 = outcome }
         loop.stop()
     }
@@ -29,8 +29,8 @@ func onLoop<R: Sendable>(_ body: @escaping @Sendable (isolated Loop) async throw
 /// Lets the loop look at its descriptors and deadlines a few times.
 func turns(_ count: Int = 3, on reactor: Reactor) async {
     for _ in 0..<count {
-        let gate = Gate()
-        reactor.set(gate.deadline, after: 0)
+        let gate = Gate(reactor)
+        gate.deadline.set(after: 0)
         await gate.wait()
     }
 }
@@ -47,11 +47,14 @@ func turns(on reactor: Reactor, until isDone: () -> Bool) async -> Bool {
 
 /// Waits for a deadline that is due at once, so that the loop's own dispatch resumes the task.
 private final class Gate {
+    private let reactor: Reactor
     private var waiter: UnsafeContinuation<Void, Never>?
-    private(set) lazy var deadline = Deadline { [unowned self] in
+    private(set) lazy var deadline = Deadline(on: reactor) { [unowned self] in
         waiter?.resume()
         waiter = nil
     }
+
+    init(_ reactor: Reactor) { self.reactor = reactor }
 
     func wait() async { await withUnsafeContinuation { waiter = $0 } }
 }

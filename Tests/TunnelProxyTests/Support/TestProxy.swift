@@ -33,7 +33,7 @@ final class TestProxy {
     func finished(_ count: Int = 1) -> String { log.wait(for: "request finished", count: count).last ?? "" }
 
     struct Settings {
-        var listen = ListenAddress.tcp(host: "127.0.0.1", port: 0)
+        var listen = ListenAddress.tcp(IPAddress(v4Bytes: 127, 0, 0, 1), port: 0)
         var tls: ProxyConfiguration.TLS
         var routes: [Route]
         var upstream = ProxyConfiguration.Upstream()
@@ -49,7 +49,7 @@ final class TestProxy {
             all += try https.map { Route(key: $0, upstream: try UpstreamAddress("https://localhost:\($1)")) }
             if all.isEmpty { all = [Route(key: "none", upstream: try UpstreamAddress("http://127.0.0.1:1"))] }
             self.routes = all
-            upstream.allowedIPs = ["127.0.0.0/8", "::1"]
+            upstream.allowedIPs = [try IPPrefix("127.0.0.0/8"), try IPPrefix("::1")]
             if !https.isEmpty { upstream.tls.caFile = try TestIdentity.authorityFile() }
         }
 
