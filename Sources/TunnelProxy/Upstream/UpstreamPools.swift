@@ -122,6 +122,9 @@ final class UpstreamPools {
     ) {
         // A stream that began under an older configuration may come back to an upstream that is gone from it.
         if let configured, !configured.contains(upstream) { return connection.close() }
+        guard case .ip(let address, let port) = connection.address,
+            snapshot.policy.verdict(address, port: port).isAllowed
+        else { return connection.close() }
         pool(of: upstream).park(
             connection, generation: snapshot.generation(of: upstream.scheme),
             limits: ConnectionPool.Limits(
