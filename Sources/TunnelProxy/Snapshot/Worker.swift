@@ -23,7 +23,8 @@ final class Worker {
     func give(_ head: inout RequestHead) {
         var spare = RequestHead()
         swap(&spare, &head)
-        guard requestHeads.count < Worker.maxSpare else { return }
+        // One without storage is one that was given before; taken in turn, it would cost the next request an allocation.
+        guard spare.fields.capacity > 0, requestHeads.count < Worker.maxSpare else { return }
         spare.reset()
         requestHeads.append(spare)
     }
@@ -33,7 +34,7 @@ final class Worker {
     func give(_ head: inout ResponseHead) {
         var spare = ResponseHead()
         swap(&spare, &head)
-        guard responseHeads.count < Worker.maxSpare else { return }
+        guard spare.fields.capacity > 0, responseHeads.count < Worker.maxSpare else { return }
         spare.reset()
         responseHeads.append(spare)
     }
