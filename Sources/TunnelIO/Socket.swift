@@ -25,6 +25,10 @@ package final class Socket: ReadinessHandler, ByteStream {
         var isWritable = true
         /// The peer's end was reported: a short read no longer means that nothing is left.
         var sawHangUp = false
+        /// The end of what we send follows behind `unsent`.
+        var endsWriting = false
+        /// The loop will call once more next turn.
+        var isContinued = false
         var failure: IOError?
         /// The peer takes no more bytes; what it has said can still be read.
         var writeFailure: IOError?
@@ -233,7 +237,8 @@ package final class Socket: ReadinessHandler, ByteStream {
     /// Says that no more will be sent, once the kernel has taken what was.
     package func shutdownWrite() {
         guard descriptor >= 0 else { return }
-        shutdown(descriptor, CInt(SHUT_WR))
+        state.endsWriting = true
+        if unsent.isEmpty { shutdown(descriptor, CInt(SHUT_WR)) }
     }
 
     /// Closes the descriptor. Pending and later operations fail with `reason`.
@@ -278,6 +283,7 @@ package final class Socket: ReadinessHandler, ByteStream {
     // MARK: Dispatch
 
     package func ready(_ readiness: Readiness) {
+        if readiness.isEmpty { state.isContinued = false }
         if readiness.contains(.hangUp) { state.sawHangUp = true }
         if readiness.contains(.write) {
             state.isWritable = true
@@ -310,14 +316,18 @@ package final class Socket: ReadinessHandler, ByteStream {
         unsent.consume(sent)
         guard unsent.isEmpty else { return }
         reactor.buffers.give(&unsent)
+        if state.endsWriting { shutdownWrite() }
         if let waiter = state.flushWaiter {
             state.flushWaiter = nil
             waiter.resume()
         }
     }
 
-    /// Asks for one more ``SocketReader/socketBecameReadable()`` next turn, after a bounded amount of work.
+    /// Asks for one more ``SocketReader/socketBecameReadable()`` next turn, after a bounded amount of work. One: were each
+    /// asking to count, a peer that sends without end would get one more share of the loop with every turn.
     package func continueNextTurn() {
-        if let registration { reactor.callAgain(registration) }
+        guard let registration, !state.isContinued else { return }
+        state.isContinued = true
+        reactor.callAgain(registration)
     }
 }

@@ -78,7 +78,7 @@ final class TunnelConnection {
             server.reader.stop()
         case .over: return
         }
-        let deadline = Deadline(on: worker.reactor) { [unowned self] in socket.close(IOError(.timedOut, "shutdown")) }
+        let deadline = Deadline(on: worker.reactor) { [unowned self] in cut() }
         lastDeadline = deadline
         deadline.set(after: TunnelConnection.endTimeout)
     }

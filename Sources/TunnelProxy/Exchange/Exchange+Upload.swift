@@ -16,6 +16,8 @@ extension Exchange {
     /// Before the request goes to another connection: an upload that waits for the body's first byte must not send it
     /// to the old one. It begins anew behind the head.
     func restartUpload() async {
+        // Its end must not start the clock for a response.
+        phase = .connecting
         guard upload == .running else { return }
         upload = .broken
         server?.wakeBody()

@@ -48,9 +48,7 @@ package struct ListenerSet {
     }
 
     /// What the policy must know to never dial the proxy itself.
-    var own: [UpstreamPolicy.Listener] { ListenerSet.own(address) }
-
-    static func own(_ address: SocketAddress) -> [UpstreamPolicy.Listener] {
+    var own: [UpstreamPolicy.Listener] {
         guard case .ip(let ip, let port) = address else { return [] }
         return [UpstreamPolicy.Listener(address: ip, port: port)]
     }

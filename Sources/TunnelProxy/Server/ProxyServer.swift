@@ -155,15 +155,15 @@ public final class ProxyServer: Sendable {
     /// - Throws: ``ConfigurationError``; everything stays as it was.
     @discardableResult
     public func reload(_ configuration: ProxyConfiguration) throws -> [String] {
-        let running = running
         let kept = try shared.replaceSnapshot { current in
             let (next, kept) = current.configuration.reloading(configuration)
-            return (try ProxySnapshot(next, listeners: running?.own ?? [], after: current), kept)
+            return (try ProxySnapshot(next, after: current), kept)
         }
         let snapshot = shared.snapshot
         shared.log.threshold = configuration.logLevel
         for setting in kept { shared.log(.warn, "setting needs a restart") { $0.field("setting", setting) } }
         RunningProxy.logRoutes(snapshot, to: shared.log)
+        // Also one that began to run meanwhile.
         running?.adopt(snapshot)
         return kept
     }
@@ -176,7 +176,9 @@ public final class ProxyServer: Sendable {
         enum Next { case nothing, finish, drain(RunningProxy) }
         let next: Next = parts.withLock { parts in
             switch parts.life {
-            case .idle: return .finish
+            case .idle:
+                parts.life = .stopping(nil)
+                return .finish
             case .starting:
                 parts.life = .starting(mustStop: true)
                 return .nothing

@@ -12,9 +12,6 @@ struct RunningProxy: Sendable {
     /// For the loops to let go of what was cut off.
     private static let cutTimeout: UInt64 = 200_000_000
 
-    /// What the policy must know to never dial the proxy itself.
-    var own: [UpstreamPolicy.Listener] { ListenerSet.own(address) }
-
     /// Binds and starts serving.
     ///
     /// - Parameter identity: what the identity in use was made from.
@@ -62,7 +59,7 @@ struct RunningProxy: Sendable {
 
     /// Takes up what a new snapshot changes outside of requests.
     func adopt(_ snapshot: ProxySnapshot) {
-        watcher.retarget(snapshot.configuration.tls)
+        watcher.check()
         onEachWorker { $0.adopt(snapshot) }
     }
 

@@ -57,6 +57,7 @@ final class TunnelStream: SocketReader, ByteStream {
     /// Decrypted, and not yet taken.
     private var plaintext = ByteBuffer()
     private var waiter: UnsafeContinuation<Void, Never>?
+    private var signing: SigningJob?
 
     var onEnd: (() -> Void)?
     var readsBeforeEnd = false
@@ -105,9 +106,10 @@ final class TunnelStream: SocketReader, ByteStream {
     var ended: StreamEnd? {
         switch transport.end {
         case nil: nil
-        case .closed: .orderly
+        // Also where a reset came behind it, as it does when we respond to a far side that has closed its socket.
+        case _ where transport.isInputWhole: .orderly
         case .stalled: .stalled
-        case .lost, .idle, .failed, .ended: .lost
+        case .closed, .lost, .idle, .failed, .ended: .lost
         }
     }
 
@@ -115,7 +117,7 @@ final class TunnelStream: SocketReader, ByteStream {
         if plaintext.isEmpty {
             switch transport.end {
             case nil: return .nothing
-            case .closed: return .end
+            case _ where transport.isInputWhole: return .end
             case .stalled: throw IOError(.timedOut, "tunnel")
             default: throw IOError(.closed, "tunnel")
             }
@@ -184,6 +186,7 @@ final class TunnelStream: SocketReader, ByteStream {
 
     private func finishClosing() async {
         beat.cancel()
+        signing?.callOff()
         onEnd = nil
         _ = socket.send(&reactor.staging)
         // Nobody will read it, and it must not keep the socket from being read.
@@ -217,10 +220,13 @@ final class TunnelStream: SocketReader, ByteStream {
     /// Ends the tunnel at once. The far side sees no orderly end: for a response that broke off.
     func cut() {
         beat.cancel()
+        signing?.callOff()
         finish(.ended)
         socket.close()
         reactor.buffers.give(&plaintext)
         reactor.buffers.give(&undecoded)
+        // Also who waits for the far side's part of a closing handshake.
+        wake()
     }
 
     private func finish(_ reason: TunnelEnd) {
@@ -261,16 +267,20 @@ final class TunnelStream: SocketReader, ByteStream {
             let limit = transport.isOpen && !isFineGrained ? TunnelStream.maxReadsPerTurn : 1
             guard reads < limit else { return socket.continueNextTurn() }
             reads += 1
-            // What was not decoded is put in front of what comes.
+            if hasWholeFrames {
+                // Where they lie: what came behind an upgrade may be more than the scratch memory takes.
+                var whole = ByteBuffer()
+                swap(&whole, &undecoded)
+                whole.withMutableBytes { process($0) }
+                reactor.buffers.give(&whole)
+                if hasWholeFrames { return socket.continueNextTurn() }
+                continue
+            }
+            // What was not decoded, a part of one header or control frame, is put in front of what comes.
             let kept = undecoded.count
             if kept > 0 {
                 undecoded.withMutableBytes { reactor.scratch.copyMemory(from: UnsafeRawBufferPointer($0)) }
                 reactor.buffers.give(&undecoded)
-            }
-            if hasWholeFrames {
-                process(UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[..<kept]))
-                if hasWholeFrames { return socket.continueNextTurn() }
-                continue
             }
             let received: Int?
             do throws(IOError) {
@@ -346,6 +356,7 @@ final class TunnelStream: SocketReader, ByteStream {
     private func sign() {
         guard let engine = transport.takeSigner() else { return }
         let job = SigningJob(engine)
+        signing = job
         let isQueued = reactor.offload(to: .signatures, for: self, { job.run() }) { stream in stream.signed(job) }
         // With more handshakes waiting than that, one more is the least of it.
         if !isQueued {
@@ -355,6 +366,7 @@ final class TunnelStream: SocketReader, ByteStream {
     }
 
     private func signed(_ job: SigningJob) {
+        signing = nil
         guard let engine = job.takeEngine() else { return }
         let before = plaintext.count
         let hadEnded = transport.end != nil

@@ -65,6 +65,8 @@ package struct TunnelTransport: ~Copyable {
 
     /// Why no more plaintext will come; `nil` while it may.
     package private(set) var end: TunnelEnd?
+    /// The peer ended in order, so it has said all that it had to say, whatever became of the connection afterwards.
+    package private(set) var isInputWhole = false
     /// Why the inner handshake failed, if it did.
     package private(set) var handshakeError: TLSError?
 
@@ -364,6 +366,7 @@ package struct TunnelTransport: ~Copyable {
 
     /// Gives the tunnel up for a reason of the driver's: the far side is silent, takes nothing, or the connection failed.
     package mutating func finish(_ reason: TunnelEnd) {
+        if end == nil && reason == .closed { isInputWhole = true }
         // A loss counts also behind an orderly end: nothing more can be sent.
         if end == nil || reason == .lost { end = reason }
     }
