@@ -55,6 +55,8 @@ final class RequestReader {
         // More than a head, so that a small body comes with it.
         let limit = limits.maxBytes + 64 * 1024
         while true {
+            // Also where a head waits behind the last one: begun now, it would be cut, or cut off unseen.
+            if isStopped { return .ended }
             if !input.isEmpty {
                 if !isBegun { head = worker.takeRequestHead() }
                 do throws(HTTPError) {
@@ -72,7 +74,6 @@ final class RequestReader {
             case .end: return .ended
             case .nothing: break
             }
-            if isStopped { return .ended }
             if isOverdue { return isBegun ? .overdue : .idle }
             await stream.readable()
         }
