@@ -18,6 +18,9 @@ package struct BufferPool: ~Copyable {
         spareSmall.reserveCapacity(BufferPool.maxSpareSmall)
     }
 
+    /// Buffers that are there to be taken.
+    package var spareCount: Int { spare.count + spareSmall.count }
+
     deinit { for memory in spare + spareSmall { memory.deallocate() } }
 
     /// An empty buffer with room for `count` bytes, and often for more. It may grow.

@@ -1,6 +1,7 @@
 import Testing
 import TunnelCore
 import TunnelIO
+import TunnelTestSupport
 
 @Suite struct UpgradePipeTests {
     private static let request =

@@ -250,21 +250,17 @@ package struct TunnelTransport: ~Copyable {
     ) throws(WebSocketError) {
         guard end == nil, closing.isOpen else { return }
         if handshake == .notBegun { handshake = .underWay }
-        guard engine != nil else {
-            guard held.count + records.count <= TunnelTransport.maxHeld else {
-                throw WebSocketError(code: .policyViolation, reason: "more than a handshake needs")
-            }
-            return held.append(records)
-        }
+        guard handshake != .signing else { return try hold(records) }
         let mark = beginFrame(&output)
         var failure: TLSError?
         var isClosed = false
+        var consumed = records.count
         do throws(TLSError) {
             let progress = try engine?.process(
                 records, plaintext: &plaintext, plaintextLimit: .max, output: &output)
             if let progress {
                 if progress.handshakeCompleted { handshake = .complete }
-                if progress.awaitsSignature { handshake = .signing }
+                if progress.awaitsSignature { (handshake, consumed) = (.signing, progress.consumed) }
                 isClosed = progress.isClosed
             }
         } catch {
@@ -273,6 +269,15 @@ package struct TunnelTransport: ~Copyable {
         finishFrame(mark, &output)
         if let failure { return failTLS(failure, &output) }
         if isClosed { finish(.closed) }
+        if consumed < records.count { try hold(UnsafeRawBufferPointer(rebasing: records[consumed...])) }
+    }
+
+    /// Keeps what came before the signature was made, also behind the hello in the same frame.
+    private mutating func hold(_ records: UnsafeRawBufferPointer) throws(WebSocketError) {
+        guard held.count + records.count <= TunnelTransport.maxHeld else {
+            throw WebSocketError(code: .policyViolation, reason: "more than a handshake needs")
+        }
+        held.append(records)
     }
 
     // MARK: Sending

@@ -1,5 +1,7 @@
 import TunnelCore
-import TunnelProxy
+import TunnelTLS
+
+@testable import TunnelProxy
 
 /// A proxy on a free port with one loop, its log kept.
 final class TestProxy {
@@ -59,5 +61,18 @@ final class TestProxy {
                 logLevel: .debug, shutdownTimeout: shutdownTimeout, threads: threads, upstream: upstream,
                 webSocket: webSocket, limits: limits)
         }
+    }
+}
+
+extension SharedState {
+    /// What workers share, without a server.
+    static func forTests(_ configuration: ProxyConfiguration? = nil, log: Log? = nil) throws -> SharedState {
+        let configuration = if let configuration { configuration } else { try TestProxy.Settings().configuration() }
+        let pair = try TestIdentity.shared.get()
+        return SharedState(
+            try ProxySnapshot(configuration, listeners: []),
+            credentials: try ServerCredentials(
+                identity: TLSIdentity(certificates: pair.certificate, privateKey: pair.key)),
+            log: log ?? LogRecorder().log())
     }
 }
