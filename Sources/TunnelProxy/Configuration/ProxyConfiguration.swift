@@ -176,7 +176,7 @@ extension ProxyConfiguration {
         public var keepAliveTimeout = Duration.zero
         /// How long a request's body may not move before the request is given up; 0 for any time.
         public var bodyTimeout = Duration.seconds(60)
-        /// How long a far side may take none of the bytes that wait for it before it is given up; 0 for any time.
+        /// How long a client may take none of the bytes that wait for it before it is given up; 0 for any time.
         public var sendTimeout = Duration.seconds(60)
         /// Requests in flight on one connection; HTTP/1.1 serves one at a time, the others wait.
         public var maxRequestsPerConnection = 100
