@@ -105,14 +105,12 @@ sanitize: swift test-packages ## all unit tests under AddressSanitizer
 	swift build --build-tests $(ASAN)
 	ASAN_OPTIONS=detect_leaks=0 swift test --skip-build $(ASAN)
 
-# The compiler makes a module of TunnelTLS for ThreadSanitizer that its own verifier refuses: "Invalid bitcast", of the
-# reports of accesses to Bool members (Swift 6.3.1). Without the verifier it compiles, and runs. What it then reports of
-# state behind a Mutex is not so: the Mutex of Linux waits by futex, in a library that ThreadSanitizer does not see.
-TSAN := --sanitize=thread --scratch-path .build/sanitize-thread -Xswiftc -Xfrontend -Xswiftc -disable-llvm-verify
+TSAN := --sanitize=thread --scratch-path .build/sanitize-thread
 
-sanitize-thread: swift test-packages ## tests of TunnelIO and TunnelProxy under ThreadSanitizer, to be read with care
+sanitize-thread: swift test-packages ## tests of TunnelIO and TunnelProxy under ThreadSanitizer
 	swift build --build-tests $(TSAN)
-	swift test --skip-build $(TSAN) --filter '^(TunnelIOTests|TunnelProxyTests)\.'
+	TSAN_OPTIONS=suppressions=Tests/Support/tsan-suppressions \
+		swift test --skip-build $(TSAN) --filter '^(TunnelIOTests|TunnelProxyTests)\.'
 
 lint: swift build-packages ## formatting, the rules of Tests/Support/check-source, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)

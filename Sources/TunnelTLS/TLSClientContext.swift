@@ -77,5 +77,17 @@ public final class TLSClientSession: Sendable, CustomStringConvertible {
 
     deinit { SSL_SESSION_free(pointer) }
 
+    /// Whether both resume by one ticket. A client that should use each but once looks whether a new one came.
+    package func hasSameTicket(as other: TLSClientSession) -> Bool {
+        withTicket { ticket in other.withTicket { ticket.elementsEqual($0) } }
+    }
+
+    private func withTicket<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+        var (bytes, count) = (nil as UnsafePointer<UInt8>?, 0)
+        SSL_SESSION_get0_ticket(pointer, &bytes, &count)
+        // SAFETY: they are the session's own, which lives as long as this object.
+        return withExtendedLifetime(self) { body(UnsafeBufferPointer(start: bytes, count: count)) }
+    }
+
     public var description: String { "<redacted>" }
 }

@@ -38,6 +38,15 @@ public struct TLSEngine: ~Copyable, Sendable {
     /// Most plaintext in one record (RFC 8446 §5.1).
     public static let maxRecordPlaintext = 16_384
 
+    // The pointers stand first, or Swift 6.3.1 crashes on this file when it compiles for ThreadSanitizer ("Invalid
+    // bitcast", i1 to ptr). All it takes is a noncopyable struct that stores a Bool and, behind it, a pointer to a
+    // struct, with a method that calls a mutating method on the pointer's `pointee`.
+    //
+    // SAFETY: `ssl` and `transport` are allocated in init, freed in deinit, and never leave this value; why it may
+    // change threads is said above.
+    nonisolated(unsafe) let ssl: OpaquePointer
+    nonisolated(unsafe) private let transport: UnsafeMutablePointer<RecordTransport>
+
     /// Whether data can be written and read. Stays true after the end.
     public private(set) var isHandshakeComplete = false
     /// Whether close_notify was received.
@@ -46,10 +55,6 @@ public struct TLSEngine: ~Copyable, Sendable {
     /// nothing.
     public private(set) var awaitsSignature = false
 
-    // SAFETY: `ssl` and `transport` are allocated in init, freed in deinit, and never leave this value; why it may
-    // change threads is said above.
-    nonisolated(unsafe) let ssl: OpaquePointer
-    nonisolated(unsafe) private let transport: UnsafeMutablePointer<RecordTransport>
     /// The callbacks of `ssl` look at the context, so it must live as long.
     private let context: TLSContext
     private var hasFailed = false

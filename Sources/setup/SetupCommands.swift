@@ -27,6 +27,8 @@ extension CommandFlag {
     static let json = CommandFlag("json", "print the result as JSON on standard output; no secrets")
     static let output = CommandFlag(
         "output", takes: "PLACE", "dir:/path or k8s-secret:NAME (default in a Kubernetes pod: k8s-secret:mcp-tunnel)")
+    static let outputOwner = CommandFlag(
+        "output-owner", takes: "USER", "whose folder dir:/path is, by name or number; others are not used then")
     static let apiURL = CommandFlag(
         "api-url", takes: "URL", variable: "API_URL", "base URL of the API: https://api.anthropic.com")
     static let apiGeneration = CommandFlag(

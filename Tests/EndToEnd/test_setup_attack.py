@@ -131,6 +131,29 @@ def test_a_folder_that_somebody_made_first_is_refused(setup: Setup, tmp_path: Pa
     assert not os.listdir(output.folder)
 
 
+def test_the_owner_can_be_named(setup: Setup, api: TunnelsAPI, tmp_path: Path) -> None:
+    """What the message asks for is enough, from the first run to the last; and a wrong name is refused everywhere."""
+    place = tmp_path / "place"
+    place.mkdir()
+    place.chmod(0o1777)
+    output = Output(place / "data")
+    output.folder.mkdir(mode=0o700)
+    os.chown(output.folder, MALLORY, MALLORY)
+    refused = setup("init", f"--output={output}", FAST, status=1)
+    flag = f"--output-owner={MALLORY}"
+    assert refused.stderr.rstrip().endswith(flag)
+    setup("init", f"--output={output}", flag, FAST, "--token-version=1")
+    output.check(api)
+    assert {output.path(name).stat().st_uid for name in NAMES} == {MALLORY}
+    before = output.contents()
+    for command in ("init", "renew-cert", "rotate-ca", "verify", "certs list", "token rotate --yes", "init --dry-run"):
+        outcome = setup(*command.split(), f"--output={output}", "--output-owner=root", status=1)
+        assert f"belongs to user {MALLORY}, not to 0" in outcome.stderr, command
+    assert output.contents() == before
+    for command in ("renew-cert", "verify", "certs list", "token reveal"):
+        setup(*command.split(), f"--output={output}", flag)
+
+
 def test_a_link_that_somebody_made_leads_nowhere(setup: Setup, tmp_path: Path, vault: Output) -> None:
     place = tmp_path / "place"
     place.mkdir()

@@ -14,20 +14,20 @@ from peers.certificates import DAY, Draft, make_key
 from peers.setup import FAST, Output, Setup, TunnelsAPI, finished
 
 COMMANDS = {
-    "init": ["--api-url", "--tunnel-id", "--output", "--display-name", "--token-version", "--cert-duration",
+    "init": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--display-name", "--token-version", "--cert-duration",
              "--key-type", "--api-generation", "--dry-run", "--json"],
-    "renew-cert": ["--output", "--cert-duration", "--renew-before", "--key-type", "--json"],
-    "generate-certs": ["--tunnel-domain", "--output", "--cert-duration", "--key-type", "--json"],
-    "verify": ["--output", "--ca", "--cert", "--key", "--tunnel-domain", "--expires-within", "--json"],
-    "rotate-ca": ["--api-url", "--output", "--finish", "--json"],
+    "renew-cert": ["--output", "--output-owner", "--cert-duration", "--renew-before", "--key-type", "--json"],
+    "generate-certs": ["--tunnel-domain", "--output", "--output-owner", "--cert-duration", "--key-type", "--json"],
+    "verify": ["--output", "--output-owner", "--ca", "--cert", "--key", "--tunnel-domain", "--expires-within", "--json"],
+    "rotate-ca": ["--api-url", "--output", "--output-owner", "--finish", "--json"],
     "tunnels list": ["--api-url", "--archived", "--workspace", "--json"],
-    "tunnels get": ["--api-url", "--tunnel-id", "--output", "--json"],
+    "tunnels get": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--json"],
     "tunnels archive": ["--api-url", "--yes", "--json"],
-    "certs list": ["--api-url", "--tunnel-id", "--output", "--archived", "--json"],
-    "certs add": ["--api-url", "--tunnel-id", "--output", "--json"],
-    "certs revoke": ["--api-url", "--tunnel-id", "--output", "--yes", "--json"],
-    "token reveal": ["--api-url", "--tunnel-id", "--output", "--json"],
-    "token rotate": ["--api-url", "--tunnel-id", "--output", "--reason", "--yes", "--json"],
+    "certs list": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--archived", "--json"],
+    "certs add": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--json"],
+    "certs revoke": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--yes", "--json"],
+    "token reveal": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--json"],
+    "token rotate": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--reason", "--yes", "--json"],
 }
 
 
@@ -121,6 +121,10 @@ USAGE = [
     (["init", "--output=/data"], "dir:/path or k8s-secret:NAME"),
     (["init", "--output=dir:"], "dir:/path or k8s-secret:NAME"),
     (["init", "--output=k8s-secret:Not_A_Name"], "dir:/path or k8s-secret:NAME"),
+    (["renew-cert", "--output=dir:/x", "--output-owner=nobody-of-that-name"], "--output-owner is a user's name or number"),
+    (["renew-cert", "--output=k8s-secret:x", "--output-owner=root"], "--output-owner goes with --output=dir:/path"),
+    (["renew-cert", "--output-owner=root"], "--output-owner goes with --output=dir:/path"),
+    (["verify", "--ca=x", "--output-owner=root"], "--output-owner goes with --output=dir:/path"),
     (["renew-cert", "--output=dir:/x", "--renew-before=30d"], "--renew-before"),
     (["renew-cert", "--output=dir:/x", "--renew-before=-1h"], "--renew-before must be at least 0"),
     (["renew-cert", "--output=dir:/x", "--cert-duration=59s"], "--cert-duration must be at least 1m"),

@@ -1,5 +1,6 @@
 import Testing
 import TunnelCLI
+import TunnelSetup
 
 @testable import setup
 
@@ -44,6 +45,30 @@ import TunnelCLI
         #expect(try OutputPlace.chosen(arguments, SetupEnvironment([:])) == nil)
         // An empty variable is one that is not set.
         #expect(try OutputPlace.chosen(arguments, SetupEnvironment(["KUBERNETES_SERVICE_HOST": ""])) == nil)
+    }
+
+    @Test(arguments: [("root", UInt32(0)), ("65532", 65532)])
+    func anOwnerIsAUsersNameOrNumber(_ row: (text: String, userID: UInt32)) throws {
+        let arguments = try Self.arguments(["--output=dir:/data", "--output-owner=\(row.text)"])
+        let expected = OutputPlace.directory("/data", owner: FolderOwner(userID: row.userID))
+        #expect(try OutputPlace.chosen(arguments, SetupEnvironment(Self.pod)) == expected)
+    }
+
+    @Test(arguments: ["nobody-of-that-name", "-1", "4294967295"])
+    func refusesAnOwnerThatIsNoUser(_ text: String) throws {
+        let arguments = try Self.arguments(["--output=dir:/data", "--output-owner=\(text)"])
+        let error = #expect(throws: UsageError.self) { try OutputPlace.chosen(arguments, SetupEnvironment([:])) }
+        #expect(error?.reason.contains("--output-owner") == true && error?.reason.contains(text) == true)
+    }
+
+    /// A Secret, the default of a pod, and nothing at all.
+    @Test(arguments: [(["--output=k8s-secret:name"], [:]), ([], pod), ([], [:])])
+    func anOwnerIsForFolders(_ line: [String], _ environment: [String: String]) throws {
+        let arguments = try Self.arguments(line + ["--output-owner=root"])
+        let error = #expect(throws: UsageError.self) {
+            try OutputPlace.chosen(arguments, SetupEnvironment(environment))
+        }
+        #expect(error?.reason.contains("--output-owner goes with --output=dir:/path") == true)
     }
 
     @Test func badValueIsNotPassedOverInAPod() throws {

@@ -54,15 +54,6 @@ final class ConnectionLoad: Load, ClientConnectionUser {
 
     func connectionDrained(_ connection: LoadConnection) {}
 
-    /// Whether both are the session of one ticket. OpenSSL makes another session for each ticket that comes; TunnelTLS
-    /// keeps which one it is to itself, as it should.
-    private func isSame(_ one: TLSClientSession, _ other: TLSClientSession) -> Bool {
-        func pointer(_ session: TLSClientSession) -> OpaquePointer? {
-            Mirror(reflecting: session).children.lazy.compactMap { $0.value as? OpaquePointer }.first
-        }
-        return pointer(one) == pointer(other)
-    }
-
     func connectionEnded(_ connection: LoadConnection, _ reason: String?) {
         guard reason == nil, connection.answerSize == 1 else {
             return window.fail(reason ?? "a connection ended without an answer")
@@ -72,7 +63,7 @@ final class ConnectionLoad: Load, ClientConnectionUser {
             connections[connection.index] = next
             var ticket = options.kind == .resume ? connection.session : nil
             if options.kind == .resume && ticket == nil { return window.fail("the server sent no session ticket") }
-            if let used = tickets[connection.index], let new = ticket, isSame(used, new) { ticket = nil }
+            if let used = tickets[connection.index], let new = ticket, new.hasSameTicket(as: used) { ticket = nil }
             tickets[connection.index] = ticket
             try next.open(session: ticket)
         } catch {

@@ -33,18 +33,19 @@ public final class DirectoryStore: CredentialStore, Sendable {
     }
     /// `nil` when opened for reading.
     private let writer: Writer?
+    private let owner: FolderOwner?
     private let operations: FileOperations
     /// One write at a time within this process.
     private let turn = Mutex(())
 
-    private init(_ path: String, _ writer: Writer?, _ operations: FileOperations) {
-        (self.path, self.writer, self.operations) = (path, writer, operations)
+    private init(_ path: String, _ writer: Writer?, _ owner: FolderOwner?, _ operations: FileOperations) {
+        (self.path, self.writer, self.owner, self.operations) = (path, writer, owner, operations)
     }
 
     /// Opens a folder. When opened for writing it is held until the store is released.
     ///
-    /// - Parameter owner: whose folder it must be. Without one, a folder is not written that somebody else may have made
-    ///   in the place of ours, or that others can write (``FolderOwner``).
+    /// - Parameter owner: whose folder it must be, which is looked at each time it is read too. Without one, a folder is
+    ///   not written that somebody else may have made in the place of ours, or that others can write (``FolderOwner``).
     /// - Throws: ``StoreError`` `.busy` at once if another run holds it, and others that name the file.
     public static func open(
         path: String, for purpose: Purpose, ownedBy owner: FolderOwner? = nil
@@ -58,7 +59,7 @@ public final class DirectoryStore: CredentialStore, Sendable {
         guard !path.isEmpty, !path.utf8.contains(0) else {
             throw StoreError(.notFound, "the name of the folder is empty or holds a NUL", remedy: "name a folder")
         }
-        guard purpose == .writing else { return DirectoryStore(path, nil, operations) }
+        guard purpose == .writing else { return DirectoryStore(path, nil, owner, operations) }
         let found = try StoreError.report(path) { () throws(FileFailure) in
             // A folder that is to be another user's is for that user to make.
             let isOurs = owner.map { $0.userID == geteuid() } ?? true
@@ -72,7 +73,7 @@ public final class DirectoryStore: CredentialStore, Sendable {
             try journal.finish()
             return Writer(folder: folder, lock: lock, journal: journal)
         }
-        return DirectoryStore(path, writer, operations)
+        return DirectoryStore(path, writer, owner, operations)
     }
 
     public func load() async throws(StoreError) -> StoreContents { try contents() }
@@ -109,15 +110,17 @@ public final class DirectoryStore: CredentialStore, Sendable {
     }
 
     private func existingFolder() throws(StoreError) -> OpenFolder? {
-        try StoreError.report(path) { () throws(FileFailure) in
+        let found: (folder: OpenFolder, status: FileStatus)? = try StoreError.report(path) { () throws(FileFailure) in
             do throws(FileFailure) {
                 let folder = try OpenFolder.open(path, operations)
-                return folder.working(for: try folder.status().owner)
+                return (folder, try folder.status())
             } catch {
                 guard error.reason == .system(ENOENT) else { throw error }
                 return nil
             }
         }
+        guard let found else { return nil }
+        return try FolderAccess(folder: found.folder, owner: owner).checkOwner(found.status)
     }
 
     private func snapshot(of folder: OpenFolder) throws(StoreError) -> StoreContents {

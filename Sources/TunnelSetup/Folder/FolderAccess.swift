@@ -41,14 +41,7 @@ struct FolderAccess {
     func check() throws(StoreError) -> OpenFolder {
         let path = folder.path
         let status = try StoreError.report(path) { () throws(FileFailure) in try folder.status() }
-        if let owner {
-            guard status.owner.user == owner.userID else {
-                throw StoreError(
-                    .denied, "\(path) belongs to user \(status.owner.user), not to \(owner)",
-                    remedy: "give it to that user (chown \(owner) \(path)), or name the right one")
-            }
-            return folder.working(for: status.owner)
-        }
+        guard owner == nil else { return try checkOwner(status) }
         try checkLink(status)
         guard !status.isWritableByOthers else {
             throw StoreError(
@@ -64,6 +57,16 @@ struct FolderAccess {
                 "\(path) belongs to user \(status.owner.user), who may have made it before you did: others can make "
                     + "names where it lies",
                 remedy: "if that is the right folder, name its owner: --output-owner=\(status.owner.user)")
+        }
+        return folder.working(for: status.owner)
+    }
+
+    /// Whether the folder is that of whoever was named. All that a reader is refused for.
+    func checkOwner(_ status: FileStatus) throws(StoreError) -> OpenFolder {
+        if let owner, status.owner.user != owner.userID {
+            throw StoreError(
+                .denied, "\(folder.path) belongs to user \(status.owner.user), not to \(owner)",
+                remedy: "give it to that user (chown \(owner) \(folder.path)), or name the right one")
         }
         return folder.working(for: status.owner)
     }

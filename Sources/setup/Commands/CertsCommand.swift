@@ -8,7 +8,7 @@ import TunnelSetup
 /// `setup certs list|add|revoke`: the CA certificates of a tunnel.
 enum CertsCommand {
     private static let archived = CommandFlag("archived", "those that are revoked too")
-    private static let common: [CommandFlag] = [.apiURL, .tunnelID, .output, .apiGeneration, .json]
+    private static let common: [CommandFlag] = [.apiURL, .tunnelID, .output, .outputOwner, .apiGeneration, .json]
 
     static let list = SetupCommand(
         path: ["certs", "list"], summary: "list the CA certificates of a tunnel",

@@ -14,8 +14,8 @@ enum InitCommand {
         path: ["init"], summary: "make everything that the tunnel's stack needs, or finish what an earlier run began",
         details: "Can be run again at any time: it changes only what is missing or asked for.",
         flags: [
-            .apiURL, .tunnelID, .output, displayName, tokenVersion, .certDuration, .keyType, .apiGeneration, .dryRun,
-            .json,
+            .apiURL, .tunnelID, .output, .outputOwner, displayName, tokenVersion, .certDuration, .keyType,
+            .apiGeneration, .dryRun, .json,
         ],
         example: "setup init --api-url=https://api.anthropic.com --output=dir:/data --token-version=1"
     ) { invocation in

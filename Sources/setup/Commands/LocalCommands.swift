@@ -11,7 +11,7 @@ enum GenerateCertsCommand {
     static let command = SetupCommand(
         path: ["generate-certs"], summary: "make CA and server certificate by hand, without the API",
         details: "A CA that is there is kept. Register ca.crt in the Console; keep ca.key for the renewals.",
-        flags: [domain, .output, .certDuration, .keyType, .json],
+        flags: [domain, .output, .outputOwner, .certDuration, .keyType, .json],
         example: "setup generate-certs --tunnel-domain=abcd1234.tunnel.anthropic.com --output=dir:/data"
     ) { invocation in
         let options = try invocation.serverCertificate()
@@ -55,7 +55,7 @@ enum RenewCertCommand {
     static let command = SetupCommand(
         path: ["renew-cert"], summary: "issue a new server certificate from the stored CA, without the API",
         details: "The proxy takes the new certificate up by itself; nothing has to be restarted.",
-        flags: [.output, .certDuration, renewBefore, .keyType, .json],
+        flags: [.output, .outputOwner, .certDuration, renewBefore, .keyType, .json],
         example: "setup renew-cert --output=dir:/data --renew-before=720h"
     ) { invocation in
         let options = try invocation.serverCertificate()

@@ -12,7 +12,7 @@ enum RotateCACommand {
         details:
             "First without --finish: the new CA is registered beside the old one and the server certificate issued "
             + "from\nit. Then with --finish. Can be run again at any point; it says what is left to do.",
-        flags: [.apiURL, .output, finish, .certDuration, .keyType, .apiGeneration, .json],
+        flags: [.apiURL, .output, .outputOwner, finish, .certDuration, .keyType, .apiGeneration, .json],
         example: "setup rotate-ca --api-url=https://api.anthropic.com --output=dir:/data"
     ) { invocation in
         let options = try invocation.serverCertificate()

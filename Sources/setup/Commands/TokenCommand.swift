@@ -18,7 +18,7 @@ enum TokenCommand {
 
     static let reveal = SetupCommand(
         path: ["token", "reveal"], summary: "fetch the tunnel token; each time is recorded by the provider",
-        details: details, flags: [.apiURL, .tunnelID, output, .apiGeneration, json],
+        details: details, flags: [.apiURL, .tunnelID, output, .outputOwner, .apiGeneration, json],
         example: "setup token reveal --api-url=https://api.anthropic.com --output=dir:/data"
     ) { invocation in
         let (id, client) = (try await invocation.tunnelID(), try invocation.client())
@@ -31,7 +31,7 @@ enum TokenCommand {
 
     static let rotate = SetupCommand(
         path: ["token", "rotate"], summary: "replace the tunnel token; the old one is good for no new connection",
-        details: details, flags: [.apiURL, .tunnelID, output, reason, .yes, .apiGeneration, json],
+        details: details, flags: [.apiURL, .tunnelID, output, .outputOwner, reason, .yes, .apiGeneration, json],
         example: "setup token rotate --api-url=https://api.anthropic.com --output=dir:/data --yes"
     ) { invocation in
         let (id, client) = (try await invocation.tunnelID(), try invocation.client())

@@ -27,7 +27,7 @@ enum TunnelsCommand {
 
     static let get = SetupCommand(
         path: ["tunnels", "get"], operands: "[ID]", operandCount: 0...1, summary: "show one tunnel",
-        flags: [.apiURL, .tunnelID, .output, .apiGeneration, .json],
+        flags: [.apiURL, .tunnelID, .output, .outputOwner, .apiGeneration, .json],
         example: "setup tunnels get tnl_01Hx9Kp2RtQvMn3sWbYdLcF8 --api-url=https://api.anthropic.com"
     ) { invocation in
         let id =

@@ -17,7 +17,7 @@ enum VerifyCommand {
     static let command = SetupCommand(
         path: ["verify"], summary: "check certificates and keys against all that a tunnel needs of them",
         details: "What is stored, or the files that are named. Exit status 1 and the findings if something is wrong.",
-        flags: [.output, ca, cert, key, domain, expiresWithin, .json],
+        flags: [.output, .outputOwner, ca, cert, key, domain, expiresWithin, .json],
         example: "setup verify --output=dir:/data --expires-within=720h"
     ) { invocation in
         let within = try invocation.duration(expiresWithin) ?? .zero
@@ -40,6 +40,7 @@ enum VerifyCommand {
             guard invocation.value(.output) == nil else {
                 throw UsageError("--output and --\(named[0].name) are two ways to say what to check: give one")
             }
+            guard invocation.value(.outputOwner) == nil else { throw OutputPlace.ownerWithoutFolder }
             guard named.count == 4 else { throw UsageError("--ca, --cert, --key and --tunnel-domain go together") }
             let files = CredentialCheck.Files(
                 caCertificate: try InputFile.read(try invocation.required(ca)),

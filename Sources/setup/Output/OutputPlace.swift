@@ -7,7 +7,8 @@ import TunnelSetup
 
 /// Where credentials are kept, as `--output` names it.
 enum OutputPlace: Equatable {
-    case directory(String)
+    /// With whose it must be, if that was named.
+    case directory(String, owner: FolderOwner? = nil)
     case kubernetesSecret(String)
 
     static let podDefault = OutputPlace.kubernetesSecret("mcp-tunnel")
@@ -27,9 +28,21 @@ enum OutputPlace: Equatable {
 
     /// The place that was named, or the default of a Kubernetes pod; `nil` without either.
     static func chosen(_ arguments: Arguments, _ environment: SetupEnvironment) throws(UsageError) -> OutputPlace? {
-        if let text = arguments[.output] { return try OutputPlace(text) }
-        return InClusterConfiguration.isPresent(environment: environment.cluster) ? podDefault : nil
+        let place: OutputPlace? =
+            if let text = arguments[.output] {
+                try OutputPlace(text)
+            } else {
+                InClusterConfiguration.isPresent(environment: environment.cluster) ? podDefault : nil
+            }
+        guard let name = arguments[.outputOwner] else { return place }
+        guard case .directory(let path, _) = place else { throw ownerWithoutFolder }
+        guard let owner = FolderOwner(name) else {
+            throw UsageError("--output-owner is a user's name or number, and there is no \(Diagnostic.excerpt(name))")
+        }
+        return .directory(path, owner: owner)
     }
+
+    static let ownerWithoutFolder = UsageError("--output-owner goes with --output=dir:/path, and with nothing else")
 
     /// - Throws: ``UsageError`` where there is neither.
     static func required(_ invocation: Invocation) throws(UsageError) -> OutputPlace {
@@ -56,13 +69,13 @@ enum OutputPlace: Equatable {
         -> any CredentialStore
     {
         switch self {
-        case .directory(let path): try await openDirectory(path, access, invocation)
+        case .directory(let path, let owner): try await openDirectory(path, owner, access, invocation)
         case .kubernetesSecret(let name): try openSecret(name, invocation)
         }
     }
 
     private func openDirectory(
-        _ path: String, _ access: Access, _ invocation: Invocation
+        _ path: String, _ owner: FolderOwner?, _ access: Access, _ invocation: Invocation
     ) async throws(SetupError) -> any CredentialStore {
         if access == .changing, Glibc.access(path, F_OK) != 0, errno == ENOENT {
             throw SetupError(
@@ -72,7 +85,7 @@ enum OutputPlace: Equatable {
         let purpose = access == .reading ? DirectoryStore.Purpose.reading : .writing
         var waited = Duration.zero
         while true {
-            do throws(StoreError) { return try DirectoryStore.open(path: path, for: purpose) } catch {
+            do throws(StoreError) { return try DirectoryStore.open(path: path, for: purpose, ownedBy: owner) } catch {
                 guard error.code == .busy, waited < Self.patience else { throw SetupError(error, at: "dir:\(path)") }
                 if waited == .zero { invocation.console.note("dir:\(path): \(error.reason); waiting for it") }
                 await invocation.loop.pause(Self.lookAgain)

@@ -28,8 +28,23 @@ import Testing
         try Self.open(folder.path, ownedBy: FolderOwner(userID: geteuid()))
         let other = try #require(Self.refusal(folder.path, ownedBy: FolderOwner(userID: geteuid() &+ 1)))
         #expect(other.code == .denied && other.reason.contains("belongs to user \(geteuid()), not to"))
-        // A reader takes nothing from there that a writer would.
-        _ = try DirectoryStore.open(path: folder.path, for: .reading)
+    }
+
+    @Test func aReaderIsRefusedNothingButAnotherOwner() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("t.example", to: "tunnel-domain")
+        chmod(folder.path, 0o777)
+        for owner in [nil, FolderOwner(userID: geteuid())] {
+            let store = try DirectoryStore.open(path: folder.path, for: .reading, ownedBy: owner)
+            #expect(try await store.load().texts[.tunnelDomain] == "t.example")
+        }
+        let other = FolderOwner(userID: geteuid() &+ 1)
+        let store = try DirectoryStore.open(path: folder.path, for: .reading, ownedBy: other)
+        let failure = await #expect(throws: StoreError.self) { try await store.load() }
+        #expect(failure?.code == .denied && failure?.reason.contains("belongs to user \(geteuid()), not to") == true)
+        // A folder that is not there is nobody's.
+        let absent = try DirectoryStore.open(path: folder.path("none"), for: .reading, ownedBy: other)
+        #expect(try await absent.load().isEmpty)
     }
 
     @Test(arguments: [

@@ -51,6 +51,8 @@ set options -x -a 'rsa-2048 rsa-3072 rsa-4096 ecdsa-p256 ecdsa-p384'
 __mcp_tunnel_setup_flag key-type 'type of the new key' $with_certificates
 set options -x -a 'dir:(__fish_complete_directories (string replace -r "^.*?dir:" "" (commandline -ct))) k8s-secret:'
 __mcp_tunnel_setup_flag output 'where the values are kept' renew-cert generate-certs verify init rotate-ca $of_one_tunnel
+set options -x -a '(__fish_complete_users)'
+__mcp_tunnel_setup_flag output-owner 'whose folder it is' renew-cert generate-certs verify init rotate-ca $of_one_tunnel
 set options -rF
 __mcp_tunnel_setup_flag ca 'certificate of the CA' verify
 __mcp_tunnel_setup_flag cert 'certificate of the server' verify
