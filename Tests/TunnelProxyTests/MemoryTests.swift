@@ -31,7 +31,7 @@ import TunnelProxy
     }
 }
 
-private var isSanitized: Bool { ["__asan_init", "__tsan_init"].contains { dlsym(nil, $0) != nil } }
+private var isSanitized: Bool { dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil }
 
 /// The process's resident memory.
 private func residentBytes() -> Int {
