@@ -86,7 +86,7 @@ package final class ClientConnection: SocketReader, ByteStream {
     }
 
     private func failed(_ error: TLSError) -> IOError {
-        // The alert tells the peer why; and nothing may stay behind for the next user of the staging buffer.
+        // The alert says why; and nothing may stay behind for the next user of the staging buffer.
         _ = socket.send(&reactor.staging)
         let failure = IOError(.tls, error.operation, detail: error.detail)
         socket.close(failure)

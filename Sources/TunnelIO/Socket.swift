@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 package import TunnelCore
 
-/// Told by a socket what came, when the socket is read by push instead of by ``Socket/readable()``.
+/// Learns from a socket what came, when the socket is read by push instead of by ``Socket/readable()``.
 package protocol SocketReader: AnyObject {
     /// Bytes may be there: read until ``Socket/receive(into:)`` says that nothing is left.
     func socketBecameReadable()
@@ -47,7 +47,7 @@ package final class Socket: ReadinessHandler, ByteStream {
     private var state = State()
     /// What the kernel has not taken yet.
     private var unsent = ByteBuffer()
-    /// When set, it is told of bytes and of failure; ``readable()`` is not used then. ``close(_:)`` lets it go: a weak
+    /// When set, it learns of bytes and of failure; ``readable()`` is not used then. ``close(_:)`` lets it go: a weak
     /// reference would make each retain and release of the reader take the slow way.
     package var reader: (any SocketReader)?
     package var onEnd: (() -> Void)?
@@ -68,7 +68,7 @@ package final class Socket: ReadinessHandler, ByteStream {
 
     /// Takes over a descriptor that is watched already: one that has just connected.
     ///
-    /// - Parameter sawHangUp: whether the report that it is connected told of the peer's end too; it is not repeated.
+    /// - Parameter sawHangUp: whether the report that it is connected held the peer's end too; that is not repeated.
     init(connected descriptor: CInt, _ registration: Registration, sawHangUp: Bool, on reactor: Reactor) {
         self.descriptor = descriptor
         self.reactor = reactor

@@ -58,7 +58,7 @@ final class RequestReader {
             // Also with a whole head at hand: who has no response may ask again elsewhere, who is cut may not.
             if isStopped { return .ended }
             if !input.isEmpty {
-                if !isBegun { head = worker.takeRequestHead() }
+                if !isBegun { head = worker.heads.takeRequest() }
                 do throws(HTTPError) {
                     if let size = try parse(limits) { return .head(size) }
                 } catch { return .malformed(error) }
@@ -80,7 +80,7 @@ final class RequestReader {
     }
 
     /// The head has been used.
-    func releaseHead() { worker.give(&head) }
+    func releaseHead() { worker.heads.give(&head) }
 
     /// Appends what is there to ``input``. A failed stream has ended as well.
     func receive(limit: Int) -> Received {
@@ -110,7 +110,7 @@ final class RequestReader {
 
     /// Gives everything back, at the end of the connection.
     func close() {
-        worker.give(&head)
+        worker.heads.give(&head)
         worker.reactor.buffers.give(&input)
     }
 

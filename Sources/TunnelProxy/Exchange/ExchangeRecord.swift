@@ -38,8 +38,8 @@ struct ExchangeRecord {
         }
         line.field("bytes_in", bytesIn)
         line.field("bytes_out", bytesOut)
-        if firstByte > 0 { line.field("ttfb_ms", milliseconds: .nanoseconds(Int64(firstByte &- started))) }
-        line.field("duration_ms", milliseconds: .nanoseconds(Int64(now &- started)))
+        if firstByte > 0 { line.field("ttfb_ms", nanoseconds: firstByte &- started) }
+        line.field("duration_ms", nanoseconds: now &- started)
         line.field("end", end.rawValue)
     }
 }

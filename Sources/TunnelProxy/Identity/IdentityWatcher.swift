@@ -37,7 +37,7 @@ final class IdentityWatcher: Sendable {
     }
 
     func start() {
-        tell(shared.credentials.current.identity, "certificate loaded")
+        logIdentity(shared.credentials.current.identity, "certificate loaded")
         scheduleNext()
     }
 
@@ -98,7 +98,7 @@ final class IdentityWatcher: Sendable {
                 seen.inForce = contents
                 seen.refused = nil
             }
-            tell(identity, "certificate reloaded")
+            logIdentity(identity, "certificate reloaded")
         } catch {
             seen.withLock { $0.refused = contents }
             refuse("\(error)")
@@ -109,7 +109,7 @@ final class IdentityWatcher: Sendable {
         shared.log(.warn, "certificate not reloaded, the old one stays") { $0.field("reason", reason) }
     }
 
-    private func tell(_ identity: TLSIdentity, _ message: String) {
+    private func logIdentity(_ identity: TLSIdentity, _ message: String) {
         shared.log(.info, message) { line in
             line.field("subject", identity.subject)
             line.field("fingerprint", identity.fingerprint)

@@ -252,9 +252,3 @@ public final class ProxyServer: Sendable {
         for waiter in waiters { waiter(wasClean) }
     }
 }
-
-/// Why the proxy cannot do what was asked.
-public struct ProxyError: Error, Sendable, CustomStringConvertible {
-    public let description: String
-    init(_ description: String) { self.description = description }
-}

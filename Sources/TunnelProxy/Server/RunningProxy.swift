@@ -80,7 +80,7 @@ struct RunningProxy: Sendable {
         if !allClosed(shared, within: RunningProxy.closeTimeout)
             && !allClosed(shared, within: RunningProxy.cutTimeout, ignoringInterrupt: true)
         {
-            // Whoever does not answer the close is cut off, so that no task or descriptor outlives the proxy.
+            // Whoever does not close in turn is cut off, so that no task or descriptor outlives the proxy.
             onEachWorker { $0.cutConnections() }
             _ = allClosed(shared, within: RunningProxy.cutTimeout, ignoringInterrupt: true)
         }

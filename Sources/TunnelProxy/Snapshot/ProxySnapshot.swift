@@ -56,7 +56,7 @@ final class ProxySnapshot: Sendable {
         table = try RouteTable(
             routes: routes.enumerated().map { (host: $1.name, value: $0) }, tunnelDomain: configuration.tunnelDomain)
         policy = UpstreamPolicy(
-            allowed: try configuration.upstream.allowedIPs.map { try IPPrefix($0) },
+            allowed: configuration.upstream.allowedIPs,
             validationDisabled: configuration.upstream.disableIPValidation,
             ownListeners: listeners, localAddresses: SocketAddress.interfaceAddresses())
         let limits = configuration.limits

@@ -30,8 +30,10 @@ final class TunnelStream: SocketReader, ByteStream {
         case ended
     }
 
-    /// Reads of the socket in one turn.
+    /// Reads of the socket in one turn. One where the tunnel is closing, and what comes is dropped.
     private static let maxReadsPerTurn = 4
+    /// A read after one whose bytes were mostly frames and records: each of those costs the same, however small it is.
+    private static let smallRead = 8 * 1024
     /// Pings are not answered above this many unsent bytes; RFC 6455 §5.5.3 asks only for the latest one.
     private static let maxUnsentForPong = 64 * 1024
     /// No writer of ours leaves so much unsent: it is the answers of TLS, which the peer asks for and does not read.
@@ -50,6 +52,8 @@ final class TunnelStream: SocketReader, ByteStream {
     /// Received and not decoded: the start of a frame, or what was over the turn's budget.
     private var undecoded = ByteBuffer()
     private var hasWholeFrames = false
+    /// The last read held little plaintext for its size.
+    private var isFineGrained = false
     /// Decrypted, and not yet taken.
     private var plaintext = ByteBuffer()
     private var waiter: UnsafeContinuation<Void, Never>?
@@ -260,7 +264,8 @@ final class TunnelStream: SocketReader, ByteStream {
         var reads = 0
         while case .flowing = reading {
             if transport.end == nil && plaintext.count >= settings.highWater { return pause() }
-            guard reads < TunnelStream.maxReadsPerTurn else { return socket.continueNextTurn() }
+            let limit = transport.isOpen && !isFineGrained ? TunnelStream.maxReadsPerTurn : 1
+            guard reads < limit else { return socket.continueNextTurn() }
             reads += 1
             if hasWholeFrames {
                 // Where they lie: what came behind an upgrade may be more than the scratch memory takes.
@@ -279,8 +284,9 @@ final class TunnelStream: SocketReader, ByteStream {
             }
             let received: Int?
             do throws(IOError) {
+                let end = isFineGrained ? kept + TunnelStream.smallRead : reactor.scratch.count
                 received = try socket.receive(
-                    into: UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[kept...]))
+                    into: UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[kept..<end]))
             } catch {
                 reading = .ended
                 return finish(.lost)
@@ -323,6 +329,8 @@ final class TunnelStream: SocketReader, ByteStream {
             bytes, answersPings: socket.unsentCount < TunnelStream.maxUnsentForPong, plaintext: &plaintext,
             output: &reactor.staging)
         hasWholeFrames = progress.hasMore
+        isFineGrained =
+            progress.consumed > TunnelStream.smallRead / 2 && (plaintext.count - before) * 2 < progress.consumed
         if progress.consumed < bytes.count {
             keep(UnsafeMutableRawBufferPointer(rebasing: bytes[progress.consumed...]))
         }

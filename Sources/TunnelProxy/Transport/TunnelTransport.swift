@@ -35,8 +35,12 @@ package struct TunnelTransport: ~Copyable {
         package let hasMore: Bool
     }
 
-    /// Frames taken in one call. Each may cost a call of OpenSSL, however small it is.
-    package static let frameBudget = 256
+    /// Frames taken in one call.
+    package static let frameBudget = 512
+    /// Bytes inflated before TLS sees them.
+    private static let inflationStep = 64 * 1024
+    /// Payload up to here is moved, to be decrypted with what came before it.
+    private static let smallPayload = 1024
     /// Largest plaintext in one frame: two full TLS records (RFC 8446 §5.1).
     private static let framePlaintext = 32 * 1024
     /// Records held while a signature is made elsewhere. A client has nothing to say before it has our flight, but a
@@ -130,40 +134,79 @@ package struct TunnelTransport: ~Copyable {
     ) -> Progress {
         var offset = 0
         var left = TunnelTransport.frameBudget
+        // Payload that was unmasked and not yet decrypted. That of small frames is put together, so that many of them cost
+        // TLS no more than one.
+        var payload = 0..<0
         do throws(WebSocketError) {
-            while offset < bytes.count && !closing.isDone {
-                guard left > 0 else { break }
+            while offset < bytes.count && left > 0 && !closing.isDone {
                 left -= 1
                 let rest = UnsafeMutableRawBufferPointer(rebasing: bytes[offset...])
                 let step = try frames.next(rest)
-                offset += step.consumed
-                switch step.event {
-                case .needMore:
+                if case .needMore = step.event {
+                    offset += step.consumed
+                    try decrypt(&payload, of: bytes, &plaintext, &output)
                     answerPing(&output)
                     return Progress(consumed: offset, hasMore: false)
+                }
+                switch step.event {
                 case .data(let range, let opcode, let isCompressed, let endOfMessage):
                     guard opcode == .binary else {
                         throw WebSocketError(code: .unsupportedData, reason: "a text frame")
                     }
-                    let payload = UnsafeRawBufferPointer(rebasing: rest[range])
                     if isCompressed {
-                        try inflate(payload, endOfMessage, &plaintext, &output)
+                        try decrypt(&payload, of: bytes, &plaintext, &output)
+                        let piece = UnsafeRawBufferPointer(rebasing: rest[range])
+                        try inflate(piece, endOfMessage, &plaintext, &output)
                     } else {
-                        try decrypt(payload, &plaintext, &output)
+                        let range = range.lowerBound + offset..<range.upperBound + offset
+                        try add(range, to: &payload, of: bytes, &plaintext, &output)
                     }
                 case .ping(let range):
                     if answersPings { note(ping: UnsafeRawBufferPointer(rebasing: rest[range])) }
-                case .pong: break
-                case .close(let code, _): peerClosed(code, &output)
+                case .close(let code, _):
+                    try decrypt(&payload, of: bytes, &plaintext, &output)
+                    peerClosed(code, &output)
+                case .pong, .needMore: break
                 }
+                offset += step.consumed
             }
+            try decrypt(&payload, of: bytes, &plaintext, &output)
         } catch {
+            // What came whole before the fault counts.
+            do throws(WebSocketError) { try decrypt(&payload, of: bytes, &plaintext, &output) } catch {}
             fail(error, &output)
         }
         answerPing(&output)
         // Behind a Close frame nothing counts (§5.5.1).
         if closing.isDone { return Progress(consumed: bytes.count, hasMore: false) }
         return Progress(consumed: offset, hasMore: offset < bytes.count)
+    }
+
+    /// Adds a frame's payload to what waits to be decrypted: moved up to it if it is small, else in its place.
+    private mutating func add(
+        _ range: Range<Int>, to payload: inout Range<Int>, of bytes: UnsafeMutableRawBufferPointer,
+        _ plaintext: inout ByteBuffer, _ output: inout ByteBuffer
+    ) throws(WebSocketError) {
+        if range.count > TunnelTransport.smallPayload {
+            try decrypt(&payload, of: bytes, &plaintext, &output)
+        }
+        if payload.isEmpty {
+            payload = range
+        } else if let base = bytes.baseAddress {
+            // SAFETY: both lie within `bytes`, and what is moved lies behind where it goes to.
+            (base + payload.upperBound).copyMemory(from: base + range.lowerBound, byteCount: range.count)
+            payload = payload.lowerBound..<payload.upperBound + range.count
+        }
+    }
+
+    private mutating func decrypt(
+        _ payload: inout Range<Int>, of bytes: UnsafeMutableRawBufferPointer, _ plaintext: inout ByteBuffer,
+        _ output: inout ByteBuffer
+    ) throws(WebSocketError) {
+        guard !payload.isEmpty else { return }
+        let records = UnsafeRawBufferPointer(rebasing: bytes[payload])
+        payload = 0..<0
+        try decrypt(records, &plaintext, &output)
     }
 
     /// The connection's bytes are over.
@@ -177,17 +220,28 @@ package struct TunnelTransport: ~Copyable {
         _ payload: UnsafeRawBufferPointer, _ endOfMessage: Bool, _ plaintext: inout ByteBuffer,
         _ output: inout ByteBuffer
     ) throws(WebSocketError) {
+        var rest = payload.bindMemory(to: UInt8.self)[...]
         var inflated = ByteBuffer()
-        let piece = payload.bindMemory(to: UInt8.self)
-        try deflate?.decompress(piece.span, endOfMessage: endOfMessage, limit: maxInflated, into: &inflated)
-        // A typed throw does not pass through a closure that changes `self`.
-        var failure: WebSocketError?
-        inflated.withMutableBytes { bytes in
-            do throws(WebSocketError) { try decrypt(UnsafeRawBufferPointer(bytes), &plaintext, &output) } catch {
-                failure = error
+        // A step at a time: a few bytes may become megabytes, and TLS refuses what is none of its records at the first look.
+        while end == nil && closing.isOpen {
+            inflated.removeAll()
+            let piece = UnsafeBufferPointer(rebasing: rest)
+            guard
+                let progress = try deflate?.decompress(
+                    piece.span, endOfMessage: endOfMessage, limit: maxInflated, atMost: Self.inflationStep,
+                    into: &inflated)
+            else { return }
+            rest = rest.dropFirst(progress.consumed)
+            // A typed throw does not pass through a closure that changes `self`.
+            var failure: WebSocketError?
+            inflated.withMutableBytes { bytes in
+                do throws(WebSocketError) { try decrypt(UnsafeRawBufferPointer(bytes), &plaintext, &output) } catch {
+                    failure = error
+                }
             }
+            if let failure { throw failure }
+            if progress.isDone { return }
         }
-        if let failure { throw failure }
     }
 
     /// Feeds TLS, keeps the plaintext, and frames what TLS itself has to say.
@@ -196,21 +250,17 @@ package struct TunnelTransport: ~Copyable {
     ) throws(WebSocketError) {
         guard end == nil, closing.isOpen else { return }
         if handshake == .notBegun { handshake = .underWay }
-        guard engine != nil else {
-            guard held.count + records.count <= TunnelTransport.maxHeld else {
-                throw WebSocketError(code: .policyViolation, reason: "more than a handshake needs")
-            }
-            return held.append(records)
-        }
+        guard handshake != .signing else { return try hold(records) }
         let mark = beginFrame(&output)
         var failure: TLSError?
         var isClosed = false
+        var consumed = records.count
         do throws(TLSError) {
             let progress = try engine?.process(
                 records, plaintext: &plaintext, plaintextLimit: .max, output: &output)
             if let progress {
                 if progress.handshakeCompleted { handshake = .complete }
-                if progress.awaitsSignature { handshake = .signing }
+                if progress.awaitsSignature { (handshake, consumed) = (.signing, progress.consumed) }
                 isClosed = progress.isClosed
             }
         } catch {
@@ -219,6 +269,15 @@ package struct TunnelTransport: ~Copyable {
         finishFrame(mark, &output)
         if let failure { return failTLS(failure, &output) }
         if isClosed { finish(.closed) }
+        if consumed < records.count { try hold(UnsafeRawBufferPointer(rebasing: records[consumed...])) }
+    }
+
+    /// Keeps what came before the signature was made, also behind the hello in the same frame.
+    private mutating func hold(_ records: UnsafeRawBufferPointer) throws(WebSocketError) {
+        guard held.count + records.count <= TunnelTransport.maxHeld else {
+            throw WebSocketError(code: .policyViolation, reason: "more than a handshake needs")
+        }
+        held.append(records)
     }
 
     // MARK: Sending

@@ -108,4 +108,8 @@ protocol ClientStream: AnyObject {
     var isPersistent: Bool { get }
     /// Ends the connection; what waits for it fails with `reason`.
     func close(_ reason: IOError)
+    /// The last call: lets go of the connection.
+    ///
+    /// - Parameter keeps: for another request, if it can take one; otherwise it is closed.
+    func finish(keeps: Bool)
 }

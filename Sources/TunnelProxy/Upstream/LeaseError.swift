@@ -9,7 +9,7 @@ enum LeaseError: Error {
     case dial(DialError)
     case tls(SocketAddress, IOError)
 
-    /// What the client is told: which hop failed, never an address.
+    /// What the client reads: which hop failed, never an address.
     var body: String {
         switch self {
         case .lookup: "The upstream's name could not be resolved"

@@ -2,6 +2,7 @@ import Glibc
 import TunnelCore
 import TunnelIO
 import TunnelTLS
+import TunnelTestSupport
 
 @testable import TunnelProxy
 
@@ -50,6 +51,9 @@ final class StreamRig {
     }
 
     func consume(_ count: Int) { taken.consume(count) }
+
+    /// Gives what was taken back to the loop's spare buffers.
+    func release() { reactor.buffers.give(&taken) }
 
     /// Gives bytes to the stream.
     func deliver(_ bytes: [UInt8]) {
