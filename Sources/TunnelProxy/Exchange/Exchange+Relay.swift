@@ -71,11 +71,7 @@ extension Exchange {
         } catch {
             // All that the client said before it ended has arrived; what the upstream still said has nobody to go to. A
             // reset is another thing: it is what comes of closing with bytes unread.
-            if phase == .piping && upload == .done && client.unacknowledged == 0, case .broken(let reason) = error,
-                reason.code == .endOfStream
-            {
-                return true
-            }
+            if phase == .piping && upload == .done && client.unacknowledged == 0 && error.isEndOfStream { return true }
             if stopped == nil {
                 warn("response from upstream broke off") { line in
                     line.field("upstream", record.upstream.map { "\($0)" } ?? "")
