@@ -150,6 +150,9 @@ package final class ClientConnection: SocketReader, ByteStream {
         socket.shutdownWrite()
     }
 
+    /// Ends it with a reset and without close_notify, so that the peer cannot take what it has for the whole.
+    package func reset(_ reason: IOError) { socket.reset(reason) }
+
     package func close(_ reason: IOError = IOError(.closed, "connection")) {
         if socket.failure == nil {
             engine?.close(output: &reactor.staging)

@@ -200,6 +200,11 @@ package final class Socket: ReadinessHandler, ByteStream {
         if let failure = state.failure ?? state.writeFailure { throw failure }
     }
 
+    /// Ends a wait for the kernel, and with it all writing: whoever should read is known to be gone.
+    package func abandonFlush() {
+        if state.flushWaiter != nil { failWrite(IOError(.closed, "write")) }
+    }
+
     private func watchForStall(_ limit: UInt64) {
         (state.stall, state.unsentAtCheck) = (limit, unsent.count)
         let deadline = stallDeadline ?? Deadline(on: reactor) { [unowned self] in checkProgress() }

@@ -20,9 +20,10 @@ import TunnelTestSupport
         NameService.shared.standIn(for: name) { _ in .success(addresses) }
         defer { NameService.shared.standIn(for: name, nil) }
         let address = try UpstreamAddress("http://\(name):\(upstream.port)")
+        let only = try IPPrefix("127.0.0.1/32")
         let proxy = try TestProxy { settings in
             settings.routes = [Route(key: "a", upstream: address)]
-            settings.upstream.allowedIPs = ["127.0.0.1/32"]
+            settings.upstream.allowedIPs = [only]
         }
         #expect(try proxy.farSide().request().body == "hi")
         #expect(upstream.connections == 1 && trap.connections == 0)
@@ -38,9 +39,10 @@ import TunnelTestSupport
         }
         defer { NameService.shared.standIn(for: name, nil) }
         let address = try UpstreamAddress("http://\(name):\(trap.port)")
+        let only = try IPPrefix("127.0.0.1/32")
         let proxy = try TestProxy { settings in
             settings.routes = [Route(key: "a", upstream: address)]
-            settings.upstream.allowedIPs = ["127.0.0.1/32"]
+            settings.upstream.allowedIPs = [only]
         }
         #expect(try proxy.farSide().request().status == 502)
         #expect(trap.connections == 0)

@@ -85,7 +85,7 @@ import TunnelTestSupport
     /// Also where the start fails: the stop has its result all the same.
     @Test func aStopInTheMidstOfAStartThatFails() throws {
         let taken = try Upstream { _, _ in }
-        let server = try makeServer { $0.listen = .tcp(host: "127.0.0.1", port: taken.port) }
+        let server = try makeServer { $0.listen = .tcp(IPAddress(v4Bytes: 127, 0, 0, 1), port: taken.port) }
         #expect(throws: ProxyError.self) { try server.start() }
         #expect(server.state == .idle)
         #expect(server.stopAndWait() && server.state == .stopped)

@@ -2,6 +2,7 @@ import Glibc
 import Testing
 import TunnelCore
 import TunnelIO
+import TunnelTestSupport
 
 @testable import TunnelProxy
 

@@ -2,6 +2,7 @@ import Testing
 import TunnelCore
 import TunnelIO
 import TunnelTLS
+import TunnelTestSupport
 
 @testable import TunnelProxy
 
@@ -20,16 +21,16 @@ import TunnelTLS
         let shared = try WorkerTests.shared()
         let hasStorage = try onLoop { loop in
             let worker = Worker(loop.reactor, shared)
-            var (request, response) = (worker.takeRequestHead(), worker.takeResponseHead())
+            var (request, response) = (worker.heads.takeRequest(), worker.heads.takeResponse())
             let requestBytes = Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
             let responseBytes = Array("HTTP/1.1 200 OK\r\nServer: a\r\n\r\n".utf8)
             _ = try request.parse(requestBytes.span, limits: HeadLimits())
             _ = try response.parse(responseBytes.span, limits: HeadLimits(), requestMethod: .get)
             for _ in 0..<2 {
-                worker.give(&request)
-                worker.give(&response)
+                worker.heads.give(&request)
+                worker.heads.give(&response)
             }
-            return [worker.takeRequestHead().fields.capacity > 0, worker.takeResponseHead().fields.capacity > 0]
+            return [worker.heads.takeRequest().fields.capacity > 0, worker.heads.takeResponse().fields.capacity > 0]
         }
         #expect(hasStorage == [true, true])
     }

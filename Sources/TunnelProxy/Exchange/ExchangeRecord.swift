@@ -87,3 +87,11 @@ struct RequestLabels: ~Copyable {
     /// Gives back what a long path needed.
     mutating func release() { if bytes.capacity > 256 { bytes.release() } }
 }
+
+extension LeaseError {
+    /// What the record says of a request that got no connection.
+    var end: ExchangeRecord.End {
+        if case .refused = self { return .refused }
+        return status == 504 ? .timeout : .upstreamFailed
+    }
+}

@@ -40,11 +40,11 @@ public final class ProxyServer: Sendable {
 
     /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
     ///
-    /// - Throws: ``ConfigurationError`` that names the file and the remedy.
+    /// - Throws: ``ConfigurationError`` or ``ProxyError``, which name the file.
     public init(configuration: ProxyConfiguration, log: Log) throws {
         let snapshot = try ProxySnapshot(configuration, listeners: [])
         let files = IdentityFiles(configuration.tls)
-        identityAtStart = try files.read()
+        do throws(FileError) { identityAtStart = try files.read() } catch { throw ProxyError(error.description) }
         let identity = try files.identity(of: identityAtStart)
         let options = TLSServerOptions(
             minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12, alpn: ["http/1.1"],
@@ -103,7 +103,12 @@ public final class ProxyServer: Sendable {
     ///
     /// - Throws: what ``start()`` throws.
     public func run() async throws {
-        if case .idle = parts.withLock({ $0.life }) { try start() }
+        if case .idle = parts.withLock({ $0.life }) {
+            do { try start() } catch {
+                // A stop may come in between, and then there is nothing to serve.
+                guard state == .draining || state == .stopped else { throw error }
+            }
+        }
         await withTaskCancellationHandler {
             _ = await stopped()
         } onCancel: {

@@ -239,6 +239,7 @@ final class TunnelStream: SocketReader, ByteStream {
         let onEnd = onEnd
         self.onEnd = nil
         onEnd?()
+        if transport.end != .closed { socket.abandonFlush() }
         wake()
     }
 

@@ -1,22 +1,6 @@
 package import TunnelCore
 package import TunnelTLS
 
-/// Why a tunnel carries no more bytes from its far side.
-package enum TunnelEnd: Equatable, Sendable {
-    /// The WebSocket's closing handshake, or TLS close_notify.
-    case closed
-    /// The TCP connection ended or failed without either.
-    case lost
-    /// Nothing at all arrived for `websocket.idle_timeout`.
-    case idle
-    /// The far side took nothing for `limits.send_timeout`.
-    case stalled
-    /// The peer broke RFC 6455 or TLS; the words are for the log.
-    case failed(String)
-    /// We ended it ourselves.
-    case ended
-}
-
 /// Everything between the bytes of a tunnel's connection and its plaintext, as one value: WebSocket frames, compression,
 /// TLS, and how the three are closed. No socket, no clock, no callbacks.
 ///
@@ -46,9 +30,8 @@ package struct TunnelTransport: ~Copyable {
     /// Records held while a signature is made elsewhere. A client has nothing to say before it has our flight, but a
     /// few bytes of what it may send early.
     private static let maxHeld = 16 * 1024
-    private let role: WebSocketRole
     private var frames: FrameDecoder
-    private var encoder: FrameEncoder
+    private var framer: RecordFramer
     private var deflate: PerMessageDeflate?
     private let maxInflated: Int
     /// `nil` while another thread signs with it.
@@ -78,10 +61,9 @@ package struct TunnelTransport: ~Copyable {
         role: WebSocketRole, engine: consuming TLSEngine, deflate: consuming PerMessageDeflate? = nil,
         maxFramePayload: Int = 16 << 20
     ) {
-        self.role = role
         let isCompressing = deflate != nil
         frames = FrameDecoder(role: role, maxFramePayload: maxFramePayload, allowsCompression: isCompressing)
-        encoder = FrameEncoder(role: role)
+        framer = RecordFramer(role: role)
         self.deflate = deflate
         maxInflated = maxFramePayload
         self.engine = consume engine
@@ -117,8 +99,8 @@ package struct TunnelTransport: ~Copyable {
 
     /// A client's first flight.
     package mutating func start(output: inout ByteBuffer) throws(TLSError) {
-        let mark = beginFrame(&output)
-        defer { finishFrame(mark, &output) }
+        let mark = framer.begin(&output)
+        defer { framer.finish(mark, &output) }
         try engine?.start(output: &output)
     }
 
@@ -251,7 +233,7 @@ package struct TunnelTransport: ~Copyable {
         guard end == nil, closing.isOpen else { return }
         if handshake == .notBegun { handshake = .underWay }
         guard handshake != .signing else { return try hold(records) }
-        let mark = beginFrame(&output)
+        let mark = framer.begin(&output)
         var failure: TLSError?
         var isClosed = false
         var consumed = records.count
@@ -266,7 +248,7 @@ package struct TunnelTransport: ~Copyable {
         } catch {
             failure = error
         }
-        finishFrame(mark, &output)
+        framer.finish(mark, &output)
         if let failure { return failTLS(failure, &output) }
         if isClosed { finish(.closed) }
         if consumed < records.count { try hold(UnsafeRawBufferPointer(rebasing: records[consumed...])) }
@@ -288,10 +270,10 @@ package struct TunnelTransport: ~Copyable {
         var rest = plaintext[...]
         while !rest.isEmpty {
             let part = UnsafeRawBufferPointer(rebasing: rest.prefix(TunnelTransport.framePlaintext))
-            let mark = beginFrame(&output)
+            let mark = framer.begin(&output)
             do throws(TLSError) {
                 try engine?.write(part, output: &output)
-                finishFrame(mark, &output)
+                framer.finish(mark, &output)
             } catch {
                 output.truncate(to: mark)
                 return finish(.failed("\(error)"))
@@ -303,7 +285,7 @@ package struct TunnelTransport: ~Copyable {
     /// Appends a ping. Its pong, like all else that arrives, says that the far side lives.
     package mutating func ping(output: inout ByteBuffer) {
         guard closing.isOpen else { return }
-        encoder.append(.ping, payload: UnsafeRawBufferPointer(start: nil, count: 0), to: &output)
+        framer.encoder.append(.ping, payload: UnsafeRawBufferPointer(start: nil, count: 0), to: &output)
     }
 
     private mutating func note(ping payload: UnsafeRawBufferPointer) {
@@ -319,7 +301,7 @@ package struct TunnelTransport: ~Copyable {
             // Not the payload of any ping but the latest: a flood of them costs the peer more than us.
             var payload = ByteBuffer()
             swap(&payload, &ping)
-            payload.withBytes { encoder.append(.pong, payload: $0, to: &output) }
+            payload.withBytes { framer.encoder.append(.pong, payload: $0, to: &output) }
         }
         ping.release()
     }
@@ -344,7 +326,7 @@ package struct TunnelTransport: ~Copyable {
         self.engine = consume engine
         guard closing.isOpen, end == nil else { return held.release() }
         handshake = isComplete ? .complete : .underWay
-        if !flight.isEmpty { flight.withBytes { encoder.append(.binary, payload: $0, to: &output) } }
+        if !flight.isEmpty { flight.withBytes { framer.encoder.append(.binary, payload: $0, to: &output) } }
         if let failure { return failTLS(failure, &output) }
         guard !held.isEmpty else { return }
         var records = ByteBuffer()
@@ -399,43 +381,12 @@ package struct TunnelTransport: ~Copyable {
         switch action {
         case .sendClose(let code), .sendCloseThenCloseTransport(let code):
             if closesTLS {
-                let mark = beginFrame(&output)
+                let mark = framer.begin(&output)
                 engine?.close(output: &output)
-                finishFrame(mark, &output)
+                framer.finish(mark, &output)
             }
-            encoder.appendClose(code ?? .normal, to: &output)
+            framer.encoder.appendClose(code ?? .normal, to: &output)
         case .closeTransport, nil: break
         }
-    }
-
-    // MARK: Frames
-
-    /// Before each frame's payload, room for the usual header: two bytes and a 16-bit length, which is what every frame of
-    /// 126 to 65,535 bytes has (RFC 6455 §5.2), and a client's masking key.
-    private var reserved: Int { role == .server ? 4 : 8 }
-
-    private func beginFrame(_ output: inout ByteBuffer) -> Int {
-        let mark = output.count
-        output.append(role == .server ? "\0\0\0\0" : "\0\0\0\0\0\0\0\0")
-        return mark
-    }
-
-    /// Writes the header of the frame that began at `mark`, now that its length is known.
-    private mutating func finishFrame(_ mark: Int, _ output: inout ByteBuffer) {
-        let length = output.count - mark - reserved
-        guard length > 0 else { return output.truncate(to: mark) }
-        let header = encoder.header(.binary, payloadLength: length)
-        let shift = header.size - reserved
-        if shift > 0 { output.append([UInt8](repeating: 0, count: shift)) }
-        let reserved = reserved
-        output.withMutableBytes { bytes in
-            guard let start = bytes.baseAddress.map({ $0 + mark }) else { return }
-            // SAFETY: header and payload lie within `bytes`, which `shift` has just made long enough.
-            let payload = UnsafeMutableRawBufferPointer(start: start + header.size, count: length)
-            if shift != 0 { payload.baseAddress?.copyMemory(from: start + reserved, byteCount: length) }
-            _ = header.write(into: UnsafeMutableRawBufferPointer(start: start, count: header.size))
-            if let mask = header.mask { applyMask(mask, to: payload) }
-        }
-        if shift < 0 { output.truncate(to: mark + header.size + length) }
     }
 }

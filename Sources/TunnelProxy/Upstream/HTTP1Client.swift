@@ -226,5 +226,8 @@ final class HTTP1Client: ClientStream {
 
     // MARK: The end
 
-    func close(_ reason: IOError) { connection?.close(reason) }
+    func close(_ reason: IOError) {
+        // A pipe has no other way to say that what was sent is not whole.
+        if requestFraming == .untilClose { connection?.reset(reason) } else { connection?.close(reason) }
+    }
 }

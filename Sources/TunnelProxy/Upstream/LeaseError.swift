@@ -28,11 +28,6 @@ enum LeaseError: Error {
         }
     }
 
-    var end: ExchangeRecord.End {
-        if case .refused = self { return .refused }
-        return status == 504 ? .timeout : .upstreamFailed
-    }
-
     /// The message of the log line; operators search for these texts.
     var logMessage: String {
         switch self {
