@@ -46,10 +46,15 @@ import TunnelTestSupport
         if isRequest { _ = state.requestBegan() } else { _ = state.connectionBegan() }
         state.drain()
         let start = Reactor.clock()
+        let hasLooked = ThreadSignal()
         let waiting = OnThread {
-            state.idle.wait(until: start + 15_000_000_000) { (isRequest ? state.requests : state.connections) == 0 }
+            state.idle.wait(until: start + 15_000_000_000) {
+                defer { hasLooked.post() }
+                return (isRequest ? state.requests : state.connections) == 0
+            }
         }
-        // Both orders are possible, and both must do: it waits already, or it will find nothing to wait for.
+        // It has found the counter above zero, so it waits, or is about to.
+        #expect(hasLooked.wait(seconds: 20))
         if isRequest { state.requestEnded() } else { state.connectionEnded() }
         #expect(waiting.value() == true)
         #expect(Reactor.clock() - start < 10_000_000_000)

@@ -144,7 +144,17 @@ import TunnelTestSupport
         await #expect(processExitsWith: .success) {
             let bench = try Bench(interval: .milliseconds(10))
             let gate = Flag()
-            while BlockingPool.files.submit({ while !gate.isSet { usleep(1_000) } }) {}
+            let running = Mutex(0)
+            func fill() {
+                while BlockingPool.files.submit({
+                    running.withLock { $0 += 1 }
+                    while !gate.isSet { usleep(1_000) }
+                }) {}
+            }
+            fill()
+            // The threads have begun by now, and left room in the queue.
+            guard waitUntil({ running.withLock { $0 } == 2 }) else { exit(4) }
+            fill()
             try bench.run {
                 // The loop's own clock has passed the interval many times.
                 let passed = ThreadSignal()

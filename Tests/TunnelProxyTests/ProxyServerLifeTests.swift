@@ -19,8 +19,9 @@ import TunnelTestSupport
 
     @Test func aStopBeforeTheRunEndsIt() async throws {
         let server = try makeServer()
+        server.beginGracefulShutdown()
+        try #require(server.state == .stopped)
         #expect(await server.stop())
-        #expect(server.state == .stopped)
         try await server.run()
         #expect(server.state == .stopped && server.port == nil)
         let error = #expect(throws: ProxyError.self) { try server.start() }
@@ -36,8 +37,8 @@ import TunnelTestSupport
         }
         running.cancel()
         gate.post()
+        try #require(await eventually { server.state == .stopped })
         try await running.value
-        #expect(server.state == .stopped)
     }
 
     @Test func cancellingTheRunDrains() async throws {
@@ -56,7 +57,7 @@ import TunnelTestSupport
         try far.send("GET / HTTP/1.1\r\nHost: a.t.example\r\n\r\n")
         #expect(arrived.wait(seconds: 20))
         running.cancel()
-        #expect(await eventually { !log.lines(with: "shutting down").isEmpty })
+        try #require(await eventually { !log.lines(with: "shutting down").isEmpty })
         #expect(server.state == .draining)
         gate.post()
         let answer = try far.answer()
@@ -76,7 +77,9 @@ import TunnelTestSupport
             interceptor.then { server.beginGracefulShutdown() }
             try server.start()
             interceptor.forget()
-            #expect(server.stopAndWait(), "at \(message)")
+            // Without anybody saying it again.
+            #expect(waitUntil { server.state == .stopped }, "at \(message)")
+            #expect(OnThread { server.stopAndWait() }.value() == true, "at \(message)")
             #expect(server.state == .stopped && server.port == nil)
             #expect(interceptor.recorder.wait(for: "stopped").count == 1)
         }
@@ -88,7 +91,7 @@ import TunnelTestSupport
         let server = try makeServer { $0.listen = .tcp(IPAddress(v4Bytes: 127, 0, 0, 1), port: taken.port) }
         #expect(throws: ProxyError.self) { try server.start() }
         #expect(server.state == .idle)
-        #expect(server.stopAndWait() && server.state == .stopped)
+        #expect(OnThread { server.stopAndWait() }.value() == true && server.state == .stopped)
     }
 
     /// Whoever asks, before, meanwhile or later, hears the same.
@@ -141,7 +144,7 @@ import TunnelTestSupport
             var server: ProxyServer? = try ProxyServer(configuration: settings.configuration(), log: log.log())
             try server?.start()
             let port = server?.port ?? 0
-            guard countThreads("loop-") == 2 else { exit(2) }
+            guard waitUntil({ countThreads("loop-") == 2 }) else { exit(2) }
             let far = try FarSide(port: port)
             server = nil
             guard try far.runToEnd().last == "fin" else { exit(3) }

@@ -52,9 +52,6 @@ final class StreamRig {
 
     func consume(_ count: Int) { taken.consume(count) }
 
-    /// Gives what was taken back to the loop's spare buffers.
-    func release() { reactor.buffers.give(&taken) }
-
     /// Gives bytes to the stream.
     func deliver(_ bytes: [UInt8]) {
         wire.send(bytes)
