@@ -240,7 +240,6 @@ public final class ProxyServer: Sendable {
     }
 
     /// For draining, which takes long and must not wait behind lookups that take longer.
-    private static let stopping = BlockingPool.shutdown
 
     private func drain(_ running: RunningProxy) {
         let isQueued = BlockingPool.shutdown.submit { [self] in finishStop(wasClean: running.drain(shared)) }
