@@ -239,8 +239,6 @@ public final class ProxyServer: Sendable {
         if let wasClean { body(wasClean) }
     }
 
-    /// For draining, which takes long and must not wait behind lookups that take longer.
-
     private func drain(_ running: RunningProxy) {
         let isQueued = BlockingPool.shutdown.submit { [self] in finishStop(wasClean: running.drain(shared)) }
         // Without a thread to be had, better the caller waits than that nothing stops.
