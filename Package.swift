@@ -93,7 +93,8 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "TunnelProxyTests",
-            dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"], swiftSettings: swift),
+            dependencies: ["TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelTestSupport"],
+            swiftSettings: swift),
         .testTarget(
             name: "TunnelAPITests",
             dependencies: [

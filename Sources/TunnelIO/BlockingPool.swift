@@ -17,8 +17,6 @@ package final class BlockingPool: Sendable {
         "signatures", threads: LoopGroup.availableCores, queued: 1024, niceness: 5)
     /// Draining, which waits for minutes.
     package static let shutdown = BlockingPool("shutdown", threads: 16, queued: 1024)
-    /// The name of ``files`` before there were several.
-    package static var shared: BlockingPool { files }
 
     /// A piece of work that waits for its thread, for whoever may lose interest in it.
     package final class Work: Sendable {

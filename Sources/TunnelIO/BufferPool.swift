@@ -5,7 +5,7 @@ package import TunnelCore
 package struct BufferPool: ~Copyable {
     /// One TLS record, or one large read of a body, with room for a chunk header in front.
     package static let bufferSize = 64 * 1024 + 64
-    /// A usual request, head and body. Many are held at once, each until its answer begins, so they are kept small.
+    /// A usual request, head and body. Many are held at once, each until its response begins, so they are kept small.
     package static let smallSize = 4 * 1024
     /// At most 2 MiB of large buffers are kept, and 1 MiB of small ones.
     private static let maxSpare = 32
@@ -17,6 +17,9 @@ package struct BufferPool: ~Copyable {
         spare.reserveCapacity(BufferPool.maxSpare)
         spareSmall.reserveCapacity(BufferPool.maxSpareSmall)
     }
+
+    /// Buffers that are there to be taken.
+    package var spareCount: Int { spare.count + spareSmall.count }
 
     deinit { for memory in spare + spareSmall { memory.deallocate() } }
 

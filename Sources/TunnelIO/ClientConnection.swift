@@ -86,7 +86,7 @@ package final class ClientConnection: SocketReader, ByteStream {
     }
 
     private func failed(_ error: TLSError) -> IOError {
-        // The alert tells the peer why; and nothing may stay behind for the next user of the staging buffer.
+        // The alert says why; and nothing may stay behind for the next user of the staging buffer.
         _ = socket.send(&reactor.staging)
         let failure = IOError(.tls, error.operation, detail: error.detail)
         socket.close(failure)
@@ -149,6 +149,9 @@ package final class ClientConnection: SocketReader, ByteStream {
         if !reactor.staging.isEmpty { _ = socket.send(&reactor.staging) }
         socket.shutdownWrite()
     }
+
+    /// Ends it with a reset and without close_notify, so that the peer cannot take what it has for the whole.
+    package func reset(_ reason: IOError) { socket.reset(reason) }
 
     package func close(_ reason: IOError = IOError(.closed, "connection")) {
         if socket.failure == nil {

@@ -4,7 +4,8 @@
 /// parked is watched, and goes as soon as its end is reported. Checking out asks the kernel besides, because an end
 /// may have come that this turn of the loop has not looked at yet: most requests cannot be sent twice, so one that
 /// goes out on a dying connection is lost. Servers that close after five seconds are common (uvicorn, Node), and some
-/// say so (`Keep-Alive: timeout=5`); a request must not race with that, so the last second of it is not used.
+/// say so (`Keep-Alive: timeout=5`); a request must not race with that, so the last second of it is not used, and of a
+/// shorter time the second half.
 ///
 /// A generation is a number for all by which a connection was found good: addresses allowed, CAs trusted. It rises.
 /// Connections of an older one are closed when a newer one is first seen, and those that come back late are not
@@ -67,7 +68,7 @@ package final class ConnectionPool {
         _ connection: ClientConnection, generation: UInt64, limits: Limits, keepAliveTimeout: UInt64? = nil
     ) -> Bool {
         var life = limits.idleTimeout
-        if let keepAliveTimeout { life = min(life, keepAliveTimeout - min(keepAliveTimeout, Self.safetyMargin)) }
+        if let keepAliveTimeout { life = min(life, keepAliveTimeout - min(keepAliveTimeout / 2, Self.safetyMargin)) }
         // An end that has not been reported yet will be, and then it goes: no need to ask the kernel each time.
         guard advance(to: generation), life > 0, parked.count < limits.maxParked, connection.isQuiet(asking: false)
         else {

@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 package import TunnelCore
 
-/// Opens one connection to the first of several addresses that answers (RFC 8305, happy eyeballs).
+/// Opens one connection to the first of several addresses that accepts it (RFC 8305, happy eyeballs).
 ///
 /// Addresses are tried in the order given. The next one starts when the one before has failed, or beside it when that
 /// has said nothing for a quarter of a second. The caller has checked every address; nothing is resolved here.
@@ -43,7 +43,7 @@ package final class Connector {
         remaining = addresses[...]
     }
 
-    /// Connects to the first address that answers.
+    /// Connects to the first address that accepts.
     ///
     /// - Parameters:
     ///   - timeout: nanoseconds for all addresses together.
@@ -67,7 +67,7 @@ package final class Connector {
         }
     }
 
-    /// RFC 8305 §4: the families in turn, beginning with that of the resolver's first answer.
+    /// RFC 8305 §4: the families in turn, beginning with that of the resolver's first address.
     package static func alternating(_ addresses: [IPAddress]) -> [IPAddress] {
         guard let first = addresses.first else { return [] }
         let same = addresses.filter { $0.isIPv4 == first.isIPv4 }

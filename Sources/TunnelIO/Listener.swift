@@ -121,7 +121,7 @@ package final class Acceptor: ReadinessHandler {
     /// - Parameters:
     ///   - isShared: whether other loops accept from the same descriptor.
     ///   - accepted: is given each connection's descriptor, which it owns, and the peer.
-    ///   - failed: is told when accepting has to pause, for example without descriptors left.
+    ///   - failed: called when accepting has to pause, for example without descriptors left.
     package init(
         _ listener: Listener, on reactor: Reactor, isShared: Bool, accepted: @escaping (CInt, SocketAddress?) -> Void,
         failed: @escaping (IOError) -> Void

@@ -4,7 +4,7 @@ internal import TunnelCore
 
 /// Writes log lines to a descriptor on a thread of its own, so that a slow or closed sink never holds up a loop.
 ///
-/// Lines wait in a bounded queue. When it is full, lines are dropped and counted, and the count is told in a line of
+/// Lines wait in a bounded queue. When it is full, lines are dropped and counted, and the count is reported in a line of
 /// its own as soon as there is room again.
 package final class LogWriter: LogSink {
     /// Some 5,000 lines.
@@ -26,7 +26,7 @@ package final class LogWriter: LogSink {
 
     /// - Parameters:
     ///   - descriptor: where lines go; not closed by this object.
-    ///   - droppedLine: makes the line that tells how many were dropped.
+    ///   - droppedLine: makes the line that says how many were dropped.
     /// - Throws: ``IOError`` when no thread can be started.
     package init(descriptor: CInt, droppedLine: @escaping @Sendable (Int) -> [UInt8]) throws(IOError) {
         self.descriptor = descriptor

@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 package import TunnelCore
 
-/// Told when a descriptor becomes ready. Called on the loop, never from inside another call of the handler.
+/// Takes the reports of a descriptor that it owns. Called on the loop, never from inside another call of the handler.
 package protocol ReadinessHandler: AnyObject {
     func ready(_ readiness: Readiness)
 }

@@ -86,9 +86,6 @@ package final class Resolver {
         guard name == "localhost" || name.hasSuffix(".localhost") else { return nil }
         return [IPAddress(v4: 0x7F00_0001), IPAddress(v6High: 0, low: 1)]
     }
-
-    /// Asks the system. Blocks.
-    package static func lookUp(_ name: String) -> Result<[IPAddress], IOError> { NameService.ask(name) }
 }
 
 /// Addresses found, with their age. How old they may be is up to whoever asks.

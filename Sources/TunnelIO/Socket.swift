@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 package import TunnelCore
 
-/// Told by a socket what came, when the socket is read by push instead of by ``Socket/readable()``.
+/// Learns from a socket what came, when the socket is read by push instead of by ``Socket/readable()``.
 package protocol SocketReader: AnyObject {
     /// Bytes may be there: read until ``Socket/receive(into:)`` says that nothing is left.
     func socketBecameReadable()
@@ -25,6 +25,10 @@ package final class Socket: ReadinessHandler, ByteStream {
         var isWritable = true
         /// The peer's end was reported: a short read no longer means that nothing is left.
         var sawHangUp = false
+        /// The end of what we send follows behind `unsent`.
+        var endsWriting = false
+        /// The loop will call once more next turn.
+        var isContinued = false
         var failure: IOError?
         /// The peer takes no more bytes; what it has said can still be read.
         var writeFailure: IOError?
@@ -43,7 +47,7 @@ package final class Socket: ReadinessHandler, ByteStream {
     private var state = State()
     /// What the kernel has not taken yet.
     private var unsent = ByteBuffer()
-    /// When set, it is told of bytes and of failure; ``readable()`` is not used then. ``close(_:)`` lets it go: a weak
+    /// When set, it learns of bytes and of failure; ``readable()`` is not used then. ``close(_:)`` lets it go: a weak
     /// reference would make each retain and release of the reader take the slow way.
     package var reader: (any SocketReader)?
     package var onEnd: (() -> Void)?
@@ -64,7 +68,7 @@ package final class Socket: ReadinessHandler, ByteStream {
 
     /// Takes over a descriptor that is watched already: one that has just connected.
     ///
-    /// - Parameter sawHangUp: whether the report that it is connected told of the peer's end too; it is not repeated.
+    /// - Parameter sawHangUp: whether the report that it is connected held the peer's end too; that is not repeated.
     init(connected descriptor: CInt, _ registration: Registration, sawHangUp: Bool, on reactor: Reactor) {
         self.descriptor = descriptor
         self.reactor = reactor
@@ -196,6 +200,11 @@ package final class Socket: ReadinessHandler, ByteStream {
         if let failure = state.failure ?? state.writeFailure { throw failure }
     }
 
+    /// Ends a wait for the kernel, and with it all writing: whoever should read is known to be gone.
+    package func abandonFlush() {
+        if state.flushWaiter != nil { failWrite(IOError(.closed, "write")) }
+    }
+
     private func watchForStall(_ limit: UInt64) {
         (state.stall, state.unsentAtCheck) = (limit, unsent.count)
         let deadline = stallDeadline ?? Deadline(on: reactor) { [unowned self] in checkProgress() }
@@ -233,7 +242,8 @@ package final class Socket: ReadinessHandler, ByteStream {
     /// Says that no more will be sent, once the kernel has taken what was.
     package func shutdownWrite() {
         guard descriptor >= 0 else { return }
-        shutdown(descriptor, CInt(SHUT_WR))
+        state.endsWriting = true
+        if unsent.isEmpty { shutdown(descriptor, CInt(SHUT_WR)) }
     }
 
     /// Closes the descriptor. Pending and later operations fail with `reason`.
@@ -278,6 +288,7 @@ package final class Socket: ReadinessHandler, ByteStream {
     // MARK: Dispatch
 
     package func ready(_ readiness: Readiness) {
+        if readiness.isEmpty { state.isContinued = false }
         if readiness.contains(.hangUp) { state.sawHangUp = true }
         if readiness.contains(.write) {
             state.isWritable = true
@@ -310,14 +321,18 @@ package final class Socket: ReadinessHandler, ByteStream {
         unsent.consume(sent)
         guard unsent.isEmpty else { return }
         reactor.buffers.give(&unsent)
+        if state.endsWriting { shutdownWrite() }
         if let waiter = state.flushWaiter {
             state.flushWaiter = nil
             waiter.resume()
         }
     }
 
-    /// Asks for one more ``SocketReader/socketBecameReadable()`` next turn, after a bounded amount of work.
+    /// Asks for one more ``SocketReader/socketBecameReadable()`` next turn, after a bounded amount of work. One: were each
+    /// asking to count, a peer that sends without end would get one more share of the loop with every turn.
     package func continueNextTurn() {
-        if let registration { reactor.callAgain(registration) }
+        guard let registration, !state.isContinued else { return }
+        state.isContinued = true
+        reactor.callAgain(registration)
     }
 }

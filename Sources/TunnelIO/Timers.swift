@@ -13,8 +13,7 @@ package final class Deadline {
     fileprivate var due = UInt64.max
     /// Its place in the queue's heap; -1 when it is not in it.
     fileprivate var place = -1
-    /// `nil` only between the forwarding initialiser and the first ``Reactor/set(_:after:)``.
-    fileprivate var queue: TimerQueue?
+    private let queue: TimerQueue
     fileprivate let action: () -> Void
 
     /// - Parameters:
@@ -27,24 +26,18 @@ package final class Deadline {
 
     init(in queue: TimerQueue, _ action: @escaping () -> Void) { (self.queue, self.action) = (queue, action) }
 
-    /// For callers that give it to ``Reactor/set(_:after:)``; new code uses ``init(on:_:)``.
-    package init(_ action: @escaping () -> Void) { self.action = action }
-
-    deinit { queue?.remove(self) }
+    deinit { queue.remove(self) }
 
     package var isSet: Bool { due != .max }
 
     /// Lets it fire `nanoseconds` from now; this replaces what was set before.
     package func set(after nanoseconds: UInt64) {
-        guard let queue else { return }
         let (due, isBeyond) = queue.now.addingReportingOverflow(nanoseconds)
         queue.set(self, due: isBeyond || due == .max ? .max - 1 : due)
     }
 
     /// Turns it off. It keeps its place in the queue until that comes up, because most are set again soon.
     package func cancel() { due = .max }
-
-    fileprivate func attach(to timers: TimerQueue) { if queue == nil { queue = timers } }
 }
 
 /// The clock of one loop and the deadlines that wait for it: a binary heap by time that knows each member's place.
@@ -197,15 +190,6 @@ extension Reactor {
         timers.own(deadline)
         deadline.set(after: nanoseconds)
     }
-
-    /// The same as ``Deadline/set(after:)``, for deadlines that were made without a loop.
-    package func set(_ deadline: Deadline, after nanoseconds: UInt64) {
-        deadline.attach(to: timers)
-        deadline.set(after: nanoseconds)
-    }
-
-    /// Takes `deadline` out for good, as its end does.
-    package func remove(_ deadline: Deadline) { timers.remove(deadline) }
 }
 
 extension Loop {

@@ -21,9 +21,9 @@ import TunnelProxy
             let hello = try HelloListener(listener, on: loop.reactor)
             defer { hello.drain {} }
             var upstream = ProxyConfiguration.Upstream()
-            upstream.allowedIPs = ["127.0.0.0/8"]
+            upstream.allowedIPs = [try IPPrefix("127.0.0.0/8")]
             let configuration = try ProxyConfiguration(
-                listenAddress: .tcp(host: "127.0.0.1", port: 0),
+                listenAddress: .tcp(Self.localhost, port: 0),
                 tls: ProxyConfiguration.TLS(certFile: identity.certificateFile, keyFile: identity.keyFile),
                 routes: [Route(key: "hello", upstream: try UpstreamAddress("http://\(hello.address)"))],
                 tunnelDomain: Self.domain, upstream: upstream)

@@ -126,7 +126,7 @@ private let plenty = ConnectionPool.Limits(maxParked: 8, idleTimeout: 3_600 * se
         }
     }
 
-    /// The last second that the peer grants is not used.
+    /// The last second that the peer grants is not used, and of a short time the second half.
     @Test func thePeersOwnLimitIsHonoured() throws {
         try onPool { pool, reactor in
             for (age, isGood) in [(4 * second - 1, true), (4 * second, false)] {
@@ -135,8 +135,13 @@ private let plenty = ConnectionPool.Limits(maxParked: 8, idleTimeout: 3_600 * se
                 reactor.timers.now += age
                 #expect((pool.checkOut(generation: 1) === pair.near) == isGood)
             }
-            for (granted, isKept) in [(0, false), (second, false), (second + 1, true), (.max, true)] as [(UInt64, Bool)]
-            {
+            for (age, isGood) in [(second / 2 - 1, true), (second / 2, false)] {
+                let pair = try Pair(reactor)
+                #expect(pool.park(pair.near, generation: 1, limits: plenty, keepAliveTimeout: second))
+                reactor.timers.now += age
+                #expect((pool.checkOut(generation: 1) === pair.near) == isGood)
+            }
+            for (granted, isKept) in [(0, false), (1, true), (second, true), (.max, true)] as [(UInt64, Bool)] {
                 let pair = try Pair(reactor)
                 #expect(pool.park(pair.near, generation: 1, limits: plenty, keepAliveTimeout: granted) == isKept)
                 #expect(pair.isClosed == !isKept)

@@ -2,6 +2,7 @@ import Testing
 import TunnelCore
 import TunnelIO
 import TunnelProxy
+import TunnelTestSupport
 
 @Suite struct ExchangeTests {
     private static let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -48,7 +49,9 @@ import TunnelProxy
 
     @Test func aDisallowedAddressIsNotDialled() throws {
         let upstream = try Upstream.answering(ExchangeTests.ok)
-        let proxy = try TestProxy(["a": upstream.port]) { $0.upstream.allowedIPs = ["10.0.0.0/8"] }
+        let proxy = try TestProxy(["a": upstream.port]) {
+            $0.upstream.allowedIPs = [IPPrefix(masking: IPAddress(v4Bytes: 10, 0, 0, 0), length: 8)]
+        }
         let far = try proxy.farSide()
         #expect(try far.request().status == 502)
         #expect(!proxy.log.wait(for: "IP validation failed: 127.0.0.1 is not a private address").isEmpty)

@@ -2,6 +2,7 @@ import Testing
 import TunnelCore
 import TunnelIO
 import TunnelProxy
+import TunnelTestSupport
 
 @Suite struct ExchangeUploadTests {
     private static let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"

@@ -4,6 +4,7 @@ import Testing
 import TunnelCore
 import TunnelIO
 import TunnelTLS
+import TunnelTestSupport
 
 @testable import TunnelProxy
 
@@ -120,17 +121,71 @@ import TunnelTLS
         #expect(try proxy.farSide().request().status == 200)
     }
 
-    /// A watcher over two files of its own, never started.
+    /// Keys that sealed the tickets of an hour are replaced by the watch, in a proxy that runs.
+    @Test func ticketKeysRotate() throws {
+        let bench = try Bench(interval: .milliseconds(10))
+        let keys = bench.state.credentials.ticketKeys
+        func now() -> Int64 { Int64(Reactor.clock() / 1_000_000_000) }
+        // The first call notes how old the key is: an hour and more.
+        #expect(try !keys.rotateIfDue(now: now() - 4_000, every: 3_600))
+        try bench.run {
+            // A look that takes a pair up is over when another one does.
+            for count in 1...2 {
+                try bench.write(TestIdentity.makePair())
+                #expect(bench.log.wait(for: "certificate reloaded", count: count).count == count)
+            }
+        }
+        #expect(try !keys.rotateIfDue(now: now(), every: 3_600))
+    }
+
+    /// Where every thread for files is taken and no more work is, the next interval tries again. In a process of its own,
+    /// where nobody else needs these threads.
+    @Test func aFullPoolDoesNotEndTheWatch() async {
+        await #expect(processExitsWith: .success) {
+            let bench = try Bench(interval: .milliseconds(10))
+            let gate = Flag()
+            let running = Mutex(0)
+            func fill() {
+                while BlockingPool.files.submit({
+                    running.withLock { $0 += 1 }
+                    while !gate.isSet { usleep(1_000) }
+                }) {}
+            }
+            fill()
+            // The threads have begun by now, and left room in the queue.
+            guard waitUntil({ running.withLock { $0 } == 2 }) else { exit(4) }
+            fill()
+            try bench.run {
+                // The loop's own clock has passed the interval many times.
+                let passed = ThreadSignal()
+                bench.loop.spawn { loop in
+                    let start = loop.reactor.now
+                    _ = await turns(on: loop.reactor) { loop.reactor.now - start > 100_000_000 }
+                    passed.post()
+                }
+                guard passed.wait(seconds: 20) else { exit(2) }
+                gate.set()
+                try bench.write(TestIdentity.makePair())
+                guard bench.log.wait(for: "certificate reloaded").count == 1 else { exit(3) }
+            }
+            exit(EXIT_SUCCESS)
+        }
+    }
+
+    /// A watcher over two files of its own, started by ``run(_:)`` only.
     private final class Bench {
         let certificateFile: String
         let keyFile: String
         let first: TestIdentity.Pair
         let log = LogRecorder()
         let watcher: IdentityWatcher
-        private let state: SharedState
-        private let loop: Loop
+        let state: SharedState
+        let loop: Loop
 
-        init(certificate: String? = nil, key: String? = nil, first: TestIdentity.Pair? = nil) throws {
+        init(
+            certificate: String? = nil, key: String? = nil, first: TestIdentity.Pair? = nil,
+            interval: Duration = .seconds(3600)
+        ) throws {
             let first = if let first { first } else { try TestIdentity.makePair() }
             self.first = first
             let name = "watch-\(UInt64.random(in: 0 ... .max))"
@@ -142,6 +197,7 @@ import TunnelTLS
             }
             var settings = try TestProxy.Settings()
             settings.tls = ProxyConfiguration.TLS(certFile: certificateFile, keyFile: keyFile)
+            settings.tls.reloadInterval = interval
             let configuration = try settings.configuration()
             state = SharedState(
                 try ProxySnapshot(configuration, listeners: []),
@@ -161,6 +217,21 @@ import TunnelTLS
         func isInForce(_ pair: TestIdentity.Pair) throws -> Bool {
             let identity = try TLSIdentity(certificates: pair.certificate, privateKey: pair.key)
             return state.credentials.current.identity.fingerprint == identity.fingerprint
+        }
+
+        /// Lets the watch go on by itself meanwhile.
+        func run(_ body: () throws -> Void) rethrows {
+            let thread = OnThread { [loop] in
+                loop.run()
+                return true
+            }
+            watcher.start()
+            defer {
+                watcher.stop()
+                loop.stop()
+                _ = thread.value()
+            }
+            try body()
         }
 
         /// The messages of the lines so far.

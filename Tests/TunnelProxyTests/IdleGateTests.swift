@@ -1,6 +1,7 @@
 import Synchronization
 import Testing
 import TunnelIO
+import TunnelTestSupport
 
 @testable import TunnelProxy
 

@@ -4,9 +4,11 @@ import TunnelIO
 
 @testable import TunnelProxy
 
+private let loopback = IPAddress(v4Bytes: 127, 0, 0, 1)
+
 @Suite struct ListenerSetTests {
     @Test func oneForEachLoopOnOnePort() throws {
-        let set = try ListenerSet(.tcp(host: "127.0.0.1", port: 0), count: 3)
+        let set = try ListenerSet(.tcp(loopback, port: 0), count: 3)
         #expect(Set(set.listeners.map(\.descriptor)).count == 3)
         #expect(Set(set.listeners.map(\.address)) == [set.address])
         #expect(!set.isShared)
@@ -20,26 +22,25 @@ import TunnelIO
     }
 
     @Test func theProxysOwnAddressesAreKnown() throws {
-        let loopback = IPAddress(v4: 0x7F00_0001)
-        let one = try ListenerSet(.tcp(host: "127.0.0.1", port: 0), count: 1)
+        let one = try ListenerSet(.tcp(loopback, port: 0), count: 1)
         #expect(one.own.map(\.address) == [loopback])
         // The policy knows what a wildcard means.
-        let all = try ListenerSet(.tcp(host: nil, port: 0), count: 1)
+        let all = try ListenerSet(.tcp(nil, port: 0), count: 1)
         #expect(all.own.map(\.address.isUnspecified) == [true])
     }
 
     /// Both would let others bind their port; a second proxy must not take half of the connections unseen.
-    @Test(arguments: ["127.0.0.1", nil]) func aSecondProxyOnThePortIsRefused(_ host: String?) throws {
-        let first = try ListenerSet(.tcp(host: host, port: 0), count: 2)
+    @Test(arguments: [loopback, nil]) func aSecondProxyOnThePortIsRefused(_ ip: IPAddress?) throws {
+        let first = try ListenerSet(.tcp(ip, port: 0), count: 2)
         guard case .ip(_, let port) = first.address else { return }
-        #expect(throws: ProxyError.self) { try ListenerSet(.tcp(host: host, port: port), count: 2) }
+        #expect(throws: ProxyError.self) { try ListenerSet(.tcp(ip, port: port), count: 2) }
         withExtendedLifetime(first) {}
     }
 
     @Test func aPortInUseNamesTheAddress() throws {
         let taken = try Upstream { _, _ in }
         let error = #expect(throws: ProxyError.self) {
-            try ListenerSet(.tcp(host: "127.0.0.1", port: taken.port), count: 1)
+            try ListenerSet(.tcp(loopback, port: taken.port), count: 1)
         }
         #expect(error?.description == "listen tcp 127.0.0.1:\(taken.port): bind: address already in use")
     }

@@ -3,6 +3,7 @@ import Testing
 import TunnelCore
 import TunnelIO
 import TunnelProxy
+import TunnelTestSupport
 
 @Suite struct ProxyServerTests {
     private static let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -47,7 +48,7 @@ import TunnelProxy
     @Test func aPortInUseFailsTheStart() throws {
         var taken: Upstream? = try Upstream { _, _ in }
         var settings = try TestProxy.Settings()
-        settings.listen = .tcp(host: "127.0.0.1", port: taken?.port ?? 0)
+        settings.listen = .tcp(IPAddress(v4Bytes: 127, 0, 0, 1), port: taken?.port ?? 0)
         let server = try ProxyServer(configuration: settings.configuration(), log: LogRecorder().log())
         let error = #expect(throws: ProxyError.self) { try server.start() }
         #expect(error?.description.contains("address already in use") == true)
@@ -70,7 +71,7 @@ import TunnelProxy
     }
 
     @Test func everyAddressIsTheDefault() throws {
-        let proxy = try TestProxy { $0.listen = .tcp(host: nil, port: 0) }
+        let proxy = try TestProxy { $0.listen = .tcp(nil, port: 0) }
         #expect(try proxy.farSide().request(host: "x.t.example").status == 502)
     }
 
@@ -135,7 +136,7 @@ import TunnelProxy
         let far = try proxy.farSide()
         #expect(try far.request().status == 200)
         var settings = try TestProxy.Settings(["a": upstream.port])
-        settings.upstream.allowedIPs = ["10.0.0.0/8"]
+        settings.upstream.allowedIPs = [try IPPrefix("10.0.0.0/8")]
         try proxy.server.reload(settings.configuration())
         // The pooled connection is of no use any more.
         #expect(try far.request().status == 502)

@@ -34,7 +34,7 @@ import TunnelIO
 
     @Test func theProxyItselfIsNoUpstream() throws {
         var settings = try TestProxy.Settings(["a": 8080])
-        settings.upstream.allowedIPs = ["127.0.0.0/8"]
+        settings.upstream.allowedIPs = [try IPPrefix("127.0.0.0/8")]
         let own = [UpstreamPolicy.Listener(address: IPAddress(v4: 0x7F00_0001), port: 8080)]
         let snapshot = try ProxySnapshot(settings.configuration(), listeners: own)
         #expect(!snapshot.policy.verdict(IPAddress(v4: 0x7F00_0001), port: 8080).isAllowed)

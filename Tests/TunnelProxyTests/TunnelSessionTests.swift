@@ -3,6 +3,7 @@ import Testing
 import TunnelCore
 import TunnelIO
 import TunnelProxy
+import TunnelTestSupport
 
 /// From the first byte of a connection to the end of its TLS handshake.
 @Suite struct TunnelSessionTests {

@@ -2,6 +2,7 @@ import Glibc
 import Testing
 import TunnelCore
 import TunnelIO
+import TunnelTestSupport
 
 @testable import TunnelProxy
 
@@ -184,6 +185,8 @@ import TunnelIO
             loop.reactor.spawn(with: rig) { await $0.stream.abort(.goingAway) }
             await turns(on: loop.reactor)
             try rig.answer()
+            rig.wire.shutDown()
+            _ = await turns(on: loop.reactor) { rig.socket.isClosed }
             let other = try StreamRig(on: loop.reactor)
             try other.shakeHands()
             await other.stream.abort(nil)

@@ -1,11 +1,13 @@
 import Testing
 import TunnelCore
 import TunnelIO
+import TunnelTestSupport
 
 @Suite struct UpgradePipeTests {
     private static let request =
         "GET /ws HTTP/1.1\r\nHost: a.t.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    private static let switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    private static let switching =
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
     @Test func bytesGoBothWaysUntilTheUpstreamEnds() throws {
         let upstream = try Upstream { connection, _ in

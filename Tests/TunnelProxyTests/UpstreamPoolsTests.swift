@@ -2,6 +2,7 @@ import Testing
 import TunnelCore
 import TunnelIO
 import TunnelTLS
+import TunnelTestSupport
 
 @testable import TunnelProxy
 
@@ -122,7 +123,9 @@ import TunnelTLS
             let next7 = try await bench.lease(by: same)
             #expect(next7 === first)
             bench.giveBack(first, by: same)
-            let strict = try bench.snapshot { $0.upstream.allowedIPs = ["10.0.0.0/8"] }
+            let strict = try bench.snapshot {
+                $0.upstream.allowedIPs = [IPPrefix(masking: IPAddress(v4Bytes: 10, 0, 0, 0), length: 8)]
+            }
             let refused = try? await bench.lease(by: strict)
             #expect(refused == nil)
             #expect(first.socket.isClosed)
@@ -149,7 +152,7 @@ import TunnelTLS
     // MARK: https
 
     @Test func tlsUpstreamsAreVerified() throws {
-        let upstream = try secureUpstream()
+        let upstream = try SecureUpstream()
         let proxy = try TestProxy(https: ["a": upstream.port])
         let far = try proxy.farSide()
         for _ in 0..<3 { #expect(try far.request().body == "hi") }
@@ -157,7 +160,7 @@ import TunnelTLS
     }
 
     @Test func anUpstreamNobodyVouchesForIsRefused() throws {
-        let upstream = try secureUpstream()
+        let upstream = try SecureUpstream()
         let stranger = try TestIdentity.strangerFile()
         let proxy = try TestProxy(https: ["a": upstream.port]) { $0.upstream.tls.caFile = stranger }
         #expect(try proxy.farSide().request().status == 502)
@@ -167,26 +170,6 @@ import TunnelTLS
     /// An upstream that accepts and says nothing.
     private func quiet() throws -> Upstream {
         try Upstream { connection, _ in while connection.readHead() != nil {} }
-    }
-
-    private func secureUpstream() throws -> Upstream {
-        let pair = try TestIdentity.shared.get()
-        let context = try TLSServerContext(
-            identity: TLSIdentity(certificates: pair.certificate, privateKey: pair.key))
-        return try Upstream { connection, _ in
-            guard var tls = try? TLSStream(server: context) else { return }
-            var text = ""
-            while let piece = connection.peer.receive(), !piece.isEmpty {
-                guard (try? tls.feed(piece)) != nil else { break }
-                text += String(decoding: (try? tls.read()) ?? [], as: UTF8.self)
-                if text.hasSuffix("\r\n\r\n") {
-                    text = ""
-                    try? tls.send(Array("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".utf8))
-                }
-                connection.peer.send(tls.takeOutput())
-            }
-            connection.peer.send(tls.takeOutput())
-        }
     }
 
     /// The pools of one loop, without a server.

@@ -25,21 +25,21 @@ final class MeasuredWindow {
     /// The suite that was agreed on.
     var cipher = ""
 
-    private lazy var next = Deadline { [unowned self] in
+    private lazy var next = Deadline(on: reactor) { [unowned self] in
         if isOpen { close() } else { open() }
     }
-    private lazy var limit = Deadline { [unowned self] in
+    private lazy var limit = Deadline(on: reactor) { [unowned self] in
         fail("no end after \(Int(options.seconds + options.warmUp)) and 60 seconds")
     }
 
     init(_ reactor: Reactor, _ options: LoadOptions) {
         (self.reactor, self.options, target) = (reactor, options, options.target)
         fresh = ProcessSample(options.watched)
-        reactor.set(limit, after: UInt64((options.seconds + options.warmUp + 60) * 1e9))
+        limit.set(after: UInt64((options.seconds + options.warmUp + 60) * 1e9))
     }
 
     /// Begins the warm-up: everything is connected.
-    func start() { reactor.set(next, after: UInt64(options.warmUp * 1e9)) }
+    func start() { next.set(after: UInt64(options.warmUp * 1e9)) }
 
     private func open() {
         latencies.removeAll()
@@ -51,7 +51,7 @@ final class MeasuredWindow {
         machineBefore = ProcessSample.machineCPU()
         opened = Reactor.clock()
         isOpen = true
-        reactor.set(next, after: UInt64(options.seconds * 1e9))
+        next.set(after: UInt64(options.seconds * 1e9))
     }
 
     /// Prints the result and ends the process: there is nothing left to do.

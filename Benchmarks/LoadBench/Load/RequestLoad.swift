@@ -37,7 +37,7 @@ final class RequestLoad: Load, ClientConnectionUser {
         for index in 0..<options.connections {
             requests.append(SampleRequests.call(host: options.target.host(index)))
             connections.append(LoadConnection(shared, index: index, user: self))
-            timers.append(Deadline { [unowned self] in send(connections[index]) })
+            timers.append(Deadline(on: shared.reactor) { [unowned self] in send(connections[index]) })
         }
         for connection in connections.prefix(16) { try connection.open() }
     }
@@ -81,7 +81,7 @@ final class RequestLoad: Load, ClientConnectionUser {
         if interval == 0 {
             send(connection)
         } else if now < due {
-            shared.reactor.set(timers[connection.index], after: due &- now)
+            timers[connection.index].set(after: due &- now)
         } else {
             connection.started = due
             sendRequest(connection)

@@ -10,7 +10,7 @@ final class EventTicker {
     private var event: [UInt8]
     private let stampStart: Int
     private var millisecond: UInt64 = 0
-    private lazy var tick = Deadline { [unowned self] in turn() }
+    private lazy var tick = Deadline(on: reactor) { [unowned self] in turn() }
 
     /// Streams of one rate; a stream has its event when its slot comes round.
     private struct Wheel {
@@ -34,7 +34,7 @@ final class EventTicker {
         guard rate > 0 else { return }
         if wheels.isEmpty {
             millisecond = Reactor.clock() / 1_000_000
-            reactor.set(tick, after: 1_000_000)
+            tick.set(after: 1_000_000)
         }
         var wheel = wheels[rate] ?? Wheel(slots: Array(repeating: [], count: max(1, 1000 / rate)))
         wheel.slots[wheel.nextSlot].append(connection)
@@ -51,7 +51,7 @@ final class EventTicker {
 
     private func turn() {
         guard !wheels.isEmpty else { return }
-        reactor.set(tick, after: 1_000_000)
+        tick.set(after: 1_000_000)
         let now = Reactor.clock() / 1_000_000
         // After a long pause the streams go on from now: a burst of all missed events would measure us.
         millisecond = max(millisecond, now > 20 ? now - 20 : 0)

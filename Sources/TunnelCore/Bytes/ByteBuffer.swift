@@ -3,12 +3,14 @@
 /// Uniquely owned, so there is no copy-on-write check and no reference count. An empty buffer owns no memory. Memory
 /// that was consumed is reused before the buffer grows, and growth doubles, so appending is amortised O(1).
 /// Nothing here bounds the size: whoever appends bytes from a peer checks a limit first.
+///
+/// The short members can be inlined into other modules, because every byte path of the others goes through them.
 public struct ByteBuffer: ~Copyable {
-    private var base: UnsafeMutableRawPointer?
+    @usableFromInline var base: UnsafeMutableRawPointer?
     /// Bytes allocated at `base`; 0 exactly when `base` is `nil`.
-    public private(set) var capacity = 0
-    private var head = 0
-    private var tail = 0
+    public internal(set) var capacity = 0
+    @usableFromInline var head = 0
+    @usableFromInline var tail = 0
 
     /// An empty buffer. Allocates only when `capacity` is above zero.
     public init(capacity: Int = 0) {
@@ -33,8 +35,8 @@ public struct ByteBuffer: ~Copyable {
     package var spareCapacity: Int { capacity - tail }
 
     /// Bytes that can be read.
-    public var count: Int { tail - head }
-    public var isEmpty: Bool { tail == head }
+    @inlinable public var count: Int { tail - head }
+    @inlinable public var isEmpty: Bool { tail == head }
 
     /// The readable byte at `index`, counted from the read end.
     public subscript(index: Int) -> UInt8 {
@@ -43,8 +45,11 @@ public struct ByteBuffer: ~Copyable {
     }
 
     /// Makes room for `extra` more bytes without a further allocation.
-    public mutating func reserve(_ extra: Int) {
-        if capacity - tail >= extra { return }
+    @inlinable public mutating func reserve(_ extra: Int) {
+        if capacity - tail < extra { makeRoom(extra) }
+    }
+
+    @inline(never) @usableFromInline mutating func makeRoom(_ extra: Int) {
         let count = tail - head
         if let base, capacity >= count + extra, head >= count {
             // The old bytes do not overlap their new place, and at least half of the room is free: move, do not grow.
@@ -64,7 +69,7 @@ public struct ByteBuffer: ~Copyable {
     }
 
     /// Reads the bytes in place.
-    public func withBytes<R: ~Copyable, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
+    @inlinable public func withBytes<R: ~Copyable, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
         let bytes = UnsafeRawBufferPointer(start: base.map { $0 + head }, count: count).bindMemory(to: UInt8.self)
         return try body(bytes.span)
     }
@@ -79,14 +84,14 @@ public struct ByteBuffer: ~Copyable {
     }
 
     /// The same with a pointer, for system calls, OpenSSL and zlib.
-    package mutating func withMutableBytes<R: ~Copyable, E: Error>(
+    @inlinable package mutating func withMutableBytes<R: ~Copyable, E: Error>(
         _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
     ) throws(E) -> R {
         try body(UnsafeMutableRawBufferPointer(start: base.map { $0 + head }, count: count))
     }
 
     /// Drops `count` bytes from the read end.
-    public mutating func consume(_ count: Int) {
+    @inlinable public mutating func consume(_ count: Int) {
         precondition(count >= 0 && count <= self.count, "ByteBuffer consumed past its end")
         head += count
         if head == tail { (head, tail) = (0, 0) }
@@ -95,7 +100,7 @@ public struct ByteBuffer: ~Copyable {
     /// Drops every byte and keeps the memory.
     ///
     /// - Parameter headroom: bytes to leave free in front, for ``prepend(_:)``.
-    public mutating func removeAll(headroom: Int = 0) {
+    @inlinable public mutating func removeAll(headroom: Int = 0) {
         if headroom > capacity {
             tail = head
             reserve(headroom)
@@ -119,7 +124,7 @@ public struct ByteBuffer: ~Copyable {
     }
 
     /// Drops bytes from the write end until `count` are left.
-    public mutating func truncate(to count: Int) {
+    @inlinable public mutating func truncate(to count: Int) {
         precondition(count >= 0 && count <= self.count, "ByteBuffer truncated past its start")
         tail = head + count
     }
@@ -131,7 +136,7 @@ public struct ByteBuffer: ~Copyable {
     }
 
     /// Lets `body` write up to `atMost` bytes behind the readable ones; it returns how many it wrote.
-    package mutating func append<E: Error>(
+    @inlinable package mutating func append<E: Error>(
         atMost: Int, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> Int
     ) throws(E) -> Int {
         reserve(atMost)
@@ -142,20 +147,20 @@ public struct ByteBuffer: ~Copyable {
         return written
     }
 
-    public mutating func append(_ byte: UInt8) {
+    @inlinable public mutating func append(_ byte: UInt8) {
         reserve(1)
         base.unsafelyUnwrapped.storeBytes(of: byte, toByteOffset: tail, as: UInt8.self)
         tail += 1
     }
 
-    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    @inlinable package mutating func append(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         reserve(bytes.count)
         (base.unsafelyUnwrapped + tail).copyMemory(from: source, byteCount: bytes.count)
         tail += bytes.count
     }
 
-    public mutating func append(_ bytes: borrowing Span<UInt8>) {
+    @inlinable public mutating func append(_ bytes: borrowing Span<UInt8>) {
         bytes.withUnsafeBytes { append($0) }
     }
 
@@ -163,7 +168,7 @@ public struct ByteBuffer: ~Copyable {
         bytes.withUnsafeBytes { append($0) }
     }
 
-    public mutating func append(_ text: StaticString) {
+    @inlinable public mutating func append(_ text: StaticString) {
         append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 

@@ -107,17 +107,3 @@ extension RequestHead {
         out.append("\r\n")
     }
 }
-
-extension OwnedRequestHead {
-    /// Appends the request as it goes to the upstream; see `RequestHead.appendForwarded`.
-    package func appendForwarded(
-        host: HostRule = .preserve, framing: BodyFraming, upgrade: Bool = false, forwarded: ForwardedFields? = nil,
-        extraLines: [UInt8] = [], into out: inout ByteBuffer
-    ) {
-        arena.withBytes { bytes in
-            head.appendForwarded(
-                bytes, host: host, framing: framing, upgrade: upgrade, forwarded: forwarded, extraLines: extraLines,
-                into: &out)
-        }
-    }
-}

@@ -112,15 +112,6 @@ extension RequestHead {
     }
 }
 
-extension OwnedRequestHead {
-    /// Parses the head at the front of `received`; see `RequestHead.parse`. A head that drips in costs O(n).
-    package mutating func parse(
-        _ received: Span<UInt8>, limits: HeadLimits = HeadLimits()
-    ) throws(HTTPError) -> Int? {
-        try head.parse(received, limits: limits)
-    }
-}
-
 /// A request target cut into its parts.
 struct RequestTarget {
     private(set) var form: TargetForm

@@ -82,17 +82,3 @@ extension ResponseHead {
         }
     }
 }
-
-extension OwnedResponseHead {
-    /// Appends the response as it goes to the client; see `ResponseHead.appendForwarded`.
-    package func appendForwarded(
-        framing: BodyFraming, connection: ConnectionRule, clientMinorVersion: UInt8, extraLines: [UInt8] = [],
-        into out: inout ByteBuffer
-    ) {
-        arena.withBytes { bytes in
-            head.appendForwarded(
-                bytes, framing: framing, connection: connection, clientMinorVersion: clientMinorVersion,
-                extraLines: extraLines, into: &out)
-        }
-    }
-}

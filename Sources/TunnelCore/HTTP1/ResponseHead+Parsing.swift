@@ -90,15 +90,6 @@ extension ResponseHead {
     }
 }
 
-extension OwnedResponseHead {
-    /// Parses the head at the front of `received`; see `ResponseHead.parse`. A head that drips in costs O(n).
-    package mutating func parse(
-        _ received: Span<UInt8>, limits: HeadLimits = HeadLimits(), requestMethod: Method
-    ) throws(HTTPError) -> Int? {
-        try head.parse(received, limits: limits, requestMethod: requestMethod)
-    }
-}
-
 /// `Keep-Alive: timeout=5, max=100`, an old field that no RFC defines and that most servers send (RFC 9112 §C.2.2).
 private enum KeepAlive {
     /// The shortest time that a Keep-Alive names in whole seconds; what is not understood is passed over.

@@ -92,9 +92,19 @@ extension LogLine {
         let held = min(max(seconds, -9_000_000_000_000), 9_000_000_000_000)
         let micros = held * 1_000_000 + attoseconds / 1_000_000_000_000
         if micros < 0 { buffer.append(UInt8(ascii: "-")) }
-        buffer.append(decimal: micros.magnitude / 1_000)
+        appendMilliseconds(micros: micros.magnitude)
+    }
+
+    /// The same for a time in nanoseconds, which costs no division of 128 bits.
+    package mutating func field(_ key: StaticString, nanoseconds value: UInt64) {
+        appendKey(key)
+        appendMilliseconds(micros: value / 1_000)
+    }
+
+    private mutating func appendMilliseconds(micros: UInt64) {
+        buffer.append(decimal: micros / 1_000)
         buffer.append(UInt8(ascii: "."))
-        let rest = micros.magnitude % 1_000
+        let rest = micros % 1_000
         buffer.append(UInt8(truncatingIfNeeded: rest / 100) + 0x30)
         buffer.append(UInt8(truncatingIfNeeded: rest / 10 % 10) + 0x30)
         buffer.append(UInt8(truncatingIfNeeded: rest % 10) + 0x30)

@@ -1,10 +1,9 @@
-package import TunnelCore
+public import TunnelCore
 
 /// Where the proxy listens.
 public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
-    /// A TCP port on one address, or on all of them (IPv4 and IPv6) if `host` is `nil`. Port 0 takes any free one.
-    /// An IPv6 address is without brackets.
-    case tcp(host: String?, port: UInt16)
+    /// A TCP port on one address, or on all of them (IPv4 and IPv6) with `nil`. Port 0 takes any free one.
+    case tcp(IPAddress?, port: UInt16)
     /// A Unix domain socket at an absolute path of at most 107 bytes, as `sockaddr_un` has room for.
     case unix(path: String)
 
@@ -13,32 +12,37 @@ public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
     public init?(_ text: String) {
         if text.hasPrefix("unix:") {
             let path = String(text.dropFirst(5))
-            guard path.hasPrefix("/"), path.utf8.count <= 107, !path.utf8.contains(0) else { return nil }
+            guard ListenAddress.isSocketPath(path) else { return nil }
             self = .unix(path: path)
             return
         }
         guard let colon = text.lastIndex(of: ":"),
             let port = AddressSyntax.port(text[text.index(after: colon)...], allowsZero: true)
         else { return nil }
-        var host = text[..<colon]
+        let host = text[..<colon]
         if host.isEmpty {
-            self = .tcp(host: nil, port: port)
-        } else if host.hasPrefix("["), host.hasSuffix("]") {
-            host = host.dropFirst().dropLast()
-            guard AddressSyntax.isIPv6(host) else { return nil }
-            self = .tcp(host: host.lowercased(), port: port)
+            self = .tcp(nil, port: port)
         } else if host.lowercased() == "localhost" {
-            self = .tcp(host: "127.0.0.1", port: port)
+            self = .tcp(IPAddress(v4Bytes: 127, 0, 0, 1), port: port)
         } else {
-            guard AddressSyntax.isIPv4(host) else { return nil }
-            self = .tcp(host: String(host), port: port)
+            let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+            // Brackets are for IPv6 and for nothing else: RFC 3986 §3.2.2.
+            guard let address = IPAddress(isBracketed ? host.dropFirst().dropLast() : host),
+                address.isIPv4 != isBracketed
+            else { return nil }
+            self = .tcp(address, port: port)
         }
+    }
+
+    /// Whether a Unix domain socket can have that path.
+    static func isSocketPath(_ path: String) -> Bool {
+        path.hasPrefix("/") && path.utf8.count <= 107 && !path.utf8.contains(0)
     }
 
     public var description: String {
         switch self {
         case .tcp(nil, let port): ":\(port)"
-        case .tcp(let host?, let port): host.utf8.contains(0x3A) ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .tcp(let address?, let port): address.isIPv4 ? "\(address):\(port)" : "[\(address)]:\(port)"
         case .unix(let path): "unix:\(path)"
         }
     }

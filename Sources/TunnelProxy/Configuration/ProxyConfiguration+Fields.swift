@@ -20,7 +20,7 @@ extension ProxyConfiguration {
 
             ConfigurationField("routes", \.routeList, isRequired: true),
 
-            ConfigurationField("upstream.allowed_ips", \.upstream.allowedIPs),
+            ConfigurationField("upstream.allowed_ips", \.allowedRanges),
             ConfigurationField("upstream.disable_ip_validation", \.upstream.disableIPValidation),
             ConfigurationField("upstream.tls.ca_file", \.upstream.tls.caFile),
             ConfigurationField("upstream.tls.include_system_cas", \.upstream.tls.includeSystemCAs),
@@ -55,14 +55,18 @@ extension ProxyConfiguration {
     /// The defaults as the reference page shows them.
     package static var defaults: ProxyConfiguration { ProxyConfiguration(blank: ()) }
 
-    /// `routes` in the type that the table needs.
+    // Two fields in the types that read them from a file.
     fileprivate var routeList: RouteList {
         get { RouteList(routes: routes) }
         set { routes = newValue.routes }
     }
+    fileprivate var allowedRanges: RangeList {
+        get { RangeList(ranges: upstream.allowedIPs) }
+        set { upstream.allowedIPs = newValue.ranges }
+    }
 
-    /// What a running proxy with this configuration becomes when it is told to take `next`: fields that need a restart
-    /// keep their value.
+    /// What a running proxy with this configuration becomes when it takes `next`: fields that need a restart keep their
+    /// value.
     ///
     /// - Returns: the configuration to go on with, and the names of the fields whose new value was left out.
     public func reloading(_ next: ProxyConfiguration) -> (configuration: ProxyConfiguration, kept: [String]) {
@@ -79,3 +83,72 @@ extension LogLevel: ConfigurationValue {}
 extension LogFormat: ConfigurationValue {}
 extension ProxyConfiguration.TLS.Version: ConfigurationValue {}
 extension ProxyConfiguration.Upstream.HostHeader: ConfigurationValue {}
+
+/// `routes` as a field: a mapping from host names to upstreams. What keys must look like is checked with the whole.
+private struct RouteList: ConfigurationValue {
+    static var typeName: String { "map[string]string" }
+
+    var routes: [Route]
+
+    static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> RouteList? {
+        guard case .mapping(let entries) = node.content else {
+            return decoder.mismatch(
+                node, RouteList.self, field: field,
+                remedy: "write one 'name: scheme://host:port' a line, without dashes")
+        }
+        var routes: [Route] = []
+        for entry in entries {
+            guard let key = entry.key.text else { continue }
+            let path = "\(field).\(Diagnostic.excerpt(key))"
+            guard !entry.value.isNull else {
+                decoder.report(
+                    "the upstream is missing", remedy: "write \(Diagnostic.excerpt(key)): http://host:port",
+                    field: path,
+                    at: entry.value.mark)
+                continue
+            }
+            guard let text = String.read(entry.value, field: path, &decoder) else { continue }
+            do throws(UpstreamAddressError) {
+                let route = Route(key: key, upstream: try UpstreamAddress(text))
+                // The index keeps two spellings of one key apart, until the check of the whole has seen both.
+                decoder.marks["\(field)[\(routes.count)]"] = entry.key.mark
+                routes.append(route)
+            } catch {
+                decoder.report(
+                    "\(error) \"\(Diagnostic.excerpt(withoutCredentials(text)))\"", remedy: error.detail, field: path,
+                    at: entry.value.mark)
+            }
+        }
+        return RouteList(routes: routes)
+    }
+
+    var shown: String { routes.isEmpty ? "none" : "\(routes.count) routes" }
+}
+
+/// `upstream.allowed_ips` as a field.
+private struct RangeList: ConfigurationValue {
+    static var typeName: String { [String].typeName }
+
+    var ranges: [IPPrefix]
+
+    static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> RangeList? {
+        guard let texts = [String].read(node, field: field, &decoder) else { return nil }
+        var ranges: [IPPrefix] = []
+        for (index, text) in texts.enumerated() {
+            do throws(AddressError) { ranges.append(try IPPrefix(text)) } catch {
+                let path = "\(field)[\(index)]"
+                decoder.report(error.reason, remedy: error.remedy, field: path, at: decoder.marks[path])
+            }
+        }
+        return ranges.count == texts.count ? RangeList(ranges: ranges) : nil
+    }
+
+    var shown: String { ranges.map(\.description).shown }
+}
+
+/// The text with what stands before an `@` left out: in a mistaken URL that is a user name and a password.
+private func withoutCredentials(_ text: String) -> String {
+    guard let at = text.lastIndex(of: "@") else { return text }
+    let start = text.firstRange(of: "://")?.upperBound ?? text.startIndex
+    return start < at ? "\(text[..<start])...\(text[at...])" : text
+}

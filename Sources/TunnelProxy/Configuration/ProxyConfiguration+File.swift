@@ -50,7 +50,7 @@ private func readFile(_ path: String) throws(ConfigurationError) -> [UInt8] {
     guard descriptor >= 0 else { throw fileError("open", path, errno) }
     defer { close(descriptor) }
 
-    // A device may have no end, or an answer only once.
+    // A device may have no end, or give its bytes only once.
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw fileError("read", path, errno) }
     let kind = status.st_mode & S_IFMT

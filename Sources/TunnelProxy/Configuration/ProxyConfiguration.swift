@@ -1,7 +1,7 @@
 public import TunnelCore
 
-/// Everything the proxy can be told, checked: if a value of this type exists, each of its fields is in range and they
-/// fit together.
+/// Everything that can be configured, checked: if a value of this type exists, each of its fields is in range and they fit
+/// together.
 ///
 /// It comes from a file (``load(path:tunnelDomain:)``), from bytes, or from code. docs/configuration.md has the
 /// reference; the names there are these with underscores.
@@ -10,7 +10,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var listenAddress: ListenAddress
     public internal(set) var logLevel: LogLevel
     public internal(set) var logFormat: LogFormat
-    /// How long requests in flight may take to finish when the proxy is told to stop.
+    /// How long requests in flight may take to finish when the proxy is to stop.
     public internal(set) var shutdownTimeout: Duration
     /// The domain whose subdomains the bare keys of ``routes`` are, in lower case.
     public internal(set) var tunnelDomain: String?
@@ -48,7 +48,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
 
     /// The defaults, without what is required: a form to be filled from a file, not yet a configuration.
     init(blank: Void) {
-        listenAddress = .tcp(host: nil, port: 0)
+        listenAddress = .tcp(nil, port: 0)
         logLevel = .info
         logFormat = .text
         shutdownTimeout = .seconds(30)
@@ -58,6 +58,136 @@ public struct ProxyConfiguration: Sendable, Equatable {
         upstream = Upstream()
         webSocket = WebSocket()
         limits = Limits()
+    }
+}
+
+/// One line of `routes`: requests for a host name and the server they go to.
+public struct Route: Hashable, Sendable {
+    /// A full host name, or the label that stands before the tunnel domain. In lower case.
+    public let key: String
+    public let upstream: UpstreamAddress
+
+    public init(key: String, upstream: UpstreamAddress) {
+        self.key = key.lowercased()
+        self.upstream = upstream
+    }
+}
+
+extension ProxyConfiguration {
+    /// The inner TLS session, in which the proxy is the server.
+    public struct TLS: Sendable, Equatable {
+        /// PEM files, read again whenever their content changes.
+        public var certFile: String
+        public var keyFile: String
+        /// How often the files are looked at.
+        public var reloadInterval = Duration.seconds(10)
+        /// How long a client may take from the upgrade to the end of the handshake.
+        public var handshakeTimeout = Duration.seconds(10)
+        public var minVersion = Version.tls12
+        /// Whether clients may resume a session without a full handshake (RFC 5077, RFC 8446 §2.2).
+        public var sessionTickets = true
+
+        public init(certFile: String, keyFile: String) {
+            self.certFile = certFile
+            self.keyFile = keyFile
+        }
+
+        public enum Version: String, Sendable, CaseIterable {
+            case tls12 = "1.2"
+            case tls13 = "1.3"
+        }
+    }
+
+    /// The way to the servers behind the proxy.
+    public struct Upstream: Sendable, Equatable {
+        /// The addresses that may be dialled.
+        public var allowedIPs = Upstream.privateRanges
+        /// Dial any address. Turns the defence against server-side request forgery off.
+        public var disableIPValidation = false
+        public var tls = TLS()
+        public var hostHeader = HostHeader.preserve
+        /// Add `Forwarded` and `X-Forwarded-*` to requests; if not, they pass as they came.
+        public var forwardedHeaders = false
+        public var connectTimeout = Duration.seconds(10)
+        /// From the end of a request to the head of its response; 0 for no limit.
+        public var responseHeaderTimeout = Duration.zero
+        public var dnsTimeout = Duration.seconds(5)
+        /// How long the addresses of a name may be used again; 0 to look the name up for each connection. A failed look-up
+        /// stands for a second whatever this says.
+        public var dnsTTL = Duration.seconds(5)
+        /// How long a connection is kept for further requests.
+        public var idleTimeout = Duration.seconds(90)
+        /// Idle connections kept for each route on each event loop; 0 to keep none.
+        public var maxIdlePerRoute = 1024
+
+        public init() {}
+
+        /// The blocks of RFC 1918, the default of ``allowedIPs``: 10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16.
+        public static let privateRanges = [
+            IPPrefix(masking: IPAddress(v4Bytes: 10, 0, 0, 0), length: 8),
+            IPPrefix(masking: IPAddress(v4Bytes: 172, 16, 0, 0), length: 12),
+            IPPrefix(masking: IPAddress(v4Bytes: 192, 168, 0, 0), length: 16),
+        ]
+
+        /// What makes the certificate of an `https` upstream trustworthy. Such a route needs one of the two.
+        public struct TLS: Sendable, Equatable {
+            /// A PEM file of CA certificates.
+            public var caFile: String?
+            /// Trust the CAs of the system too.
+            public var includeSystemCAs = false
+
+            public init() {}
+        }
+
+        /// Which `Host` an upstream sees.
+        public enum HostHeader: String, Sendable, CaseIterable {
+            /// The tunnel's host name, as the client sent it.
+            case preserve
+            /// The upstream's own host and port.
+            case upstream
+        }
+    }
+
+    /// The outer connection, which cloudflared makes.
+    public struct WebSocket: Sendable, Equatable {
+        /// How often a ping is sent; 0 for never.
+        public var pingInterval = Duration.seconds(30)
+        /// A connection on which nothing at all arrives for so long is given up; 0 for never.
+        public var idleTimeout = Duration.zero
+        /// Accept permessage-deflate (RFC 7692). TLS records do not compress.
+        public var compression = false
+        /// The subprotocol to agree to when it is offered; empty for none.
+        public var subprotocol = ""
+        /// Bytes of payload in one frame.
+        public var maxFrameSize = 16_777_216
+
+        public init() {}
+    }
+
+    /// What one client, and all of them, may take.
+    public struct Limits: Sendable, Equatable {
+        /// Bytes of a request's or response's head.
+        public var maxHeaderBytes = 65_536
+        /// Fields of a head.
+        public var maxHeaders = 200
+        /// From a head's first byte to its last.
+        public var headerTimeout = Duration.seconds(30)
+        /// How long an inner connection may be idle between requests; 0 for no limit.
+        public var keepAliveTimeout = Duration.zero
+        /// How long a request's body may not move before the request is given up; 0 for any time.
+        public var bodyTimeout = Duration.seconds(60)
+        /// How long a client may take none of the bytes that wait for it before it is given up; 0 for any time.
+        public var sendTimeout = Duration.seconds(60)
+        /// Requests in flight on one connection; HTTP/1.1 serves one at a time, the others wait.
+        public var maxRequestsPerConnection = 100
+        /// Requests in flight in all.
+        public var maxRequests = 10_000
+        /// WebSocket connections in all.
+        public var maxConnections = 20_000
+        /// Bytes buffered for each direction of an exchange.
+        public var bufferSize = 65_536
+
+        public init() {}
     }
 }
 

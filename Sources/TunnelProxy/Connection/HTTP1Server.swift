@@ -1,20 +1,6 @@
 internal import TunnelCore
 internal import TunnelIO
 
-/// Whether what was sent in response to a request is a whole response.
-enum ResponseEnd {
-    case whole
-    /// It broke off, so the connection must not end as if it were whole.
-    case cut
-}
-
-/// Serves requests; an exchange with an upstream does.
-protocol RequestHandler: AnyObject {
-    func serve(_ stream: any ServerStream) async -> ResponseEnd
-    /// Ends the request that is under way, because the proxy is shutting down.
-    func cancel()
-}
-
 /// The server's side of HTTP/1.1 on one connection (RFC 9112): reads request after request, hands each to its handler as a
 /// ``ServerStream``, and frames the responses.
 ///

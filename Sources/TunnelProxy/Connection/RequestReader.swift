@@ -55,8 +55,10 @@ final class RequestReader {
         // More than a head, so that a small body comes with it.
         let limit = limits.maxBytes + 64 * 1024
         while true {
+            // Also with a whole head at hand: who has no response may ask again elsewhere, who is cut may not.
+            if isStopped { return .ended }
             if !input.isEmpty {
-                if !isBegun { head = worker.takeRequestHead() }
+                if !isBegun { head = worker.heads.takeRequest() }
                 do throws(HTTPError) {
                     if let size = try parse(limits) { return .head(size) }
                 } catch { return .malformed(error) }
@@ -72,14 +74,13 @@ final class RequestReader {
             case .end: return .ended
             case .nothing: break
             }
-            if isStopped { return .ended }
             if isOverdue { return isBegun ? .overdue : .idle }
             await stream.readable()
         }
     }
 
     /// The head has been used.
-    func releaseHead() { worker.give(&head) }
+    func releaseHead() { worker.heads.give(&head) }
 
     /// Appends what is there to ``input``. A failed stream has ended as well.
     func receive(limit: Int) -> Received {
@@ -109,7 +110,7 @@ final class RequestReader {
 
     /// Gives everything back, at the end of the connection.
     func close() {
-        worker.give(&head)
+        worker.heads.give(&head)
         worker.reactor.buffers.give(&input)
     }
 

@@ -66,6 +66,11 @@ final class TunnelConnection {
     /// What the WebSocket is closed with when nothing went wrong.
     private var lastWord: CloseCode { isEnding || worker.shared.isDraining ? .goingAway : .normal }
 
+    /// The request that is under way is the last one.
+    func takeNoMoreRequests() {
+        if case .serving(_, let server, _) = phase { server.reader.stop() }
+    }
+
     /// Ends the connection with 1001: now when it is between requests, else when its exchange has noticed.
     func endNow() {
         guard !isEnding else { return }
@@ -78,7 +83,7 @@ final class TunnelConnection {
             server.reader.stop()
         case .over: return
         }
-        let deadline = Deadline(on: worker.reactor) { [unowned self] in socket.close(IOError(.timedOut, "shutdown")) }
+        let deadline = Deadline(on: worker.reactor) { [unowned self] in cut() }
         lastDeadline = deadline
         deadline.set(after: TunnelConnection.endTimeout)
     }

@@ -16,6 +16,8 @@ extension Exchange {
     /// Before the request goes to another connection: an upload that waits for the body's first byte must not send it
     /// to the old one. It begins anew behind the head.
     func restartUpload() async {
+        // Its end must not start the clock for a response.
+        phase = .connecting
         guard upload == .running else { return }
         upload = .broken
         server?.wakeBody()
@@ -97,10 +99,8 @@ extension Exchange {
             case .end: break
             }
             if client.push() == .full {
-                do throws(IOError) { try await client.flush(stall: snapshot.sendTimeout) } catch {
-                    if error.code == .timedOut { stop(.upstreamStalled) }
-                    return false
-                }
+                // An upstream may take its time: its client waits as well, and can go.
+                do throws(IOError) { try await client.flush(stall: 0) } catch { return false }
             }
             if server.isBodyComplete { return true }
             if moved > Exchange.turnBytes {
@@ -129,7 +129,7 @@ extension Exchange {
             // All of it arrived; that the upstream does not end its side is not the client's loss.
             return client.close(IOError(.endOfStream, "pipe"))
         }
-        if left > 0 && snapshot.sendTimeout > 0 && still >= snapshot.sendTimeout { return stop(.upstreamStalled) }
+        if left > 0 && snapshot.sendTimeout > 0 && still >= snapshot.sendTimeout { return stop(.pipeStalled) }
         patience.set(after: Exchange.lingerInterval)
     }
 }

@@ -23,8 +23,8 @@ final class Exchange: RequestHandler {
         case bodyMalformed
         /// Nothing of the request's body came for `limits.body_timeout`.
         case bodyOverdue
-        /// The upstream took nothing of the request for `limits.send_timeout`.
-        case upstreamStalled
+        /// The upstream took nothing of a pipe's last bytes for `limits.send_timeout`.
+        case pipeStalled
         /// The response is whole, and the rest of the request does not move.
         case uploadStuck
     }
@@ -53,13 +53,13 @@ final class Exchange: RequestHandler {
     let worker: Worker
     let upstreams: UpstreamPools
     var snapshot: ProxySnapshot
-    private(set) var server: (any ServerStream)?
-    private(set) var client: (any ClientStream)?
+    var server: (any ServerStream)?
+    var client: (any ClientStream)?
     var phase = Phase.idle
-    private(set) var stopped: Stop?
+    var stopped: Stop?
     var record = ExchangeRecord()
     private var labels = RequestLabels()
-    private var routeName: String?
+    var routeName: String?
 
     /// The first bytes of the request's body, which go with the head and once more with it.
     private var early = ByteBuffer()
@@ -73,7 +73,7 @@ final class Exchange: RequestHandler {
     var lastSeen: UInt64 = 0
     var lastMoved: UInt64 = 0
     /// Ends the lookup, the connect or the handshake that is under way.
-    private let dial = Cancellation()
+    let dial = Cancellation()
 
     private lazy var headDeadline = Deadline(on: worker.reactor) { [unowned self] in stop(.headOverdue) }
     private(set) lazy var patience = Deadline(on: worker.reactor) { [unowned self] in checkUpload() }
@@ -151,7 +151,7 @@ final class Exchange: RequestHandler {
             do throws(ClientStreamError) {
                 try await awaitHead(server, client)
                 // 6 down, 7 end
-                return await relay(server, client, route)
+                return await relay(server, client)
             } catch {
                 if canRetry, case .unanswered = error, stopped == nil, !hasUploaded {
                     isRetry = true
@@ -192,7 +192,7 @@ final class Exchange: RequestHandler {
     }
 
     /// It will not be sent again.
-    private func releaseRequest(_ server: any ServerStream) {
+    func releaseRequest(_ server: any ServerStream) {
         server.releaseHead()
         worker.reactor.buffers.give(&early)
     }
@@ -230,202 +230,10 @@ final class Exchange: RequestHandler {
     }
 
     /// Waits until the client takes more; that it will not any more is noted as a stop.
-    private func waitForClient(_ server: any ServerStream) async {
+    func waitForClient(_ server: any ServerStream) async {
         do throws(IOError) { try await server.flush() } catch {
             stop(error.code == .timedOut ? .clientStalled : .clientGone)
         }
-    }
-
-    // MARK: Steps 6 and 7
-
-    /// Passes on the final head, and the body behind it.
-    private func relay(_ server: any ServerStream, _ client: any ClientStream, _ route: Int) async -> ResponseEnd {
-        releaseRequest(server)
-        var switchesTo: Bool?
-        client.withHead { head, _ in
-            record.status = head.status
-            if head.status == 101 { switchesTo = head.switchesToWebSocket }
-        }
-        if let isWebSocket = switchesTo {
-            guard isWebSocket, server.request.wantsWebSocket, server.isBodyComplete else {
-                return await respond(502, "The upstream switched protocols unasked", .upstreamFailed)
-            }
-            return await relayPipe(server, client)
-        }
-        phase = .relaying
-        client.withHead { head, bytes in server.sendHead(head, bytes) }
-        client.releaseHead()
-        guard await relayBody(server, client) else { return broken() }
-
-        if upload == .running {
-            // The response is whole, the request is not. An upstream that stays wants the rest; one that goes does not.
-            if client.isPersistent { await finishUpload() } else { await endUpload() }
-        }
-        if client.isPersistent && server.isBodyComplete && upload != .broken && stopped == nil {
-            upstreams.park(client, snapshot.routes[route].upstream, snapshot)
-            self.client = nil
-        }
-        return .whole
-    }
-
-    /// Passes a body on until it is complete.
-    ///
-    /// - Returns: `false` when it broke off, or the client is gone.
-    private func relayBody(_ server: any ServerStream, _ client: any ClientStream) async -> Bool {
-        let limit = snapshot.configuration.limits.bufferSize
-        var isFirst = true
-        var moved = 0
-        do throws(ClientStreamError) {
-            while true {
-                // The head goes at once, with what of the body came in the same read.
-                let progress = try client.receiveBody(isReading: !isFirst, limit: limit) { buffer, count in
-                    record.bytesOut += UInt64(count)
-                    server.sendBody(&buffer, count)
-                }
-                let isComplete = client.isBodyComplete
-                if isComplete { server.endBody(trailers: client.trailers) }
-                if progress != .nothing || isFirst {
-                    if server.push() == .full { await waitForClient(server) }
-                }
-                if stopped != nil { return false }
-                if isComplete { return true }
-                switch progress {
-                case .moved(let count): moved += count
-                case .nothing where !isFirst:
-                    await client.readable()
-                    if stopped != nil { return false }
-                    moved = 0
-                case .nothing, .end: break
-                }
-                isFirst = false
-                if moved > Exchange.turnBytes {
-                    moved = 0
-                    await Task.yield()
-                }
-            }
-        } catch {
-            // All that the client said before it ended has arrived; what the upstream still said has nobody to go to.
-            if phase == .piping && upload == .done && client.unacknowledged == 0 { return true }
-            if stopped == nil {
-                warn("response from upstream broke off") { line in
-                    line.field("upstream", record.upstream.map { "\($0)" } ?? "")
-                    line.field("error", error.reason)
-                }
-            }
-            return false
-        }
-    }
-
-    /// Passes on a 101; from then on both sides are byte pipes, until either ends.
-    private func relayPipe(_ server: any ServerStream, _ client: any ClientStream) async -> ResponseEnd {
-        phase = .piping
-        client.withHead { head, bytes in server.sendHead(head, bytes) }
-        client.releaseHead()
-        client.becomePipe()
-        server.becomePipe()
-        startUpload()
-        let isWhole = await relayBody(server, client)
-        if upload == .running && server.end == .orderly && stopped == nil { await uploadEnded() }
-        await endUpload()
-        patience.cancel()
-        if isWhole && (server.end == nil || upload == .done) { return .whole }
-        return broken()
-    }
-
-    /// What follows when the response did not come whole.
-    private func broken() -> ResponseEnd {
-        if let end = cutShort() { return end }
-        record.end = .upstreamFailed
-        return .cut
-    }
-
-    // MARK: Stops
-
-    /// Gives the exchange up: what waits for the upstream or for the request's body ends, and finds the reason.
-    func stop(_ reason: Stop) {
-        guard stopped == nil, server != nil else { return }
-        stopped = reason
-        dial.cancel()
-        let isLate = reason == .headOverdue || reason == .uploadStuck || reason == .upstreamStalled
-        client?.close(IOError(isLate ? .timedOut : .closed, "exchange"))
-        if upload == .running { server?.wakeBody() }
-    }
-
-    func cancel() {
-        guard server != nil else { return }
-        worker.shared.requestCut()
-        stop(.shutdown)
-    }
-
-    /// Nobody is there for a response, or the response has begun: notes why, and ends.
-    private func cutShort() -> ResponseEnd? {
-        switch stopped {
-        case nil, .uploadStuck: return nil
-        case .clientGone: record.end = .clientGone
-        case .clientStalled: record.end = .timeout
-        case .shutdown: record.end = .shutdown
-        case .bodyMalformed:
-            if record.status == 0 { return nil }
-            record.end = .badRequest
-        case .headOverdue, .bodyOverdue, .upstreamStalled:
-            if record.status == 0 { return nil }
-            record.end = .timeout
-        }
-        return .cut
-    }
-
-    // MARK: Responses of our own
-
-    private func respond(
-        _ status: UInt16, _ body: String, _ end: ExchangeRecord.End, fields: [(name: String, value: String)] = []
-    ) async -> ResponseEnd {
-        guard let server else { return .cut }
-        if let end = cutShort() { return end }
-        record.status = status
-        record.end = end
-        server.respond(OwnResponse(status: status, body: body, fields: fields), dropsBody: upload == .none)
-        record.firstByte = worker.reactor.now
-        if server.push() == .full {
-            do throws(IOError) { try await server.flush() } catch { return .cut }
-        }
-        return .whole
-    }
-
-    /// No connection to the upstream could be had.
-    private func refuse(_ error: LeaseError) async -> ResponseEnd {
-        warn(error.logMessage) { line in
-            if let routeName { line.field("route", routeName) }
-            error.writeFields(to: &line)
-        }
-        if case .refused(_, let refusal) = error { worker.metrics.countRefusal(refusal) }
-        return await respond(error.status, error.body, error.end)
-    }
-
-    /// The upstream gave no response.
-    private func respondToFailure(_ error: ClientStreamError) async -> ResponseEnd {
-        if let end = cutShort() { return end }
-        switch (stopped, error) {
-        case (.bodyMalformed, _): return await respond(400, "Malformed request body", .badRequest)
-        case (.bodyOverdue, _): return await respond(408, "The request's body stopped coming", .timeout)
-        case (nil, .malformed(let error)):
-            warn("malformed response from upstream") { line in line.field("reason", error.reason) }
-            return await respond(502, "The upstream sent a malformed response", .upstreamFailed)
-        default: break
-        }
-        let cause: String? =
-            switch stopped {
-            case .headOverdue: "response_header_timeout passed"
-            case .upstreamStalled: "took nothing of the request for send_timeout"
-            default: nil
-            }
-        warn("no response from upstream") { line in
-            line.field("route", routeName ?? "")
-            line.field("upstream", record.upstream.map { "\($0)" } ?? "")
-            line.field("error", cause ?? error.reason)
-        }
-        return cause != nil
-            ? await respond(504, "The upstream did not respond in time", .timeout)
-            : await respond(502, "The upstream closed the connection without a whole response", .upstreamFailed)
     }
 
     // MARK: Begin and finish
@@ -456,10 +264,9 @@ final class Exchange: RequestHandler {
         (server, phase) = (nil, .idle)
     }
 
-    private func dropClient() {
-        guard let client else { return }
-        upstreams.drop(client)
-        self.client = nil
+    func dropClient() {
+        client?.finish(keeps: false)
+        client = nil
     }
 
     private func countMetrics() {
@@ -494,17 +301,6 @@ final class Exchange: RequestHandler {
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)
             record.write(to: &line, now: Reactor.clock())
-        }
-    }
-}
-
-extension Exchange: ServerStreamObserver {
-    func clientEnded(_ end: StreamEnd) {
-        switch end {
-        // The upload delivers what was said before the end, and ends the upstream's side then.
-        case .orderly where phase == .piping: break
-        case .orderly, .lost: stop(.clientGone)
-        case .stalled: stop(.clientStalled)
         }
     }
 }

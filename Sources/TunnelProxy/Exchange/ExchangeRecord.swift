@@ -38,8 +38,8 @@ struct ExchangeRecord {
         }
         line.field("bytes_in", bytesIn)
         line.field("bytes_out", bytesOut)
-        if firstByte > 0 { line.field("ttfb_ms", milliseconds: .nanoseconds(Int64(firstByte &- started))) }
-        line.field("duration_ms", milliseconds: .nanoseconds(Int64(now &- started)))
+        if firstByte > 0 { line.field("ttfb_ms", nanoseconds: firstByte &- started) }
+        line.field("duration_ms", nanoseconds: now &- started)
         line.field("end", end.rawValue)
     }
 }
@@ -86,4 +86,12 @@ struct RequestLabels: ~Copyable {
 
     /// Gives back what a long path needed.
     mutating func release() { if bytes.capacity > 256 { bytes.release() } }
+}
+
+extension LeaseError {
+    /// What the record says of a request that got no connection.
+    var end: ExchangeRecord.End {
+        if case .refused = self { return .refused }
+        return status == 504 ? .timeout : .upstreamFailed
+    }
 }

@@ -84,3 +84,17 @@ protocol ServerStream: AnyObject {
     /// - Throws: `.timedOut` when it took nothing for `limits.send_timeout`, and when it is gone.
     func flush() async throws(IOError)
 }
+
+/// Whether what was sent in response to a request is a whole response.
+enum ResponseEnd {
+    case whole
+    /// It broke off, so the connection must not end as if it were whole.
+    case cut
+}
+
+/// Serves requests; an exchange with an upstream does.
+protocol RequestHandler: AnyObject {
+    func serve(_ stream: any ServerStream) async -> ResponseEnd
+    /// Ends the request that is under way, because the proxy is shutting down.
+    func cancel()
+}

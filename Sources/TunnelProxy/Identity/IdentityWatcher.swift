@@ -9,7 +9,6 @@ internal import TunnelTLS
 /// broken, does not match or is half written changes nothing and is logged once; the next look finds it whole.
 final class IdentityWatcher: Sendable {
     private struct Seen {
-        var files: IdentityFiles
         var inForce: IdentityFiles.Contents
         /// What was refused last, by its contents or the error of reading them.
         var refused: IdentityFiles.Contents?
@@ -26,29 +25,26 @@ final class IdentityWatcher: Sendable {
     /// Keys that encrypt session tickets are replaced this often; the previous ones still open older tickets.
     private static let ticketKeyLife: Int64 = 3600
 
-    /// - Parameter inForce: what the identity in use was made from. Not read again: the files may have changed since.
+    /// - Parameters:
+    ///   - tls: for the interval, which no reload changes.
+    ///   - inForce: what the identity in use was made from. Not read again: the files may have changed since.
     init(
         _ tls: ProxyConfiguration.TLS, inForce: IdentityFiles.Contents, _ shared: SharedState, _ loop: Loop
     ) {
-        seen = Mutex(Seen(files: IdentityFiles(tls), inForce: inForce))
+        seen = Mutex(Seen(inForce: inForce))
         interval = tls.reloadInterval.nanoseconds
         (self.shared, self.loop) = (shared, loop)
     }
 
     func start() {
-        tell(shared.credentials.current.identity, "certificate loaded")
+        logIdentity(shared.credentials.current.identity, "certificate loaded")
         scheduleNext()
     }
 
     func stop() { isStopped.set() }
 
-    /// Takes other files from now on, after a reload.
-    func retarget(_ tls: ProxyConfiguration.TLS) {
-        seen.withLock { $0.files = IdentityFiles(tls) }
-        check()
-    }
-
-    private var files: IdentityFiles { seen.withLock { $0.files } }
+    /// Those of the configuration in force: of two reloads at once, the later one decides.
+    private var files: IdentityFiles { IdentityFiles(shared.snapshot.configuration.tls) }
 
     private func scheduleNext() {
         guard interval > 0 else { return }
@@ -102,7 +98,7 @@ final class IdentityWatcher: Sendable {
                 seen.inForce = contents
                 seen.refused = nil
             }
-            tell(identity, "certificate reloaded")
+            logIdentity(identity, "certificate reloaded")
         } catch {
             seen.withLock { $0.refused = contents }
             refuse("\(error)")
@@ -113,7 +109,7 @@ final class IdentityWatcher: Sendable {
         shared.log(.warn, "certificate not reloaded, the old one stays") { $0.field("reason", reason) }
     }
 
-    private func tell(_ identity: TLSIdentity, _ message: String) {
+    private func logIdentity(_ identity: TLSIdentity, _ message: String) {
         shared.log(.info, message) { line in
             line.field("subject", identity.subject)
             line.field("fingerprint", identity.fingerprint)

@@ -15,11 +15,11 @@ package struct ListenerSet {
             let listener = try ListenerSet.bind(.unix(path: path), isShared: false)
             listeners = Array(repeating: listener, count: count)
             isShared = count > 1
-        case .tcp(let host, let port):
+        case .tcp(let ip, let port):
             // SO_REUSEPORT would let a second proxy bind the same port and take half of the connections unseen. A
             // listener without it finds out.
-            if port > 0 { _ = try ListenerSet.bindFirst(host, port, isShared: false) }
-            let first = try ListenerSet.bindFirst(host, port, isShared: true)
+            if port > 0 { _ = try ListenerSet.bindFirst(ip, port, isShared: false) }
+            let first = try ListenerSet.bindFirst(ip, port, isShared: true)
             // Port 0 became a real one with the first.
             var all = [first]
             while all.count < count { all.append(try ListenerSet.bind(first.address, isShared: true)) }
@@ -29,14 +29,9 @@ package struct ListenerSet {
         address = listeners[0].address
     }
 
-    private static func bindFirst(_ host: String?, _ port: UInt16, isShared: Bool) throws -> Listener {
-        if let host {
-            guard let address = IPAddress(host) ?? lookUp(host) else {
-                throw ProxyError("listen_addr: no address for host \(host)")
-            }
-            return try bind(.ip(address, port: port), isShared: isShared)
-        }
-        // Without a host every address is meant: the IPv6 wildcard takes both families where there is IPv6.
+    private static func bindFirst(_ ip: IPAddress?, _ port: UInt16, isShared: Bool) throws -> Listener {
+        if let ip { return try bind(.ip(ip, port: port), isShared: isShared) }
+        // Without an address all are meant: the IPv6 wildcard takes both families where there is IPv6.
         do throws(IOError) {
             return try Listener(.ip(IPAddress(v6High: 0, low: 0), port: port), isShared: isShared)
         } catch  where error.code != .system(EADDRINUSE) {
@@ -52,13 +47,8 @@ package struct ListenerSet {
         }
     }
 
-    /// Only at the start, where nothing waits for the thread.
-    private static func lookUp(_ host: String) -> IPAddress? { try? Resolver.lookUp(host).get().first }
-
     /// What the policy must know to never dial the proxy itself.
-    var own: [UpstreamPolicy.Listener] { ListenerSet.own(address) }
-
-    static func own(_ address: SocketAddress) -> [UpstreamPolicy.Listener] {
+    var own: [UpstreamPolicy.Listener] {
         guard case .ip(let ip, let port) = address else { return [] }
         return [UpstreamPolicy.Listener(address: ip, port: port)]
     }

@@ -40,11 +40,11 @@ public final class ProxyServer: Sendable {
 
     /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
     ///
-    /// - Throws: ``ConfigurationError`` that names the file and the remedy.
+    /// - Throws: ``ConfigurationError`` or ``ProxyError``, which name the file.
     public init(configuration: ProxyConfiguration, log: Log) throws {
         let snapshot = try ProxySnapshot(configuration, listeners: [])
         let files = IdentityFiles(configuration.tls)
-        identityAtStart = try files.read()
+        do throws(FileError) { identityAtStart = try files.read() } catch { throw ProxyError(error.description) }
         let identity = try files.identity(of: identityAtStart)
         let options = TLSServerOptions(
             minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12, alpn: ["http/1.1"],
@@ -103,7 +103,12 @@ public final class ProxyServer: Sendable {
     ///
     /// - Throws: what ``start()`` throws.
     public func run() async throws {
-        if case .idle = parts.withLock({ $0.life }) { try start() }
+        if case .idle = parts.withLock({ $0.life }) {
+            do { try start() } catch {
+                // A stop may come in between, and then there is nothing to serve.
+                guard state == .draining || state == .stopped else { throw error }
+            }
+        }
         await withTaskCancellationHandler {
             _ = await stopped()
         } onCancel: {
@@ -155,15 +160,15 @@ public final class ProxyServer: Sendable {
     /// - Throws: ``ConfigurationError``; everything stays as it was.
     @discardableResult
     public func reload(_ configuration: ProxyConfiguration) throws -> [String] {
-        let running = running
         let kept = try shared.replaceSnapshot { current in
             let (next, kept) = current.configuration.reloading(configuration)
-            return (try ProxySnapshot(next, listeners: running?.own ?? [], after: current), kept)
+            return (try ProxySnapshot(next, after: current), kept)
         }
         let snapshot = shared.snapshot
         shared.log.threshold = configuration.logLevel
         for setting in kept { shared.log(.warn, "setting needs a restart") { $0.field("setting", setting) } }
         RunningProxy.logRoutes(snapshot, to: shared.log)
+        // Also one that began to run meanwhile.
         running?.adopt(snapshot)
         return kept
     }
@@ -176,7 +181,9 @@ public final class ProxyServer: Sendable {
         enum Next { case nothing, finish, drain(RunningProxy) }
         let next: Next = parts.withLock { parts in
             switch parts.life {
-            case .idle: return .finish
+            case .idle:
+                parts.life = .stopping(nil)
+                return .finish
             case .starting:
                 parts.life = .starting(mustStop: true)
                 return .nothing
@@ -232,9 +239,6 @@ public final class ProxyServer: Sendable {
         if let wasClean { body(wasClean) }
     }
 
-    /// For draining, which takes long and must not wait behind lookups that take longer.
-    private static let stopping = BlockingPool.shutdown
-
     private func drain(_ running: RunningProxy) {
         let isQueued = BlockingPool.shutdown.submit { [self] in finishStop(wasClean: running.drain(shared)) }
         // Without a thread to be had, better the caller waits than that nothing stops.
@@ -249,10 +253,4 @@ public final class ProxyServer: Sendable {
         }
         for waiter in waiters { waiter(wasClean) }
     }
-}
-
-/// Why the proxy cannot do what was asked.
-public struct ProxyError: Error, Sendable, CustomStringConvertible {
-    public let description: String
-    init(_ description: String) { self.description = description }
 }

@@ -53,6 +53,11 @@ final class ProxyWorker {
         acceptor = nil
     }
 
+    /// Closes every WebSocket on which no request is under way, and the others behind theirs.
+    func takeNoMoreRequests() {
+        for connection in connections.values { connection.takeNoMoreRequests() }
+    }
+
     /// Closes every WebSocket: in order where no request is under way, at once where one is.
     func endConnections() {
         for connection in connections.values { connection.endNow() }

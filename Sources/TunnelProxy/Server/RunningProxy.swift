@@ -12,9 +12,6 @@ struct RunningProxy: Sendable {
     /// For the loops to let go of what was cut off.
     private static let cutTimeout: UInt64 = 200_000_000
 
-    /// What the policy must know to never dial the proxy itself.
-    var own: [UpstreamPolicy.Listener] { ListenerSet.own(address) }
-
     /// Binds and starts serving.
     ///
     /// - Parameter identity: what the identity in use was made from.
@@ -62,7 +59,7 @@ struct RunningProxy: Sendable {
 
     /// Takes up what a new snapshot changes outside of requests.
     func adopt(_ snapshot: ProxySnapshot) {
-        watcher.retarget(snapshot.configuration.tls)
+        watcher.check()
         onEachWorker { $0.adopt(snapshot) }
     }
 
@@ -75,15 +72,18 @@ struct RunningProxy: Sendable {
         shared.log(.info, "shutting down") { $0.field("requests", shared.requests) }
         onEachWorker { $0.stopAccepting() }
 
-        let timeout = shared.snapshot.configuration.shutdownTimeout.nanoseconds
-        let isIdle = shared.idle.wait(until: Reactor.clock() &+ timeout) { shared.requests == 0 }
+        let deadline = Reactor.clock() &+ shared.snapshot.configuration.shutdownTimeout.nanoseconds
+        _ = shared.idle.wait(until: deadline) { shared.requests == 0 }
+        // From here on no tunnel takes another request. One may have begun in between, and has the rest of the time.
+        onEachWorker(waiting: true) { $0.takeNoMoreRequests() }
+        let isIdle = shared.idle.wait(until: deadline) { shared.requests == 0 }
         if !isIdle { shared.log(.warn, "shutdown cut short") { $0.field("requests", shared.requests) } }
         onEachWorker { $0.endConnections() }
         // Also who is asked to wait no longer says goodbye: the second wait is for the loops to send it.
         if !allClosed(shared, within: RunningProxy.closeTimeout)
             && !allClosed(shared, within: RunningProxy.cutTimeout, ignoringInterrupt: true)
         {
-            // Whoever does not answer the close is cut off, so that no task or descriptor outlives the proxy.
+            // Whoever does not close in turn is cut off, so that no task or descriptor outlives the proxy.
             onEachWorker { $0.cutConnections() }
             _ = allClosed(shared, within: RunningProxy.cutTimeout, ignoringInterrupt: true)
         }
@@ -101,11 +101,16 @@ struct RunningProxy: Sendable {
         }
     }
 
-    private func onEachWorker(_ body: @escaping @Sendable (ProxyWorker) -> Void) {
+    /// - Parameter waiting: until each has done it, or for a second.
+    private func onEachWorker(waiting: Bool = false, _ body: @escaping @Sendable (ProxyWorker) -> Void) {
+        let done = ThreadSignal()
         for loop in group.loops {
             loop.spawn { loop in
                 if let worker = ProxyWorker.current(on: loop) { body(worker) }
+                done.post()
             }
         }
+        guard waiting else { return }
+        for _ in group.loops { _ = done.wait(seconds: 1) }
     }
 }

@@ -37,14 +37,15 @@ final class ProxySnapshot: Sendable {
     let poolIdleTimeout: UInt64
 
     /// - Parameters:
-    ///   - listeners: the proxy's own addresses, never to be dialled.
+    ///   - listeners: the proxy's own addresses, never to be dialled; `nil` for those of `previous`.
     ///   - previous: the one whose place this takes.
     /// - Throws: ``ConfigurationError`` for what only shows here, such as a CA file that holds no certificate.
     init(
-        _ configuration: ProxyConfiguration, listeners: [UpstreamPolicy.Listener], after previous: ProxySnapshot? = nil
+        _ configuration: ProxyConfiguration, listeners own: [UpstreamPolicy.Listener]? = nil,
+        after previous: ProxySnapshot? = nil
     ) throws {
         self.configuration = configuration
-        self.listeners = listeners
+        listeners = own ?? previous?.listeners ?? []
         generation = (previous?.generation ?? 0) + 1
         let allowsTheSame =
             previous?.configuration.upstream.allowedIPs == configuration.upstream.allowedIPs
@@ -55,7 +56,7 @@ final class ProxySnapshot: Sendable {
         table = try RouteTable(
             routes: routes.enumerated().map { (host: $1.name, value: $0) }, tunnelDomain: configuration.tunnelDomain)
         policy = UpstreamPolicy(
-            allowed: try configuration.upstream.allowedIPs.map { try IPPrefix($0) },
+            allowed: configuration.upstream.allowedIPs,
             validationDisabled: configuration.upstream.disableIPValidation,
             ownListeners: listeners, localAddresses: SocketAddress.interfaceAddresses())
         let limits = configuration.limits

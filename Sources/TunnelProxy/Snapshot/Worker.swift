@@ -1,40 +1,15 @@
 internal import TunnelCore
 internal import TunnelIO
 
-/// What everything on one loop has in common: the loop itself, what the loops share, the counters, and spare heads.
-///
-/// A head keeps the storage of its fields from one request to the next. Each belongs to one message at a time, which takes it
-/// here when its first byte comes: so two messages can never see each other's fields, whoever waits in between.
+/// What everything on one loop has in common: the loop itself, what the loops share, the counters, and spare memory.
 final class Worker {
-    unowned let reactor: Reactor
+    /// Held: the end of the proxy takes the worker off its loop.
+    let reactor: Reactor
     let shared: SharedState
     var metrics = WorkerMetrics()
-
-    private static let maxSpare = 256
-    private var requestHeads: [RequestHead] = []
-    private var responseHeads: [ResponseHead] = []
+    var heads = HeadPool()
 
     init(_ reactor: Reactor, _ shared: SharedState) {
         (self.reactor, self.shared) = (reactor, shared)
-    }
-
-    func takeRequestHead() -> RequestHead { requestHeads.popLast() ?? RequestHead() }
-
-    func give(_ head: inout RequestHead) {
-        var spare = RequestHead()
-        swap(&spare, &head)
-        guard requestHeads.count < Worker.maxSpare else { return }
-        spare.reset()
-        requestHeads.append(spare)
-    }
-
-    func takeResponseHead() -> ResponseHead { responseHeads.popLast() ?? ResponseHead() }
-
-    func give(_ head: inout ResponseHead) {
-        var spare = ResponseHead()
-        swap(&spare, &head)
-        guard responseHeads.count < Worker.maxSpare else { return }
-        spare.reset()
-        responseHeads.append(spare)
     }
 }

@@ -30,8 +30,10 @@ final class TunnelStream: SocketReader, ByteStream {
         case ended
     }
 
-    /// Reads of the socket in one turn.
+    /// Reads of the socket in one turn. One where the tunnel is closing, and what comes is dropped.
     private static let maxReadsPerTurn = 4
+    /// A read after one whose bytes were mostly frames and records: each of those costs the same, however small it is.
+    private static let smallRead = 8 * 1024
     /// Pings are not answered above this many unsent bytes; RFC 6455 §5.5.3 asks only for the latest one.
     private static let maxUnsentForPong = 64 * 1024
     /// No writer of ours leaves so much unsent: it is the answers of TLS, which the peer asks for and does not read.
@@ -50,9 +52,12 @@ final class TunnelStream: SocketReader, ByteStream {
     /// Received and not decoded: the start of a frame, or what was over the turn's budget.
     private var undecoded = ByteBuffer()
     private var hasWholeFrames = false
+    /// The last read held little plaintext for its size.
+    private var isFineGrained = false
     /// Decrypted, and not yet taken.
     private var plaintext = ByteBuffer()
     private var waiter: UnsafeContinuation<Void, Never>?
+    private var signing: SigningJob?
 
     var onEnd: (() -> Void)?
     var readsBeforeEnd = false
@@ -101,9 +106,10 @@ final class TunnelStream: SocketReader, ByteStream {
     var ended: StreamEnd? {
         switch transport.end {
         case nil: nil
-        case .closed: .orderly
+        // Also where a reset came behind it, as it does when we respond to a far side that has closed its socket.
+        case _ where transport.isInputWhole: .orderly
         case .stalled: .stalled
-        case .lost, .idle, .failed, .ended: .lost
+        case .closed, .lost, .idle, .failed, .ended: .lost
         }
     }
 
@@ -111,7 +117,7 @@ final class TunnelStream: SocketReader, ByteStream {
         if plaintext.isEmpty {
             switch transport.end {
             case nil: return .nothing
-            case .closed: return .end
+            case _ where transport.isInputWhole: return .end
             case .stalled: throw IOError(.timedOut, "tunnel")
             default: throw IOError(.closed, "tunnel")
             }
@@ -180,6 +186,7 @@ final class TunnelStream: SocketReader, ByteStream {
 
     private func finishClosing() async {
         beat.cancel()
+        signing?.callOff()
         onEnd = nil
         _ = socket.send(&reactor.staging)
         // Nobody will read it, and it must not keep the socket from being read.
@@ -213,10 +220,13 @@ final class TunnelStream: SocketReader, ByteStream {
     /// Ends the tunnel at once. The far side sees no orderly end: for a response that broke off.
     func cut() {
         beat.cancel()
+        signing?.callOff()
         finish(.ended)
         socket.close()
         reactor.buffers.give(&plaintext)
         reactor.buffers.give(&undecoded)
+        // Also who waits for the far side's part of a closing handshake.
+        wake()
     }
 
     private func finish(_ reason: TunnelEnd) {
@@ -229,6 +239,7 @@ final class TunnelStream: SocketReader, ByteStream {
         let onEnd = onEnd
         self.onEnd = nil
         onEnd?()
+        if transport.end != .closed { socket.abandonFlush() }
         wake()
     }
 
@@ -254,23 +265,29 @@ final class TunnelStream: SocketReader, ByteStream {
         var reads = 0
         while case .flowing = reading {
             if transport.end == nil && plaintext.count >= settings.highWater { return pause() }
-            guard reads < TunnelStream.maxReadsPerTurn else { return socket.continueNextTurn() }
+            let limit = transport.isOpen && !isFineGrained ? TunnelStream.maxReadsPerTurn : 1
+            guard reads < limit else { return socket.continueNextTurn() }
             reads += 1
-            // What was not decoded is put in front of what comes.
+            if hasWholeFrames {
+                // Where they lie: what came behind an upgrade may be more than the scratch memory takes.
+                var whole = ByteBuffer()
+                swap(&whole, &undecoded)
+                whole.withMutableBytes { process($0) }
+                reactor.buffers.give(&whole)
+                if hasWholeFrames { return socket.continueNextTurn() }
+                continue
+            }
+            // What was not decoded, a part of one header or control frame, is put in front of what comes.
             let kept = undecoded.count
             if kept > 0 {
                 undecoded.withMutableBytes { reactor.scratch.copyMemory(from: UnsafeRawBufferPointer($0)) }
                 reactor.buffers.give(&undecoded)
             }
-            if hasWholeFrames {
-                process(UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[..<kept]))
-                if hasWholeFrames { return socket.continueNextTurn() }
-                continue
-            }
             let received: Int?
             do throws(IOError) {
+                let end = isFineGrained ? kept + TunnelStream.smallRead : reactor.scratch.count
                 received = try socket.receive(
-                    into: UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[kept...]))
+                    into: UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[kept..<end]))
             } catch {
                 reading = .ended
                 return finish(.lost)
@@ -313,6 +330,8 @@ final class TunnelStream: SocketReader, ByteStream {
             bytes, answersPings: socket.unsentCount < TunnelStream.maxUnsentForPong, plaintext: &plaintext,
             output: &reactor.staging)
         hasWholeFrames = progress.hasMore
+        isFineGrained =
+            progress.consumed > TunnelStream.smallRead / 2 && (plaintext.count - before) * 2 < progress.consumed
         if progress.consumed < bytes.count {
             keep(UnsafeMutableRawBufferPointer(rebasing: bytes[progress.consumed...]))
         }
@@ -338,6 +357,7 @@ final class TunnelStream: SocketReader, ByteStream {
     private func sign() {
         guard let engine = transport.takeSigner() else { return }
         let job = SigningJob(engine)
+        signing = job
         let isQueued = reactor.offload(to: .signatures, for: self, { job.run() }) { stream in stream.signed(job) }
         // With more handshakes waiting than that, one more is the least of it.
         if !isQueued {
@@ -347,6 +367,7 @@ final class TunnelStream: SocketReader, ByteStream {
     }
 
     private func signed(_ job: SigningJob) {
+        signing = nil
         guard let engine = job.takeEngine() else { return }
         let before = plaintext.count
         let hadEnded = transport.end != nil

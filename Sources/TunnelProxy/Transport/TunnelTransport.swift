@@ -1,22 +1,6 @@
 package import TunnelCore
 package import TunnelTLS
 
-/// Why a tunnel carries no more bytes from its far side.
-package enum TunnelEnd: Equatable, Sendable {
-    /// The WebSocket's closing handshake, or TLS close_notify.
-    case closed
-    /// The TCP connection ended or failed without either.
-    case lost
-    /// Nothing at all arrived for `websocket.idle_timeout`.
-    case idle
-    /// The far side took nothing for `limits.send_timeout`.
-    case stalled
-    /// The peer broke RFC 6455 or TLS; the words are for the log.
-    case failed(String)
-    /// We ended it ourselves.
-    case ended
-}
-
 /// Everything between the bytes of a tunnel's connection and its plaintext, as one value: WebSocket frames, compression,
 /// TLS, and how the three are closed. No socket, no clock, no callbacks.
 ///
@@ -35,16 +19,19 @@ package struct TunnelTransport: ~Copyable {
         package let hasMore: Bool
     }
 
-    /// Frames taken in one call. Each may cost a call of OpenSSL, however small it is.
-    package static let frameBudget = 256
+    /// Frames taken in one call.
+    package static let frameBudget = 512
+    /// Bytes inflated before TLS sees them.
+    private static let inflationStep = 64 * 1024
+    /// Payload up to here is moved, to be decrypted with what came before it.
+    private static let smallPayload = 1024
     /// Largest plaintext in one frame: two full TLS records (RFC 8446 §5.1).
     private static let framePlaintext = 32 * 1024
     /// Records held while a signature is made elsewhere. A client has nothing to say before it has our flight, but a
     /// few bytes of what it may send early.
     private static let maxHeld = 16 * 1024
-    private let role: WebSocketRole
     private var frames: FrameDecoder
-    private var encoder: FrameEncoder
+    private var framer: RecordFramer
     private var deflate: PerMessageDeflate?
     private let maxInflated: Int
     /// `nil` while another thread signs with it.
@@ -61,6 +48,8 @@ package struct TunnelTransport: ~Copyable {
 
     /// Why no more plaintext will come; `nil` while it may.
     package private(set) var end: TunnelEnd?
+    /// The peer ended in order, so it has said all that it had to say, whatever became of the connection afterwards.
+    package private(set) var isInputWhole = false
     /// Why the inner handshake failed, if it did.
     package private(set) var handshakeError: TLSError?
 
@@ -72,10 +61,9 @@ package struct TunnelTransport: ~Copyable {
         role: WebSocketRole, engine: consuming TLSEngine, deflate: consuming PerMessageDeflate? = nil,
         maxFramePayload: Int = 16 << 20
     ) {
-        self.role = role
         let isCompressing = deflate != nil
         frames = FrameDecoder(role: role, maxFramePayload: maxFramePayload, allowsCompression: isCompressing)
-        encoder = FrameEncoder(role: role)
+        framer = RecordFramer(role: role)
         self.deflate = deflate
         maxInflated = maxFramePayload
         self.engine = consume engine
@@ -111,8 +99,8 @@ package struct TunnelTransport: ~Copyable {
 
     /// A client's first flight.
     package mutating func start(output: inout ByteBuffer) throws(TLSError) {
-        let mark = beginFrame(&output)
-        defer { finishFrame(mark, &output) }
+        let mark = framer.begin(&output)
+        defer { framer.finish(mark, &output) }
         try engine?.start(output: &output)
     }
 
@@ -128,40 +116,79 @@ package struct TunnelTransport: ~Copyable {
     ) -> Progress {
         var offset = 0
         var left = TunnelTransport.frameBudget
+        // Payload that was unmasked and not yet decrypted. That of small frames is put together, so that many of them cost
+        // TLS no more than one.
+        var payload = 0..<0
         do throws(WebSocketError) {
-            while offset < bytes.count && !closing.isDone {
-                guard left > 0 else { break }
+            while offset < bytes.count && left > 0 && !closing.isDone {
                 left -= 1
                 let rest = UnsafeMutableRawBufferPointer(rebasing: bytes[offset...])
                 let step = try frames.next(rest)
-                offset += step.consumed
-                switch step.event {
-                case .needMore:
+                if case .needMore = step.event {
+                    offset += step.consumed
+                    try decrypt(&payload, of: bytes, &plaintext, &output)
                     answerPing(&output)
                     return Progress(consumed: offset, hasMore: false)
+                }
+                switch step.event {
                 case .data(let range, let opcode, let isCompressed, let endOfMessage):
                     guard opcode == .binary else {
                         throw WebSocketError(code: .unsupportedData, reason: "a text frame")
                     }
-                    let payload = UnsafeRawBufferPointer(rebasing: rest[range])
                     if isCompressed {
-                        try inflate(payload, endOfMessage, &plaintext, &output)
+                        try decrypt(&payload, of: bytes, &plaintext, &output)
+                        let piece = UnsafeRawBufferPointer(rebasing: rest[range])
+                        try inflate(piece, endOfMessage, &plaintext, &output)
                     } else {
-                        try decrypt(payload, &plaintext, &output)
+                        let range = range.lowerBound + offset..<range.upperBound + offset
+                        try add(range, to: &payload, of: bytes, &plaintext, &output)
                     }
                 case .ping(let range):
                     if answersPings { note(ping: UnsafeRawBufferPointer(rebasing: rest[range])) }
-                case .pong: break
-                case .close(let code, _): peerClosed(code, &output)
+                case .close(let code, _):
+                    try decrypt(&payload, of: bytes, &plaintext, &output)
+                    peerClosed(code, &output)
+                case .pong, .needMore: break
                 }
+                offset += step.consumed
             }
+            try decrypt(&payload, of: bytes, &plaintext, &output)
         } catch {
+            // What came whole before the fault counts.
+            do throws(WebSocketError) { try decrypt(&payload, of: bytes, &plaintext, &output) } catch {}
             fail(error, &output)
         }
         answerPing(&output)
         // Behind a Close frame nothing counts (§5.5.1).
         if closing.isDone { return Progress(consumed: bytes.count, hasMore: false) }
         return Progress(consumed: offset, hasMore: offset < bytes.count)
+    }
+
+    /// Adds a frame's payload to what waits to be decrypted: moved up to it if it is small, else in its place.
+    private mutating func add(
+        _ range: Range<Int>, to payload: inout Range<Int>, of bytes: UnsafeMutableRawBufferPointer,
+        _ plaintext: inout ByteBuffer, _ output: inout ByteBuffer
+    ) throws(WebSocketError) {
+        if range.count > TunnelTransport.smallPayload {
+            try decrypt(&payload, of: bytes, &plaintext, &output)
+        }
+        if payload.isEmpty {
+            payload = range
+        } else if let base = bytes.baseAddress {
+            // SAFETY: both lie within `bytes`, and what is moved lies behind where it goes to.
+            (base + payload.upperBound).copyMemory(from: base + range.lowerBound, byteCount: range.count)
+            payload = payload.lowerBound..<payload.upperBound + range.count
+        }
+    }
+
+    private mutating func decrypt(
+        _ payload: inout Range<Int>, of bytes: UnsafeMutableRawBufferPointer, _ plaintext: inout ByteBuffer,
+        _ output: inout ByteBuffer
+    ) throws(WebSocketError) {
+        guard !payload.isEmpty else { return }
+        let records = UnsafeRawBufferPointer(rebasing: bytes[payload])
+        payload = 0..<0
+        try decrypt(records, &plaintext, &output)
     }
 
     /// The connection's bytes are over.
@@ -175,17 +202,28 @@ package struct TunnelTransport: ~Copyable {
         _ payload: UnsafeRawBufferPointer, _ endOfMessage: Bool, _ plaintext: inout ByteBuffer,
         _ output: inout ByteBuffer
     ) throws(WebSocketError) {
+        var rest = payload.bindMemory(to: UInt8.self)[...]
         var inflated = ByteBuffer()
-        let piece = payload.bindMemory(to: UInt8.self)
-        try deflate?.decompress(piece.span, endOfMessage: endOfMessage, limit: maxInflated, into: &inflated)
-        // A typed throw does not pass through a closure that changes `self`.
-        var failure: WebSocketError?
-        inflated.withMutableBytes { bytes in
-            do throws(WebSocketError) { try decrypt(UnsafeRawBufferPointer(bytes), &plaintext, &output) } catch {
-                failure = error
+        // A step at a time: a few bytes may become megabytes, and TLS refuses what is none of its records at the first look.
+        while end == nil && closing.isOpen {
+            inflated.removeAll()
+            let piece = UnsafeBufferPointer(rebasing: rest)
+            guard
+                let progress = try deflate?.decompress(
+                    piece.span, endOfMessage: endOfMessage, limit: maxInflated, atMost: Self.inflationStep,
+                    into: &inflated)
+            else { return }
+            rest = rest.dropFirst(progress.consumed)
+            // A typed throw does not pass through a closure that changes `self`.
+            var failure: WebSocketError?
+            inflated.withMutableBytes { bytes in
+                do throws(WebSocketError) { try decrypt(UnsafeRawBufferPointer(bytes), &plaintext, &output) } catch {
+                    failure = error
+                }
             }
+            if let failure { throw failure }
+            if progress.isDone { return }
         }
-        if let failure { throw failure }
     }
 
     /// Feeds TLS, keeps the plaintext, and frames what TLS itself has to say.
@@ -194,29 +232,34 @@ package struct TunnelTransport: ~Copyable {
     ) throws(WebSocketError) {
         guard end == nil, closing.isOpen else { return }
         if handshake == .notBegun { handshake = .underWay }
-        guard engine != nil else {
-            guard held.count + records.count <= TunnelTransport.maxHeld else {
-                throw WebSocketError(code: .policyViolation, reason: "more than a handshake needs")
-            }
-            return held.append(records)
-        }
-        let mark = beginFrame(&output)
+        guard handshake != .signing else { return try hold(records) }
+        let mark = framer.begin(&output)
         var failure: TLSError?
         var isClosed = false
+        var consumed = records.count
         do throws(TLSError) {
             let progress = try engine?.process(
                 records, plaintext: &plaintext, plaintextLimit: .max, output: &output)
             if let progress {
                 if progress.handshakeCompleted { handshake = .complete }
-                if progress.awaitsSignature { handshake = .signing }
+                if progress.awaitsSignature { (handshake, consumed) = (.signing, progress.consumed) }
                 isClosed = progress.isClosed
             }
         } catch {
             failure = error
         }
-        finishFrame(mark, &output)
+        framer.finish(mark, &output)
         if let failure { return failTLS(failure, &output) }
         if isClosed { finish(.closed) }
+        if consumed < records.count { try hold(UnsafeRawBufferPointer(rebasing: records[consumed...])) }
+    }
+
+    /// Keeps what came before the signature was made, also behind the hello in the same frame.
+    private mutating func hold(_ records: UnsafeRawBufferPointer) throws(WebSocketError) {
+        guard held.count + records.count <= TunnelTransport.maxHeld else {
+            throw WebSocketError(code: .policyViolation, reason: "more than a handshake needs")
+        }
+        held.append(records)
     }
 
     // MARK: Sending
@@ -227,10 +270,10 @@ package struct TunnelTransport: ~Copyable {
         var rest = plaintext[...]
         while !rest.isEmpty {
             let part = UnsafeRawBufferPointer(rebasing: rest.prefix(TunnelTransport.framePlaintext))
-            let mark = beginFrame(&output)
+            let mark = framer.begin(&output)
             do throws(TLSError) {
                 try engine?.write(part, output: &output)
-                finishFrame(mark, &output)
+                framer.finish(mark, &output)
             } catch {
                 output.truncate(to: mark)
                 return finish(.failed("\(error)"))
@@ -242,7 +285,7 @@ package struct TunnelTransport: ~Copyable {
     /// Appends a ping. Its pong, like all else that arrives, says that the far side lives.
     package mutating func ping(output: inout ByteBuffer) {
         guard closing.isOpen else { return }
-        encoder.append(.ping, payload: UnsafeRawBufferPointer(start: nil, count: 0), to: &output)
+        framer.encoder.append(.ping, payload: UnsafeRawBufferPointer(start: nil, count: 0), to: &output)
     }
 
     private mutating func note(ping payload: UnsafeRawBufferPointer) {
@@ -258,7 +301,7 @@ package struct TunnelTransport: ~Copyable {
             // Not the payload of any ping but the latest: a flood of them costs the peer more than us.
             var payload = ByteBuffer()
             swap(&payload, &ping)
-            payload.withBytes { encoder.append(.pong, payload: $0, to: &output) }
+            payload.withBytes { framer.encoder.append(.pong, payload: $0, to: &output) }
         }
         ping.release()
     }
@@ -283,7 +326,7 @@ package struct TunnelTransport: ~Copyable {
         self.engine = consume engine
         guard closing.isOpen, end == nil else { return held.release() }
         handshake = isComplete ? .complete : .underWay
-        if !flight.isEmpty { flight.withBytes { encoder.append(.binary, payload: $0, to: &output) } }
+        if !flight.isEmpty { flight.withBytes { framer.encoder.append(.binary, payload: $0, to: &output) } }
         if let failure { return failTLS(failure, &output) }
         guard !held.isEmpty else { return }
         var records = ByteBuffer()
@@ -310,6 +353,7 @@ package struct TunnelTransport: ~Copyable {
 
     /// Gives the tunnel up for a reason of the driver's: the far side is silent, takes nothing, or the connection failed.
     package mutating func finish(_ reason: TunnelEnd) {
+        if end == nil && reason == .closed { isInputWhole = true }
         // A loss counts also behind an orderly end: nothing more can be sent.
         if end == nil || reason == .lost { end = reason }
     }
@@ -337,43 +381,12 @@ package struct TunnelTransport: ~Copyable {
         switch action {
         case .sendClose(let code), .sendCloseThenCloseTransport(let code):
             if closesTLS {
-                let mark = beginFrame(&output)
+                let mark = framer.begin(&output)
                 engine?.close(output: &output)
-                finishFrame(mark, &output)
+                framer.finish(mark, &output)
             }
-            encoder.appendClose(code ?? .normal, to: &output)
+            framer.encoder.appendClose(code ?? .normal, to: &output)
         case .closeTransport, nil: break
         }
-    }
-
-    // MARK: Frames
-
-    /// Before each frame's payload, room for the usual header: two bytes and a 16-bit length, which is what every frame of
-    /// 126 to 65,535 bytes has (RFC 6455 §5.2), and a client's masking key.
-    private var reserved: Int { role == .server ? 4 : 8 }
-
-    private func beginFrame(_ output: inout ByteBuffer) -> Int {
-        let mark = output.count
-        output.append(role == .server ? "\0\0\0\0" : "\0\0\0\0\0\0\0\0")
-        return mark
-    }
-
-    /// Writes the header of the frame that began at `mark`, now that its length is known.
-    private mutating func finishFrame(_ mark: Int, _ output: inout ByteBuffer) {
-        let length = output.count - mark - reserved
-        guard length > 0 else { return output.truncate(to: mark) }
-        let header = encoder.header(.binary, payloadLength: length)
-        let shift = header.size - reserved
-        if shift > 0 { output.append([UInt8](repeating: 0, count: shift)) }
-        let reserved = reserved
-        output.withMutableBytes { bytes in
-            guard let start = bytes.baseAddress.map({ $0 + mark }) else { return }
-            // SAFETY: header and payload lie within `bytes`, which `shift` has just made long enough.
-            let payload = UnsafeMutableRawBufferPointer(start: start + header.size, count: length)
-            if shift != 0 { payload.baseAddress?.copyMemory(from: start + reserved, byteCount: length) }
-            _ = header.write(into: UnsafeMutableRawBufferPointer(start: start, count: header.size))
-            if let mask = header.mask { applyMask(mask, to: payload) }
-        }
-        if shift < 0 { output.truncate(to: mark + header.size + length) }
     }
 }

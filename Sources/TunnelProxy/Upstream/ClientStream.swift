@@ -27,6 +27,11 @@ enum ClientStreamError: Error, Equatable {
     case broken(IOError)
     case malformed(HTTPError)
 
+    /// It ended, and nothing says that it failed.
+    var isEndOfStream: Bool {
+        if case .broken(let error) = self { error.code == .endOfStream } else { false }
+    }
+
     static func == (a: Self, b: Self) -> Bool {
         switch (a, b) {
         case (.unanswered(let x), .unanswered(let y)), (.broken(let x), .broken(let y)): x == y
@@ -103,4 +108,8 @@ protocol ClientStream: AnyObject {
     var isPersistent: Bool { get }
     /// Ends the connection; what waits for it fails with `reason`.
     func close(_ reason: IOError)
+    /// The last call: lets go of the connection.
+    ///
+    /// - Parameter keeps: for another request, if it can take one; otherwise it is closed.
+    func finish(keeps: Bool)
 }

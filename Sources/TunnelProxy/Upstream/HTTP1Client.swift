@@ -6,8 +6,16 @@ internal import TunnelIO
 /// A shell that the pools use again with another connection: the buffers and the head's storage are taken when bytes come and
 /// given back when they have been passed on, so a response that is silent for an hour holds none.
 final class HTTP1Client: ClientStream {
+    /// Where the connection comes from and goes back to.
+    private struct Origin {
+        let pools: UpstreamPools
+        let upstream: UpstreamAddress
+        let snapshot: ProxySnapshot
+    }
+
     private let worker: Worker
-    private(set) var connection: ClientConnection?
+    private var connection: ClientConnection?
+    private var origin: Origin?
     private(set) var isReused = false
 
     // The request.
@@ -20,12 +28,13 @@ final class HTTP1Client: ClientStream {
     /// Received and not consumed, with room for a chunk header in front of a body's piece.
     private var input = ByteBuffer()
     private var head = ResponseHead()
+    private var hasHead = false
     private var headSize = 0
     private var body = BodyDecoder(.none)
     private var hasBegun = false
     private(set) var isPersistent = false
     /// Seconds after which the upstream says that it will end an idle connection.
-    private(set) var keepAliveTimeout: Int?
+    private var keepAliveTimeout: Int?
 
     private static let headroom = 32
     /// Pieces of a body up to here are copied behind what was gathered.
@@ -33,22 +42,30 @@ final class HTTP1Client: ClientStream {
 
     init(on worker: Worker) { self.worker = worker }
 
-    /// Makes it the client's side of `connection`.
-    func attach(_ connection: ClientConnection) {
+    /// Makes it the client's side of `connection`, which goes back to `pools` in the end.
+    func attach(
+        _ connection: ClientConnection, of upstream: UpstreamAddress, _ snapshot: ProxySnapshot,
+        from pools: UpstreamPools
+    ) {
         self.connection = connection
+        origin = Origin(pools: pools, upstream: upstream, snapshot: snapshot)
         isReused = connection.exchanges > 0
         connection.exchanges += 1
-        (hasBegun, isPersistent, headSize) = (false, false, 0)
+        (hasBegun, hasHead, isPersistent, headSize, keepAliveTimeout) = (false, false, false, 0, nil)
         body = BodyDecoder(.none)
         room = .room
     }
 
-    /// Lets go of the connection, which the caller keeps or closes.
-    func detach() -> ClientConnection? {
-        worker.give(&head)
+    func finish(keeps: Bool) {
+        let isDrained = body.isComplete && input.isEmpty
+        if hasHead { worker.heads.give(&head) }
         worker.reactor.buffers.give(&input)
         worker.reactor.buffers.give(&gathered)
-        return connection.take()
+        guard let connection = connection.take(), let origin = origin.take() else { return }
+        origin.pools.take(self)
+        // Something unasked for behind the response could be taken for the next one.
+        guard keeps, isPersistent, isDrained else { return connection.close() }
+        origin.pools.park(connection, origin.upstream, origin.snapshot, keepAliveTimeout: keepAliveTimeout)
     }
 
     var address: SocketAddress { connection?.address ?? .unix(path: "") }
@@ -110,7 +127,7 @@ final class HTTP1Client: ClientStream {
         let limit = max(BufferPool.bufferSize - HTTP1Client.headroom, limits.maxBytes + 1024)
         while true {
             if !input.isEmpty {
-                if !hasHead { head = worker.takeResponseHead() }
+                if !hasHead { head = worker.heads.takeResponse() }
                 hasHead = true
                 do throws(HTTPError) {
                     if let size = try parse(method, limits) {
@@ -128,8 +145,6 @@ final class HTTP1Client: ClientStream {
             } catch { throw hasBegun ? .broken(error) : .unanswered(error) }
         }
     }
-
-    private var hasHead = false
 
     private func parse(_ method: Method, _ limits: HeadLimits) throws(HTTPError) -> Int? {
         var failure: HTTPError?
@@ -149,12 +164,12 @@ final class HTTP1Client: ClientStream {
 
     func releaseHead() {
         if !head.isInformational {
-            body = BodyDecoder(head.framing, trailerLimits: worker.shared.snapshot.headLimits)
+            body = BodyDecoder(head.framing, trailerLimits: origin?.snapshot.headLimits ?? HeadLimits())
             isPersistent = head.isPersistent && head.framing != .untilClose
             keepAliveTimeout = head.keepAliveTimeout
         }
         hasHead = false
-        worker.give(&head)
+        worker.heads.give(&head)
         input.consume(headSize)
         if input.isEmpty { worker.reactor.buffers.give(&input) }
     }
@@ -200,9 +215,6 @@ final class HTTP1Client: ClientStream {
 
     func readable() async { await connection?.readable() }
 
-    /// Nothing is left of the response, so another request can follow.
-    var isDrained: Bool { body.isComplete && input.isEmpty }
-
     /// Reads what the upstream has sent into `input`, which holds memory only while it holds bytes.
     private func receive(limit: Int) throws(IOError) -> Received {
         guard let connection else { throw IOError(.closed, "read") }
@@ -214,5 +226,8 @@ final class HTTP1Client: ClientStream {
 
     // MARK: The end
 
-    func close(_ reason: IOError) { connection?.close(reason) }
+    func close(_ reason: IOError) {
+        // A pipe has no other way to say that what was sent is not whole.
+        if requestFraming == .untilClose { connection?.reset(reason) } else { connection?.close(reason) }
+    }
 }

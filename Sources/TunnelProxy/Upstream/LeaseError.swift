@@ -9,7 +9,7 @@ enum LeaseError: Error {
     case dial(DialError)
     case tls(SocketAddress, IOError)
 
-    /// What the client is told: which hop failed, never an address.
+    /// What the client reads: which hop failed, never an address.
     var body: String {
         switch self {
         case .lookup: "The upstream's name could not be resolved"
@@ -26,11 +26,6 @@ enum LeaseError: Error {
         case .dial(let error): error.error.code == .timedOut ? 504 : 502
         case .refused: 502
         }
-    }
-
-    var end: ExchangeRecord.End {
-        if case .refused = self { return .refused }
-        return status == 504 ? .timeout : .upstreamFailed
     }
 
     /// The message of the log line; operators search for these texts.

@@ -4,8 +4,11 @@ internal import TunnelIO
 /// The connections of one worker to its upstreams: opened where the policy allows, parked for the next request.
 final class UpstreamPools {
     private let worker: Worker
-    private unowned let reactor: Reactor
+    private let reactor: Reactor
     private var pools: [UpstreamAddress: ConnectionPool] = [:]
+    private var last: (upstream: UpstreamAddress, pool: ConnectionPool)?
+    /// The upstreams that a reload has left; `nil` before the first.
+    private var configured: Set<UpstreamAddress>?
     /// Shells without a connection.
     private var spareClients: [HTTP1Client] = []
     private static let maxSpareClients = 256
@@ -17,7 +20,7 @@ final class UpstreamPools {
 
     // MARK: Streams
 
-    /// An upstream's side for one request; to be given to ``park(_:_:_:)`` or ``drop(_:)`` in the end.
+    /// An upstream's side for one request, to be ended by ``ClientStream/finish(keeps:)``.
     ///
     /// - Parameters:
     ///   - fresh: on a connection that was not used before.
@@ -27,29 +30,22 @@ final class UpstreamPools {
     ) async throws(LeaseError) -> any ClientStream {
         let connection = try await checkOut(upstream, snapshot, fresh: fresh, cancellation: cancellation)
         let client = spareClients.popLast() ?? HTTP1Client(on: worker)
-        client.attach(connection)
+        client.attach(connection, of: upstream, snapshot, from: self)
         return client
     }
 
-    /// Keeps the connection for another request, if nothing of this one's response is left on it.
-    func park(_ client: any ClientStream, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot) {
-        guard let client = client as? HTTP1Client else { return }
-        let (isDrained, timeout) = (client.isDrained, client.keepAliveTimeout)
-        guard let connection = release(client) else { return }
-        guard isDrained else { return connection.close() }
-        park(connection, upstream, snapshot, keepAliveTimeout: timeout)
-    }
-
-    /// Ends the connection.
-    func drop(_ client: any ClientStream) {
-        guard let client = client as? HTTP1Client else { return }
-        release(client)?.close()
-    }
-
-    private func release(_ client: HTTP1Client) -> ClientConnection? {
-        let connection = client.detach()
+    /// Takes a shell that has let go of its connection.
+    func take(_ client: HTTP1Client) {
         if spareClients.count < UpstreamPools.maxSpareClients { spareClients.append(client) }
-        return connection
+    }
+
+    /// The pool of an upstream. Most requests of a worker go where the one before went.
+    private func pool(of upstream: UpstreamAddress) -> ConnectionPool {
+        if let last, last.upstream == upstream { return last.pool }
+        let pool = pools[upstream] ?? ConnectionPool(on: reactor)
+        pools[upstream] = pool
+        last = (upstream, pool)
+        return pool
     }
 
     // MARK: Connections
@@ -58,7 +54,8 @@ final class UpstreamPools {
     func checkOut(
         _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool, cancellation: Cancellation
     ) async throws(LeaseError) -> ClientConnection {
-        if !fresh, let parked = pools[upstream]?.checkOut(generation: snapshot.generation(of: upstream.scheme)) {
+        let generation = snapshot.generation(of: upstream.scheme)
+        if !fresh, let parked = pool(of: upstream).checkOut(generation: generation) {
             worker.metrics.poolHits += 1
             return parked
         }
@@ -123,17 +120,12 @@ final class UpstreamPools {
         _ connection: ClientConnection, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot,
         keepAliveTimeout: Int? = nil
     ) {
+        // A stream that began under an older configuration may come back to an upstream that is gone from it.
+        if let configured, !configured.contains(upstream) { return connection.close() }
         guard case .ip(let address, let port) = connection.address,
             snapshot.policy.verdict(address, port: port).isAllowed
         else { return connection.close() }
-        let pool: ConnectionPool
-        if let known = pools[upstream] {
-            pool = known
-        } else {
-            pool = ConnectionPool(on: reactor)
-            pools[upstream] = pool
-        }
-        pool.park(
+        pool(of: upstream).park(
             connection, generation: snapshot.generation(of: upstream.scheme),
             limits: ConnectionPool.Limits(
                 maxParked: snapshot.configuration.upstream.maxIdlePerRoute, idleTimeout: snapshot.poolIdleTimeout),
@@ -141,10 +133,14 @@ final class UpstreamPools {
     }
 
     /// Closes every parked connection, at the end of the proxy.
-    func closeAll() { keep(only: []) }
+    func closeAll() {
+        for pool in pools.values { pool.closeAll() }
+        (pools, last) = ([:], nil)
+    }
 
     /// Closes the connections to all other upstreams.
     func keep(only upstreams: Set<UpstreamAddress>) {
+        (last, configured) = (nil, upstreams)
         for (upstream, pool) in pools where !upstreams.contains(upstream) {
             pool.closeAll()
             pools[upstream] = nil

@@ -90,9 +90,9 @@ struct Demo {
         domain = identity.domain
         defer { identity.removeFiles() }
         var allowed = ProxyConfiguration.Upstream()
-        allowed.allowedIPs = ["127.0.0.0/8"]
+        allowed.allowedIPs = [try IPPrefix("127.0.0.0/8")]
         let configuration = try ProxyConfiguration(
-            listenAddress: .tcp(host: "127.0.0.1", port: 0),
+            listenAddress: .tcp(IPAddress(v4Bytes: 127, 0, 0, 1), port: 0),
             tls: ProxyConfiguration.TLS(certFile: identity.certificateFile, keyFile: identity.keyFile),
             routes: [Route(key: Self.route, upstream: try UpstreamAddress("http://\(upstream)"))],
             tunnelDomain: domain, upstream: allowed)

@@ -38,14 +38,11 @@ enum Healthcheck {
         case .unix(let path): return .unix(path: path)
         case .tcp(_, port: 0):
             throw FarSideError("the port of \(address) is not known beforehand: give it by -addr")
-        case .tcp(let host, let port):
-            guard let ip = IPAddress(host ?? "0.0.0.0") else {
-                throw FarSideError("\(address) is not an IP address and a port")
-            }
-            switch ip {
+        case .tcp(let ip, let port):
+            switch ip ?? IPAddress(v4: 0) {
             case IPAddress(v4: 0): return .ip(IPAddress(v4Bytes: 127, 0, 0, 1), port: port)
             case IPAddress(v6High: 0, low: 0): return .ip(IPAddress(v6High: 0, low: 1), port: port)
-            default: return .ip(ip, port: port)
+            case let ip: return .ip(ip, port: port)
             }
         }
     }

@@ -15,16 +15,18 @@ final class FakeConnection {
     private let socket: Socket
     private unowned let server: FakeServer
     private var input = ByteBuffer()
-    private lazy var deadline = Deadline { [unowned self] in socket.close(IOError(.timedOut, "read")) }
+    private lazy var deadline = Deadline(on: server.reactor) { [unowned self] in
+        socket.close(IOError(.timedOut, "read"))
+    }
 
     init(_ socket: Socket, _ server: FakeServer) { (self.socket, self.server) = (socket, server) }
 
     func serve() async {
         while true {
-            server.reactor.set(deadline, after: FakeConnection.patience)
+            deadline.set(after: FakeConnection.patience)
             guard await serveRequest() else { break }
         }
-        server.reactor.remove(deadline)
+        deadline.cancel()
         socket.close()
     }
 
@@ -127,7 +129,7 @@ final class FakeConnection {
             await send(Array(whole.dropLast(response.body.count - count)))
             return false
         case .stall:
-            server.reactor.remove(deadline)
+            deadline.cancel()
             while await receive() { input.removeAll() }
             return false
         case .drop, .refuse:
@@ -154,7 +156,7 @@ final class FakeConnection {
     /// Ends our side and waits for the client's, because closing with bytes unread would reset the response away.
     private func linger() async {
         socket.shutdownWrite()
-        server.reactor.set(deadline, after: FakeConnection.lingering)
+        deadline.set(after: FakeConnection.lingering)
         while await receive() { input.removeAll() }
     }
 }

@@ -97,7 +97,8 @@ import TunnelIO
             trust: .pem(Array("no certificate".utf8)))
         #expect(try failure(results[0]).code == .connect)
         let error = try failure(results[1])
-        #expect(error == TransportError(.tls, "") && error.reason.contains("no certificate to trust was found"))
+        #expect(error == TransportError(.tls, ""))
+        #expect(error.reason.hasSuffix("no CERTIFICATE in the file"))
     }
 
     // MARK: The request

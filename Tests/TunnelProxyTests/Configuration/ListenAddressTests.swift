@@ -1,15 +1,17 @@
 import Testing
+import TunnelCore
 import TunnelProxy
 
 @Suite struct ListenAddressTests {
     @Test(
         arguments: [
-            (":8080", .tcp(host: nil, port: 8080), ":8080"), (":0", .tcp(host: nil, port: 0), ":0"),
-            ("127.0.0.1:8080", .tcp(host: "127.0.0.1", port: 8080), "127.0.0.1:8080"),
-            ("0.0.0.0:65535", .tcp(host: "0.0.0.0", port: 65_535), "0.0.0.0:65535"),
-            ("[::]:8080", .tcp(host: "::", port: 8080), "[::]:8080"),
-            ("[FD00::1]:1", .tcp(host: "fd00::1", port: 1), "[fd00::1]:1"),
-            ("localhost:80", .tcp(host: "127.0.0.1", port: 80), "127.0.0.1:80"),
+            (":8080", .tcp(nil, port: 8080), ":8080"), (":0", .tcp(nil, port: 0), ":0"),
+            ("127.0.0.1:8080", .tcp(IPAddress(v4Bytes: 127, 0, 0, 1), port: 8080), "127.0.0.1:8080"),
+            ("0.0.0.0:65535", .tcp(IPAddress(v4: 0), port: 65_535), "0.0.0.0:65535"),
+            ("[::]:8080", .tcp(IPAddress(v6High: 0, low: 0), port: 8080), "[::]:8080"),
+            ("[FD00::1]:1", .tcp(IPAddress("fd00::1"), port: 1), "[fd00::1]:1"),
+            ("[fd00:0:0::0:1]:1", .tcp(IPAddress("fd00::1"), port: 1), "[fd00::1]:1"),
+            ("localhost:80", .tcp(IPAddress(v4Bytes: 127, 0, 0, 1), port: 80), "127.0.0.1:80"),
             ("unix:/run/mcp.sock", .unix(path: "/run/mcp.sock"), "unix:/run/mcp.sock"),
         ] as [(String, ListenAddress, String)])
     func reads(_ text: String, _ address: ListenAddress, _ description: String) {

@@ -1,6 +1,7 @@
 import Glibc
 import TunnelCore
 import TunnelTLS
+import TunnelTestSupport
 
 /// The far side of a tunnel, blocking: a WebSocket client, a TLS client in it, an HTTP client in that.
 final class FarSide {
@@ -48,6 +49,8 @@ final class FarSide {
             guard try step() else { throw TestError("handshake: \(events)") }
         }
     }
+
+    var peerFingerprint: String? { engine.peerFingerprint }
 
     var isHandshakeComplete: Bool { engine.isHandshakeComplete }
 

@@ -18,3 +18,23 @@ final class Progress: Sendable {
         return count.withLock { $0 }
     }
 }
+
+/// Looks every millisecond whether something has become true that nobody reports; `false` after 15 seconds.
+func waitUntil(_ isDone: () -> Bool) -> Bool {
+    let (limit, pause) = (Reactor.clock() + 15_000_000_000, ThreadSignal())
+    while !isDone() {
+        if Reactor.clock() > limit { return false }
+        _ = pause.wait(milliseconds: 1)
+    }
+    return true
+}
+
+/// The same without blocking a thread of Swift's pool, which tasks of the test itself need.
+func eventually(_ isDone: () -> Bool) async -> Bool {
+    let limit = Reactor.clock() + 60_000_000_000
+    while !isDone() {
+        if Reactor.clock() > limit { return false }
+        try? await Task.sleep(for: .milliseconds(1))
+    }
+    return true
+}

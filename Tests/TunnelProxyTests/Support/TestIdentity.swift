@@ -1,6 +1,7 @@
 import Glibc
 import TunnelPKI
 import TunnelTLS
+import TunnelTestSupport
 
 /// Certificates made once per run: an authority and a server of `t.example`. Nothing lies in the repository.
 enum TestIdentity {
@@ -29,8 +30,19 @@ enum TestIdentity {
         return try Pair(certificate: identity.certificate.pem, key: identity.key.pem)
     }
 
+    static func fingerprint(of pair: Pair) throws -> String {
+        try TLSIdentity(certificates: pair.certificate, privateKey: pair.key).fingerprint
+    }
+
     /// The pair that most tests share.
     static let shared = Result { try makePair() }
+
+    /// One whose signatures take long.
+    static let rsa = Result {
+        let identity = try authority.get().issueServerIdentity(
+            domain: domain, keyType: .rsa2048, now: Int64(time(nil)))
+        return try Pair(certificate: identity.certificate.pem, key: identity.key.pem)
+    }
 
     static func client() throws -> TLSClientContext {
         try TLSClientContext(

@@ -1,5 +1,7 @@
 import TunnelCore
-import TunnelProxy
+import TunnelTLS
+
+@testable import TunnelProxy
 
 /// A proxy on a free port with one loop, its log kept.
 final class TestProxy {
@@ -33,7 +35,7 @@ final class TestProxy {
     func finished(_ count: Int = 1) -> String { log.wait(for: "request finished", count: count).last ?? "" }
 
     struct Settings {
-        var listen = ListenAddress.tcp(host: "127.0.0.1", port: 0)
+        var listen = ListenAddress.tcp(IPAddress(v4Bytes: 127, 0, 0, 1), port: 0)
         var tls: ProxyConfiguration.TLS
         var routes: [Route]
         var upstream = ProxyConfiguration.Upstream()
@@ -49,7 +51,7 @@ final class TestProxy {
             all += try https.map { Route(key: $0, upstream: try UpstreamAddress("https://localhost:\($1)")) }
             if all.isEmpty { all = [Route(key: "none", upstream: try UpstreamAddress("http://127.0.0.1:1"))] }
             self.routes = all
-            upstream.allowedIPs = ["127.0.0.0/8", "::1"]
+            upstream.allowedIPs = [try IPPrefix("127.0.0.0/8"), try IPPrefix("::1")]
             if !https.isEmpty { upstream.tls.caFile = try TestIdentity.authorityFile() }
         }
 
@@ -59,5 +61,18 @@ final class TestProxy {
                 logLevel: .debug, shutdownTimeout: shutdownTimeout, threads: threads, upstream: upstream,
                 webSocket: webSocket, limits: limits)
         }
+    }
+}
+
+extension SharedState {
+    /// What workers share, without a server.
+    static func forTests(_ configuration: ProxyConfiguration? = nil, log: Log? = nil) throws -> SharedState {
+        let configuration = if let configuration { configuration } else { try TestProxy.Settings().configuration() }
+        let pair = try TestIdentity.shared.get()
+        return SharedState(
+            try ProxySnapshot(configuration, listeners: []),
+            credentials: try ServerCredentials(
+                identity: TLSIdentity(certificates: pair.certificate, privateKey: pair.key)),
+            log: log ?? LogRecorder().log())
     }
 }

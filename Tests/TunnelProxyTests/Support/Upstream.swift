@@ -1,13 +1,13 @@
 import Glibc
 import Synchronization
 import TunnelIO
+import TunnelTestSupport
 
 /// A server behind the proxy on 127.0.0.1: blocking, one thread for each connection, told what to do.
 final class Upstream: Sendable {
     let port: UInt16
-    private let listener: CInt
+    private let listener: Listener
     private let accepted = Counter()
-    private let closed = ThreadSignal()
 
     /// Connections taken so far.
     var connections: Int { accepted.count.load(ordering: .sequentiallyConsistent) }
@@ -16,29 +16,20 @@ final class Upstream: Sendable {
         let count = Atomic<Int>(0)
     }
 
-    /// - Parameter serve: talks on one connection, which is closed after it; told its number, from 1.
-    init(_ serve: @escaping @Sendable (UpstreamConnection, Int) -> Void) throws {
-        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0, withLoopback(0, { bind(descriptor, $0, $1) }) == 0, listen(descriptor, 64) == 0 else {
-            throw TestError("listen")
-        }
-        var address = sockaddr_in()
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        _ = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
-        }
-        port = UInt16(bigEndian: address.sin_port)
-        listener = descriptor
-        _ = OnThread { [accepted, closed] in
-            while true {
-                let connection = Glibc.accept(descriptor, nil, nil)
-                guard connection >= 0 else { break }
+    /// - Parameters:
+    ///   - address: where it listens.
+    ///   - serve: talks on one connection, which is closed after it; told its number, from 1.
+    init(at address: SocketAddress = .loopback(0), _ serve: @escaping @Sendable (UpstreamConnection, Int) -> Void)
+        throws
+    {
+        let listener = try Listener(address, isShared: false)
+        (self.listener, port) = (listener, listener.address.port)
+        _ = OnThread { [accepted] in
+            // The thread holds the listener, so that its number is no other's while it waits there.
+            while let peer = listener.next() {
                 let number = accepted.count.add(1, ordering: .sequentiallyConsistent).newValue
-                _ = OnThread { serve(UpstreamConnection(Peer(connection)), number) }
+                _ = OnThread { serve(UpstreamConnection(peer), number) }
             }
-            // Here and nowhere else: its number may be another's the moment it is closed.
-            close(descriptor)
-            closed.post()
         }
     }
 
@@ -50,9 +41,18 @@ final class Upstream: Sendable {
     }
 
     deinit {
-        // Ends the accept that the thread is in, or the next one.
-        shutdown(listener, CInt(SHUT_RDWR))
-        _ = closed.wait(seconds: 20)
+        // Ends the wait of the thread, and the port with it.
+        shutdown(listener.descriptor, CInt(SHUT_RDWR))
+    }
+}
+
+extension Listener {
+    /// Waits for a connection, however long it takes; `nil` when it was shut down.
+    fileprivate func next() -> Peer? {
+        var readiness = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        guard poll(&readiness, 1, -1) == 1 else { return nil }
+        let accepted = Glibc.accept(descriptor, nil, nil)
+        return accepted < 0 ? nil : Peer(accepted)
     }
 }
 

@@ -1,8 +1,13 @@
+import Configuration
 import Glibc
+import Logging
+import Metrics
+import ServiceLifecycle
 import Synchronization
 import TunnelAPI
 import TunnelCore
 import TunnelPKI
+import TunnelProxy
 import TunnelSetup
 
 /// Runs the snippets of README.md and docs/embedding.md and checks that they do what they say. The argument is a folder
@@ -34,11 +39,38 @@ import TunnelSetup
             routes: {echo: "http://10.0.0.7:9000"}
             """
         write(Array(configuration.utf8), to: "\(folder)/config.yaml")
-        let wasClean = try await serve("\(folder)/config.yaml") { server in
+        let (started, continuation) = AsyncStream<ProxyServer>.makeStream()
+        let serving = Task { try await serve("\(folder)/config.yaml") { continuation.yield($0) } }
+        for await server in started {
             expect(server.state, .running)
             expect(server.port ?? 0 > 0, true)
+            serving.cancel()
+            break
         }
-        expect(wasClean, true)
+        expect(try await serving.value, true)
+        try await checkShims(folder: folder)
+    }
+
+    /// The proxy among a program's services, with its logger, its metrics and its configuration.
+    private static func checkShims(folder: String) async throws {
+        let values = [
+            "tls.certFile": "\(folder)/tls.crt", "tls.keyFile": "\(folder)/tls.key", "host": "echo.t.example",
+            "upstream": "http://10.0.0.7:9000", "port": "0",
+        ]
+        let lines = Logger.Lines()
+        let log = Log(threshold: .info, format: .text, sink: LoggerSink(Logger(lines))) { UnixTime(seconds: 0) }
+        let server = try ProxyServer(
+            configuration: try configuration(from: ConfigReader(values: values)), log: log)
+        try server.start()
+        let shutdown = GracefulShutdown()
+        let service = Task { try await shutdown.run(ProxyService(server: server)) }
+        let recording = Task { try await record(server, every: .milliseconds(1)) }
+        shutdown.begin()
+        try await service.value
+        try await recording.value
+        expect(server.state, .stopped)
+        expect(lines.all.filter { $0.hasSuffix("stopped clean=true") }, ["info stopped clean=true"])
+        expect(Gauge.values.withLock { $0["mcp_proxy_connections"] }, 0)
     }
 
     private static func checkWebSocket() throws {
