@@ -12,9 +12,10 @@ package final class BlockingPool: Sendable {
     /// Certificates, keys and settings from disk.
     package static let files = BlockingPool("files", threads: 2, queued: 1024)
     /// What costs a core: the signature of a TLS handshake, a new key. One thread for each core, behind the loops, so
-    /// that a storm of handshakes takes the time that live streams leave. First come, first served.
+    /// that a storm of handshakes takes the time that live streams leave. A little lower is enough: a loop that wakes goes
+    /// before who has computed for long, and further down other programs would take the signers' time. First come, first served.
     package static let signatures = BlockingPool(
-        "signatures", threads: LoopGroup.availableCores, queued: 1024, niceness: 5)
+        "signatures", threads: LoopGroup.availableCores, queued: 1024, niceness: 1)
     /// Draining, which waits for minutes.
     package static let shutdown = BlockingPool("shutdown", threads: 16, queued: 1024)
 
