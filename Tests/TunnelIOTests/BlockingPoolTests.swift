@@ -135,6 +135,6 @@ import TunnelIO
                 done.post()
             })
         #expect(done.wait(seconds: 20))
-        #expect(niceness.withLock { $0 } == min(before + 5, 19))
+        #expect(niceness.withLock { $0 } == min(before + 1, 19))
     }
 }
