@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import signal
 import socket
 import threading
@@ -115,6 +116,28 @@ def test_what_the_upstream_said_before_its_end_arrives(start, size: int) -> None
             assert len(tunnel.take(size)) == size
             assert tunnel.read() == b""
             assert proxy.wait_for("request finished").fields["end"] == "complete"
+
+
+def test_an_upstream_that_stays_behind_a_whole_end_is_not_reset(start) -> None:
+    """It read all that was said. That it keeps its own side open is no reason to tell it that something was lost."""
+    def handler(peer: Peer) -> int:
+        assert peer.head()
+        peer.send(SWITCHING)
+        while peer.socket.recv(1 << 16):
+            pass
+        # The proxy waits five seconds for our end, and ends the connection then: what a reset would show here.
+        hangup = select.poll()
+        hangup.register(peer.socket, select.POLLERR | select.POLLHUP)
+        hangup.poll(7_000)
+        return peer.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    with Scripted(handler) as upstream:
+        proxy = start({"echo": upstream.url})
+        with open_pipe(proxy) as tunnel:
+            tunnel.socket.sendall(frames(BINARY, tunnel.records(b"bye")) + frames(BINARY, tunnel.close_notify())
+                                  + CLOSE_FRAME)
+            assert upstream.wait(15) == 0
+    assert proxy.found("request finished.*status=101.*end=complete")
 
 
 def test_a_pipe_that_the_shutdown_cuts_does_not_end_as_if_whole(start) -> None:

@@ -9,7 +9,7 @@ extension Exchange {
         stopped = reason
         dial.cancel()
         let isLate = reason == .headOverdue || reason == .uploadStuck || reason == .pipeStalled
-        client?.close(IOError(isLate ? .timedOut : .closed, "exchange"))
+        client?.cut(IOError(isLate ? .timedOut : .closed, "exchange"))
         if upload == .running { server?.wakeBody() }
     }
 

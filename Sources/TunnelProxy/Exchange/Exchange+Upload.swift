@@ -29,7 +29,7 @@ extension Exchange {
     func endUpload() async {
         guard uploadIsUnderWay else { return }
         upload = .broken
-        client?.close(IOError(.closed, "exchange"))
+        client?.cut(IOError(.closed, "exchange"))
         server?.wakeBody()
         await uploadEnded()
     }

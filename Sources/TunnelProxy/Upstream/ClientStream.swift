@@ -106,8 +106,10 @@ protocol ClientStream: AnyObject {
 
     /// The upstream left the connection open for another request.
     var isPersistent: Bool { get }
-    /// Ends the connection; what waits for it fails with `reason`.
+    /// Ends the connection in order; what waits for it fails with `reason`.
     func close(_ reason: IOError)
+    /// Ends the connection although what was sent is not whole, and such that it cannot be taken for whole.
+    func cut(_ reason: IOError)
     /// The last call: lets go of the connection.
     ///
     /// - Parameter keeps: for another request, if it can take one; otherwise it is closed.

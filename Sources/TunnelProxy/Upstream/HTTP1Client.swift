@@ -52,8 +52,7 @@ final class HTTP1Client: ClientStream {
         isReused = connection.exchanges > 0
         connection.exchanges += 1
         (hasBegun, hasHead, isPersistent, headSize, keepAliveTimeout) = (false, false, false, 0, nil)
-        body = BodyDecoder(.none)
-        room = .room
+        (body, requestFraming, room) = (BodyDecoder(.none), .none, .room)
     }
 
     func finish(keeps: Bool) {
@@ -226,8 +225,10 @@ final class HTTP1Client: ClientStream {
 
     // MARK: The end
 
-    func close(_ reason: IOError) {
-        // A pipe has no other way to say that what was sent is not whole.
+    func close(_ reason: IOError) { connection?.close(reason) }
+
+    func cut(_ reason: IOError) {
+        // A request's framing shows that it is not whole. A pipe has no other way to say so.
         if requestFraming == .untilClose { connection?.reset(reason) } else { connection?.close(reason) }
     }
 }
