@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import write_configuration
+from peers.name_server import NO_SUCH_NAME, NameServer, asking
 
 NOWHERE = {"echo": "http://10.0.0.1:1"}
 
@@ -35,6 +36,17 @@ def test_a_proxy_that_serves(start, binary: Path, listener: str) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     proxy.wait_for("closed before a tls handshake")
     assert not proxy.found("WARN|ERROR"), "a check is no reason to alert anybody"
+
+
+def test_a_proxy_by_its_name(start, binary: Path, tmp_path: Path) -> None:
+    """As containers and pods know one another: by a name that only the resolver can tell the address of."""
+    with NameServer({"mcp-proxy.test": ["127.0.0.1"], "gone.test": NO_SUCH_NAME}) as names:
+        check_there = asking(names.address, binary, tmp_path)
+        proxy = start(NOWHERE, log_level="debug")
+        result = check(check_there, "-addr", f"mcp-proxy.test:{proxy.endpoint.port}")
+        assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+        proxy.wait_for("closed before a tls handshake")
+        assert_unhealthy(check(check_there, "-addr", "gone.test:8080"), "lookup gone.test: no such host")
 
 
 def test_the_address_comes_from_the_configuration(start, binary: Path, tmp_path: Path) -> None:

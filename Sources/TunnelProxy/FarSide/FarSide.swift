@@ -51,13 +51,35 @@ package final class FarSide {
     package static func connect(
         to target: SocketAddress, host: String, within limit: Duration, on reactor: Reactor
     ) async throws -> FarSide {
+        try await connect(to: [target], host: host, within: limit, since: reactor.now, on: reactor)
+    }
+
+    /// Looks a name up and connects to the first of its addresses that accepts.
+    package static func connect(
+        toName name: String, port: UInt16, host: String, within limit: Duration, on reactor: Reactor
+    ) async throws -> FarSide {
         let start = reactor.now
+        let found: [IPAddress]
+        do throws(IOError) {
+            found = try await reactor.resolver.resolve(name, timeout: limit.nanoseconds, ttl: 0)
+        } catch { throw FarSideError("lookup", name, error, limit) }
+        let targets = Connector.alternating(found).map { SocketAddress.ip($0, port: port) }
+        return try await connect(to: targets, host: host, within: limit, since: start, on: reactor)
+    }
+
+    private static func connect(
+        to targets: [SocketAddress], host: String, within limit: Duration, since start: UInt64, on reactor: Reactor
+    ) async throws -> FarSide {
+        func remaining() -> UInt64 { limit.nanoseconds - min(limit.nanoseconds, reactor.now &- start) }
         do throws(DialError) {
-            let (socket, _) = try await Connector.connect(to: [target], timeout: limit.nanoseconds, on: reactor)
+            let (socket, target) = try await Connector.connect(to: targets, timeout: remaining(), on: reactor)
             let farSide = FarSide(socket, target, host, limit)
-            farSide.deadline.set(after: limit.nanoseconds - min(limit.nanoseconds, reactor.now &- start))
+            farSide.deadline.set(after: remaining())
             return farSide
-        } catch { throw FarSideError("connect", target, error.error, limit) }
+        } catch {
+            let target = (error.address ?? targets.first).map { "\($0)" } ?? host
+            throw FarSideError("connect", target, error.error, limit)
+        }
     }
 
     // MARK: WebSocket
@@ -255,7 +277,9 @@ package struct FarSideError: Error, Equatable, CustomStringConvertible {
     package let description: String
     package init(_ description: String) { self.description = description }
 
-    fileprivate init(_ operation: String, _ target: SocketAddress, _ error: IOError, _ limit: Duration) {
+    fileprivate init(
+        _ operation: String, _ target: some CustomStringConvertible, _ error: IOError, _ limit: Duration
+    ) {
         let time = limit < .seconds(1) ? "\(Int(limit / .milliseconds(1))) ms" : "\(limit.components.seconds) s"
         let reason = error.code == .timedOut ? "nothing within \(time)" : error.reason
         description = "\(operation) \(target): \(reason)"

@@ -10,7 +10,8 @@ enum Healthcheck {
     static let timeout = Duration.seconds(3)
 
     private static let address = CommandFlag(
-        "addr", takes: "ADDRESS", "where it listens: 127.0.0.1:8080, :8080 or unix:/path (default: listen_addr)")
+        "addr", takes: "ADDRESS",
+        "where it listens: 127.0.0.1:8080, :8080, mcp-proxy:8080 or unix:/path (default: listen_addr)")
 
     static let command = ProxyCommand(
         path: ["healthcheck"], summary: "open a tunnel to a running proxy, to see that it serves",
@@ -20,13 +21,41 @@ enum Healthcheck {
         if arguments[address] != nil, arguments[.config] != nil {
             throw UsageError("flags -addr and -config exclude each other")
         }
-        let listener = try arguments[address].map { try ListenAddress($0, of: address) }
         do {
-            try check(try target(of: try listener ?? ProxyConfiguration.load(arguments).listenAddress))
+            let given = try arguments[address].map { try Place($0) }
+            try check(given ?? .address(try target(of: try ProxyConfiguration.load(arguments).listenAddress)))
             return .done
+        } catch let error as UsageError {
+            throw error
         } catch {
             ProxyProgram.complain("mcp-proxy: healthcheck: \(line("\(error)"))")
             return .failed
+        }
+    }
+
+    /// Where to ask.
+    enum Place: Equatable {
+        case address(SocketAddress)
+        /// As other containers and pods know the proxy; looked up for the check.
+        case name(String, port: UInt16)
+
+        /// Reads the value of `-addr`.
+        init(_ text: String) throws {
+            if let listener = ListenAddress(text) {
+                self = .address(try Healthcheck.target(of: listener))
+            } else if let colon = text.lastIndex(of: ":"), AddressSyntax.isHostName(Self.withoutDot(text[..<colon])),
+                let port = AddressSyntax.port(text[text.index(after: colon)...])
+            {
+                self = .name(text[..<colon].lowercased(), port: port)
+            } else {
+                let remedy = "write 127.0.0.1:8080, [::1]:8080, NAME:8080 or unix:/path"
+                throw UsageError("flag -addr: invalid address \"\(Diagnostic.excerpt(text))\" (\(remedy))")
+            }
+        }
+
+        /// A name may end in a dot, which tells a resolver that it is complete.
+        private static func withoutDot(_ name: Substring) -> Substring {
+            name.hasSuffix(".") ? name.dropLast() : name
         }
     }
 
@@ -50,10 +79,17 @@ enum Healthcheck {
     /// Opens a WebSocket and closes it again.
     ///
     /// - Throws: for any other response than 101, and when `limit` has passed.
-    static func check(_ target: SocketAddress, within limit: Duration = timeout) throws {
-        let host = if case .ip = target { "\(target)" } else { "localhost" }
+    static func check(_ place: Place, within limit: Duration = timeout) throws {
         try Loop.run { loop in
-            let farSide = try await FarSide.connect(to: target, host: host, within: limit, on: loop.reactor)
+            let farSide: FarSide
+            switch place {
+            case .name(let name, let port):
+                farSide = try await FarSide.connect(
+                    toName: name, port: port, host: "\(name):\(port)", within: limit, on: loop.reactor)
+            case .address(let target):
+                let host = if case .ip = target { "\(target)" } else { "localhost" }
+                farSide = try await FarSide.connect(to: target, host: host, within: limit, on: loop.reactor)
+            }
             try await farSide.openWebSocket()
             // The response is in; the rest is courtesy.
             await farSide.closeWebSocket()
