@@ -58,6 +58,7 @@ chart-test: swift test-packages ## the Helm chart: rendered, against its propert
 	swift build --product mcp-proxy
 	swift build --product setup
 	swift build --product yaml-dump
+	swift build --product tunnels-api-fake
 	Tests/Deploy/chart/run
 
 deb-test: swift build-packages ## the Debian package and its units, in systems of their own; as root

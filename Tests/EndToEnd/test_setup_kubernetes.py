@@ -18,7 +18,7 @@ from peers.kubernetes_api import Account, KubernetesAPI, Rule
 from peers.setup import FAST, NAMES, Outcome, Setup, TunnelsAPI, finished
 
 SECRET = "mcp-tunnel"
-#: The rules of the chart's Role.
+#: What setup needs where it makes the Secret itself; the chart makes it, and grants the second rule alone.
 RULES = [Rule({"create"}), Rule({"get", "patch"}, {SECRET})]
 
 

@@ -29,6 +29,8 @@ class Case:
     namespace: str = "mcp-tunnel"
     is_upgrade: bool = False
     kube_version: str = "1.34.0"
+    #: What `lookup` finds: a file in clusters/. Without it nothing, as where there is no cluster.
+    cluster: str | None = None
 
     def arguments(self):
         arguments = ["-release", self.release, "-namespace", self.namespace, "-kube-version", self.kube_version]
@@ -36,6 +38,8 @@ class Case:
             arguments += ["-f", str(HERE / f"cases/{name}.yaml")]
         for text in self.sets:
             arguments += ["-set", text]
+        if self.cluster:
+            arguments += ["-cluster", str(HERE / f"clusters/{self.cluster}.yaml")]
         return arguments + ["-is-upgrade"] * self.is_upgrade
 
 
@@ -48,14 +52,25 @@ CASES = {
     "external-egress": Case((EXTERNAL, "guide-restrict-egress-with-networkpolicy")),
     "tuned": Case((MANAGED, "guide-tune-the-proxy")),
     "own-token": Case((MANAGED, "guide-supply-your-own-oidc-token")),
-    "rotate": Case((MANAGED, "guide-rotate-the-tunnel-token"), ("setup.force=true",), is_upgrade=True),
-    "upgrade": Case((MANAGED,), is_upgrade=True),
+    "rotate": Case(
+        (MANAGED, "guide-rotate-the-tunnel-token"), ("setup.force=true",), is_upgrade=True, cluster="complete"
+    ),
+    "reinstall": Case((MANAGED,), cluster="complete"),
+    "upgrade": Case((MANAGED,), is_upgrade=True, cluster="complete"),
+    "upgrade-after-failure": Case((MANAGED,), is_upgrade=True, cluster="failed"),
+    "upgrade-without-cluster": Case((MANAGED,), is_upgrade=True),
     "chart-2-names": Case((MANAGED, "chart-2-names")),
     "api-token": Case(("api-token",)),
     "everything": Case(("everything",), release="acme", namespace="tools"),
     "replicas": Case((EXTERNAL, "replicas")),
     "oldest-cluster": Case((MANAGED,), kube_version="1.27.0"),
 }
+
+
+def pins():
+    """The versions of cloudflared that our files name."""
+    lines = (ROOT / "deploy/cloudflared.pins").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
 
 
 def run(*arguments, chart=CHART):

@@ -20,3 +20,5 @@ def test_every_file_belongs_to_a_case():
     assert {path.stem for path in (chart.HERE / "golden").iterdir()} == set(chart.CASES)
     used = {file for case in chart.CASES.values() for file in case.files}
     assert {path.stem for path in (chart.HERE / "cases").iterdir()} == used
+    clusters = {case.cluster for case in chart.CASES.values()} - {None}
+    assert {path.stem for path in (chart.HERE / "clusters").iterdir()} == clusters

@@ -47,6 +47,12 @@ def test_set_up_workload_identity_federation_note(managed):
     assert "env" not in spec["containers"][0] and "volumes" not in spec
 
 
+def test_names_of_the_accounts_follow_the_release(renderings):
+    """The setup Job runs as <release>-setup, the renewal as <release>-cert-renew, whatever the release's name is."""
+    accounts = [each for each in chart.load(renderings["everything"]) if each["kind"] == "ServiceAccount"]
+    assert {each["metadata"]["name"] for each in accounts} == {"acme-setup", "acme-cert-renew"}
+
+
 def test_configure_tunnel_attachment_and_routes(managed):
     assert yaml.safe_load(chart.configuration(managed))["routes"] == {
         "docs": "http://docs-mcp.internal:8080",
@@ -65,8 +71,8 @@ def test_review_the_rendered_manifests(renderings):
 
 
 def test_install_warning(managed):
-    """The Secret that setup makes is named after the release, and is no part of it: an uninstall leaves it."""
-    assert "Secret" not in kinds(managed)
+    """The Secret that setup fills is named after the release, and is no part of it: an uninstall leaves it."""
+    assert "helm.sh/hook" in chart.find(managed, "Secret", "mcp-tunnel")["metadata"]["annotations"]
     arguments = {each["name"]: each["args"] for _, _, each in chart.containers(managed)}
     for name in ("setup", "cert-renew"):
         assert "--output=k8s-secret:mcp-tunnel" in arguments[name]
@@ -74,7 +80,7 @@ def test_install_warning(managed):
 
 def test_install_without_programmatic_access(external):
     """No setup Job and no CronJob: nothing calls an API, and nothing may."""
-    assert kinds(external) == {"ConfigMap", "Deployment", "NetworkPolicy", "Service", "Pod"}
+    assert kinds(external) == {"ConfigMap", "Deployment", "NetworkPolicy", "Pod"}
     assert all(not spec["automountServiceAccountToken"] for _, _, spec in chart.pods(external))
 
 
@@ -101,8 +107,7 @@ def test_verify_the_deployment(renderings, mode):
     containers = deployment["spec"]["template"]["spec"]["containers"]
     assert [each["name"] for each in containers] == ["mcp-proxy", "cloudflared"]
     assert containers[1]["args"] == ["tunnel", "--no-autoupdate", "run", "--url", "http://localhost:8080"]
-    digest = "6b599ca3e974349ead3286d178da61d291961182ec3fe9c505e1dd02c8ac31b0"
-    assert containers[1]["image"] == f"cloudflare/cloudflared@sha256:{digest}"
+    assert containers[1]["image"] == f"cloudflare/cloudflared@{chart.pins()['CLOUDFLARED_DIGEST']}"
 
 
 def test_restrict_egress_with_networkpolicy(managed):
@@ -115,7 +120,7 @@ def test_tune_the_proxy(renderings):
     read = yaml.safe_load(chart.configuration(chart.load(renderings["tuned"])))
     assert read["log_level"] == "debug"
     assert read["upstream"]["allowed_ips"] == ["10.0.0.0/8", "100.64.12.0/22"]
-    assert read["listen_addr"] == ":8080"
+    assert read["listen_addr"] == "127.0.0.1:8080"
     assert (read["tls"]["cert_file"], read["tls"]["key_file"]) == ("/data/tls.crt", "/data/tls.key")
 
 
@@ -128,7 +133,7 @@ def test_supply_your_own_oidc_token(renderings):
 
 def test_change_configuration(renderings):
     """The hook does not run on an upgrade unless it is forced."""
-    assert kinds(chart.load(renderings["managed"])) - kinds(chart.load(renderings["upgrade"])) == {"Job"}
+    assert kinds(chart.load(renderings["managed"])) - kinds(chart.load(renderings["upgrade"])) == {"Job", "Secret"}
 
 
 def test_rotate_the_tunnel_token(renderings):

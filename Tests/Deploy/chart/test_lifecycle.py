@@ -61,18 +61,34 @@ def test_no_wait_is_no_hook(tmp_path):
     assert spec["terminationGracePeriodSeconds"] == 35
 
 
-def test_probes_ask_the_listener_and_can_ask_something_else(renderings):
+def test_probes_are_commands_in_the_pod_and_can_be_something_else(renderings):
     _, containers = pod_of(chart.load(renderings["managed"]))
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert containers["mcp-proxy"][probe]["tcpSocket"] == {"port": "proxy"}
-    assert containers["cloudflared"]["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "metrics"}
+    for probe in ("startupProbe", "readinessProbe"):
+        command = containers["mcp-proxy"][probe]["exec"]["command"]
+        assert command == ["/mcp-proxy", "healthcheck", "-addr", "127.0.0.1:8080"]
+        # The check gives up after 3 s by itself, and says why.
+        assert containers["mcp-proxy"][probe]["timeoutSeconds"] > 3
+    assert "livenessProbe" not in containers["mcp-proxy"], "a restart ends every tunnel"
+    assert containers["cloudflared"]["readinessProbe"]["exec"]["command"] == ["cloudflared", "tunnel", "ready"]
     _, containers = pod_of(chart.load(renderings["everything"]))
-    assert "livenessProbe" not in containers["mcp-proxy"]
+    assert containers["mcp-proxy"]["livenessProbe"] == {"tcpSocket": {"port": 9090}}
     assert containers["mcp-proxy"]["readinessProbe"] == {
         "httpGet": {"path": "/readyz", "port": 9090},
-        "periodSeconds": 5,
+        "periodSeconds": 10,
+        "timeoutSeconds": 5,
         "failureThreshold": 2,
     }
+
+
+def test_nothing_listens_for_others(objects, name):
+    """The listener of the proxy and the metrics of cloudflared, with its profiles, are for their own pod."""
+    assert not [each for each in objects if each["kind"] == "Service"]
+    assert "listen_addr: 127.0.0.1:8080" in chart.configuration(objects).splitlines()
+    for _, _, container in chart.containers(objects):
+        address = [each["value"] for each in container.get("env", []) if each["name"] == "TUNNEL_METRICS"]
+        is_opened = name == "everything"
+        assert all(each.startswith("127.0.0.1:") is not is_opened for each in address)
+        assert ("ports" in container) is (is_opened and bool(address))
 
 
 @pytest.mark.parametrize(
@@ -128,8 +144,12 @@ def test_what_was_set_for_pods_arrives(renderings):
         assert spec["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
         assert spec["tolerations"] == [{"key": "dedicated", "operator": "Exists"}]
         assert spec["securityContext"]["runAsUser"] == 1000
+        assert spec["hostAliases"] == [{"ip": "10.1.2.3", "hostnames": ["docs-mcp.internal"]}]
+        assert spec["dnsPolicy"] == "None" and spec["dnsConfig"]["nameservers"] == ["10.0.0.10"]
         assert ("team" in labels) is (thing["kind"] != "Pod")
     for _, _, container in chart.containers(objects):
+        if container["name"] in ("first", "beside"):
+            continue
         if container["name"] == "cloudflared":
             assert container["image"] == "registry.example.com/cloudflared:2026.3.0"
         else:
@@ -139,5 +159,35 @@ def test_what_was_set_for_pods_arrives(renderings):
     assert spec["affinity"]["nodeAffinity"]
     assert spec["terminationGracePeriodSeconds"] == 600
     assert {"name": "TUNNEL_METRICS", "value": "0.0.0.0:2000"} in containers["cloudflared"]["env"]
+    assert containers["cloudflared"]["ports"] == [{"name": "metrics", "containerPort": 2000}]
+    assert containers["cloudflared"]["args"][:4] == ["tunnel", "--no-autoupdate", "--loglevel", "debug"]
+    assert containers["cloudflared"]["volumeMounts"] == [{"name": "notes", "mountPath": "/notes"}]
+    assert containers["cloudflared"]["livenessProbe"]["exec"]["command"] == ["cloudflared", "tunnel", "ready"]
+    assert spec["initContainers"][0]["name"] == "first" and spec["containers"][2]["name"] == "beside"
+    assert spec["serviceAccountName"] == "acme-proxy"
     assert {"name": "TUNNEL_TRANSPORT_PROTOCOL", "value": "http2"} in containers["cloudflared"]["env"]
     assert {"name": "TZ", "value": "UTC"} in containers["mcp-proxy"]["env"]
+    deployment = chart.find(objects, "Deployment", "acme-mcp-tunnel")
+    assert deployment["spec"]["revisionHistoryLimit"] == 3
+    assert deployment["metadata"]["annotations"]["example.com/reload"] == "no"
+
+
+def test_what_was_set_for_all_objects_arrives_and_is_in_no_selector(renderings):
+    objects = chart.load(renderings["everything"])
+    for thing in objects:
+        assert thing["metadata"]["labels"]["example.com/cost"] == "tunnels"
+        assert thing["metadata"]["annotations"]["example.com/owner"] == "networks"
+        if pod := chart.pod_of(thing):
+            assert pod[0]["example.com/cost"] == "tunnels"
+        for field in ("selector", "podSelector"):
+            assert "example.com/cost" not in str(thing.get("spec", {}).get(field))
+    account = chart.find(objects, "ServiceAccount", "acme-setup")["metadata"]["annotations"]
+    assert account["example.com/team"] == "tunnels" and "helm.sh/hook" in account
+
+
+def test_an_account_of_the_pods_is_made_when_asked_for(tmp_path):
+    values = {"serviceAccount": {"create": True, "annotations": {"a": "b"}}}
+    objects = chart.render(chart.CASES["external"], values, tmp_path)
+    account = chart.find(objects, "ServiceAccount", "mcp-tunnel")
+    assert account["metadata"]["annotations"] == {"a": "b"} and account["automountServiceAccountToken"] is False
+    assert pod_of(objects)[0]["serviceAccountName"] == "mcp-tunnel"

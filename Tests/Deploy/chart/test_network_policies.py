@@ -29,7 +29,7 @@ def policies(objects):
     return {
         each["metadata"]["name"]: each["spec"]
         for each in objects
-        if each["kind"] == "NetworkPolicy" and not each["metadata"]["name"].endswith("-test")
+        if each["kind"] == "NetworkPolicy"
     }
 
 
@@ -100,5 +100,5 @@ def test_every_part_can_be_set(renderings):
     claude = {**CLAUDE_API, "to": [{"ipBlock": {"cidr": "203.0.113.7/32"}}]}
     forward = {"to": [{"ipBlock": {"cidr": "203.0.113.0/28"}}], "ports": [{"port": 3128, "protocol": "TCP"}]}
     assert found["acme-mcp-tunnel"]["egress"] == [dns, *servers, edge]
-    assert found["acme-mcp-tunnel-setup"]["egress"] == [dns, kubernetes, claude, forward]
-    assert found["acme-mcp-tunnel-cert-renew"]["egress"] == [dns, kubernetes]
+    assert found["acme-setup"]["egress"] == [dns, kubernetes, claude, forward]
+    assert found["acme-cert-renew"]["egress"] == [dns, kubernetes]

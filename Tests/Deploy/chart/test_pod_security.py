@@ -3,6 +3,8 @@
 import base64
 import re
 
+import pytest
+
 import chart
 
 SECRETS = ("sk-ant-secret-0123456789",)
@@ -48,9 +50,10 @@ def test_containers_are_hardened_beyond_that(objects):
 
 def test_only_setup_and_renewal_have_the_kubernetes_api(objects):
     for thing, _, spec in chart.pods(objects):
-        needs = thing["metadata"]["name"].endswith(("-setup", "-cert-renew"))
+        needs = spec["containers"][0].get("command") == ["/setup"]
         assert spec["automountServiceAccountToken"] is needs
-        assert ("serviceAccountName" in spec) is needs
+        assert needs is (thing["kind"] in ("Job", "CronJob"))
+        assert spec.get("serviceAccountName", "").endswith(("-setup", "-cert-renew")) is needs
     for thing in objects:
         if thing["kind"] == "ServiceAccount":
             assert thing["automountServiceAccountToken"] is False
@@ -73,9 +76,39 @@ def test_secrets_stand_in_secrets_only(renderings, name):
             assert not re.search("eyJ|sk-ant", argument)
 
 
-def test_the_chart_makes_no_secret_but_that_of_the_api_token(objects, name):
-    made = [each["metadata"]["name"] for each in objects if each["kind"] == "Secret"]
-    assert made == (["mcp-tunnel-api-token"] if name == "api-token" else [])
+def test_the_chart_makes_no_secret_but_the_empty_one_and_that_of_the_api_token(objects, name):
+    made = {each["metadata"]["name"]: each for each in objects if each["kind"] == "Secret"}
+    case = chart.CASES[name]
+    is_there = case.cluster is not None or name in ("external", "external-egress", "replicas")
+    assert made.keys() == (set() if is_there else {case.release}) | (
+        {"mcp-tunnel-api-token"} if name == "api-token" else set()
+    )
+
+
+def test_no_upgrade_takes_the_data_of_the_secret(objects, name):
+    """Where the cluster has it, it is not rendered at all; this is for where nobody could look."""
+    for each in objects:
+        if each["kind"] != "Secret" or each["metadata"]["name"] != chart.CASES[name].release:
+            continue
+        # Applied again, client-side or server-side, it says nothing of any key, so each stays as it is.
+        assert each.keys() == {"apiVersion", "kind", "metadata", "type"}
+        annotations = each["metadata"]["annotations"]
+        # No part of the release, and no hook that is deleted before it is made, which without a policy it would be.
+        assert annotations["helm.sh/hook-delete-policy"] == "hook-failed"
+        assert annotations["helm.sh/resource-policy"] == "keep"
+        # Argo CD deletes hooks before each run, and ignores Helm's annotations beside one of its own.
+        assert annotations["argocd.argoproj.io/hook"] == "Skip"
+        # The documented removal of what a failed installation has left goes by this label.
+        assert each["metadata"]["labels"]["app.kubernetes.io/component"] != "setup"
+
+
+def test_a_secret_of_another_kind_is_not_filled(tmp_path):
+    """Such as one into which Kubernetes writes an account's token."""
+    secret = (chart.HERE / "clusters/failed.yaml").read_text()
+    (tmp_path / "cluster.yaml").write_text(secret.replace("Opaque", "kubernetes.io/service-account-token"))
+    arguments = [*chart.CASES["managed"].arguments(), "-cluster", str(tmp_path / "cluster.yaml")]
+    with pytest.raises(chart.RenderError, match="is of type kubernetes.io/service-account-token, which is not setup's"):
+        chart.run(*arguments)
 
 
 def test_keys_of_the_secret_go_where_they_are_needed(objects, name):
@@ -95,7 +128,9 @@ def test_keys_of_the_secret_go_where_they_are_needed(objects, name):
     assert used["cloudflared"] == {"tunnel-token"}
     assert used.get("setup", set()) == ({"api-token"} if name == "api-token" else set())
     assert used.get("cert-renew", set()) == set()
-    assert used["healthcheck"] == set()
+    assert used.get("healthcheck", set()) == set()
+    for task in ("certs", "token", "rotate-ca", "finish-ca"):
+        assert used.get(task, set()) == ({"api-token"} if name == "api-token" else set())
 
 
 def test_secret_files_are_for_the_group_only(objects):
@@ -107,14 +142,13 @@ def test_secret_files_are_for_the_group_only(objects):
 
 
 def test_roles_are_as_small_as_can_be(objects, name):
+    """Above all, none makes Secrets: whoever can, can have Kubernetes write any account's token into one."""
     release = chart.CASES[name].release
     one = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [release], "verbs": ["get", "patch"]}
-    create = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}
     for thing in objects:
         assert thing["kind"] not in ("ClusterRole", "ClusterRoleBinding")
         if thing["kind"] == "Role":
-            is_setup = thing["metadata"]["name"].endswith("-setup")
-            assert thing["rules"] == ([create, one] if is_setup else [one])
+            assert thing["rules"] == [one]
         if thing["kind"] == "RoleBinding":
             account = thing["metadata"]["name"]
             assert thing["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account}

@@ -72,11 +72,22 @@ def test_examples_in_comments_are_valid(tmp_path):
     chart.render(chart.CASES["managed"], {"networkPolicy": {"egress": {"enabled": True, **servers}}}, tmp_path)
 
 
+def snippets_of_values():
+    return [textwrap.dedent(each) for each in re.findall(r"(?ms)^ *```yaml\n(.*?)^ *```", README.read_text())]
+
+
+def first_snippet():
+    return snippets_of_values()[0]
+
+
 def test_snippets_of_values_render(tmp_path):
-    snippets = re.findall(r"(?ms)^ *```yaml\n(.*?)^ *```", README.read_text())
-    assert len(snippets) == 2
+    snippets = snippets_of_values()
+    assert len(snippets) == 4
     for snippet in snippets:
-        values = yaml.safe_load(textwrap.dedent(snippet))
+        values = yaml.safe_load(snippet)
+        if values.keys() == {"cloudflared"}:
+            assert values["cloudflared"]["image"]["digest"] == chart.pins()["GUIDE_CLOUDFLARED_DIGEST"]
+            values |= yaml.safe_load((chart.HERE / f"cases/{chart.EXTERNAL}.yaml").read_text())
         objects = chart.load(render_alone(values, tmp_path))
         assert [each for each in objects if each["kind"] == "Deployment"]
 

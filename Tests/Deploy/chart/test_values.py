@@ -78,7 +78,21 @@ def at(path, value):
         ("image.repository", "registry.example.com/mcp-proxy@sha256:00"),
         ("serverCert.renewBefore", "30d"),
         ("serverCert.renewBefore", 720),
-        ("serverCert.keyType", "rsa-2048"),
+        ("serverCert.keyType", "rsa-1024"),
+        ("gateway.config.routes", ["http://docs-mcp.internal:8080"]),
+        ("gateway.config.routes", {"docs": "http://docs-mcp.internal:8080/"}),
+        ("gateway.config.routes", {"docs": "docs-mcp.internal:8080"}),
+        ("gateway.config.routes", {"docs": "http://docs-mcp.internal"}),
+        ("gateway.config.routes", {"docs": None}),
+        ("gateway.config.tunnel_domain", "https://abcd1234.tunnel.anthropic.com"),
+        ("gateway.config.log_level", "verbose"),
+        ("gateway.config.upstream", {"allowed_ips": []}),
+        ("gateway.config.upstream", {"allowed_ips": "10.0.0.0/8"}),
+        ("gateway.config.upstream", {"allowed_ips": ["10.0.0.0/8"], "disable_ip_validation": True}),
+        ("commonLabels", {"app.kubernetes.io/instance": "other"}),
+        ("dnsPolicy", "Never"),
+        ("cloudflared.metricsAddress", "localhost"),
+        ("setup.activeDeadlineSeconds", 0),
         ("serverCert.cronSchedule", "0 0 * *"),
         ("podLabels", {"app.kubernetes.io/component": "other"}),
         ("setup.podLabels", {"app.kubernetes.io/name": "other"}),
@@ -128,6 +142,25 @@ REFUSED = [
     ("external", at("gateway.config.tunnel_domain", None), "gateway.config.tunnel_domain: required in external mode"),
     ("external", at("external.tunnelTokenSecretName", ""), "external.tunnelTokenSecretName: required"),
     ("external", at("external.serverCertSecretName", None), "external.serverCertSecretName: required"),
+    (
+        "managed",
+        at("gateway.config.routes", {"docs": "http://docs-mcp.internal:8080/mcp"}),
+        r"gateway.config.routes.docs: invalid upstream \(must be scheme://host:port\): http://docs-mcp.internal:8080/mcp",
+    ),
+    ("managed", at("gateway.config.routes", {"docs": "http://a:65536"}), "routes.docs: invalid upstream"),
+    ("managed", at("gateway.config.routes", {"docs": "http://u@a:1"}), "routes.docs: invalid upstream"),
+    ("managed", at("gateway.config.routes", {"docs": 8080}), "routes.docs: invalid upstream .*: 8080"),
+    ("managed", at("gateway.config.routes", {"docs": "https://a:443"}), "upstream.tls: an https upstream needs ca_file"),
+    ("external", at("gateway.config.tunnel_domain", "https://t.example"), "https://t.example is no domain"),
+    ("managed", at("gateway.config.upstream", {"allowed_ips": []}), "an empty list allows no upstream at all"),
+    (
+        "managed",
+        at("gateway.config.upstream", {"allowed_ips": ["10.0.0.0/8"], "disable_ip_validation": True}),
+        "allowed_ips and disable_ip_validation exclude each other",
+    ),
+    ("managed", at("gateway.config.upstream", "x"), "gateway.config.upstream: must be a map"),
+    ("managed", at("serverCert.renewBefore", "2160h"), "serverCert.renewBefore: 2160h is not shorter than"),
+    ("managed", at("api", {"token": "x", "tokenSecretName": "y"}), "api.token and api.tokenSecretName: the key is in one"),
     ("egress", {"networkPolicy": {"enabled": False}}, "networkPolicy.enabled and .* contradict each other"),
     ("egress", at("networkPolicy.egress.mcpServers", []), "networkPolicy.egress.mcpServers: needs the MCP servers"),
     ("managed", {"fullnameOverride": "a" * 42}, "longer than 41 characters, .* set fullnameOverride"),
@@ -147,6 +180,20 @@ def test_all_complaints_come_at_once(tmp_path):
 def test_a_name_of_the_greatest_length_fits(tmp_path):
     objects = chart.render(chart.CASES["managed"], {"fullnameOverride": "a" * 41}, tmp_path)
     assert max(len(each["metadata"]["name"]) for each in objects) == 52
+
+
+def test_certificates_may_be_renewed_up_to_a_second_before_their_end(tmp_path):
+    values = at("serverCert", {"duration": "2160h", "renewBefore": "2159h59m59s"})
+    chart.render(chart.CASES["managed"], values, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "target", ["http://a:1", "HTTP://docs-mcp.internal:65535", "http://[fd00::7]:80", "http://under_score.:443"]
+)
+def test_every_upstream_that_the_proxy_takes_is_taken(target, tmp_path):
+    values = at("gateway.config.routes", {"docs": target})
+    VALIDATOR.validate({**DEFAULTS, "gateway": {**DEFAULTS["gateway"], "config": values["gateway"]["config"]}})
+    chart.render(chart.CASES["managed"], values, tmp_path)
 
 
 def test_an_upgrade_needs_no_credentials_for_setup(tmp_path):

@@ -1,5 +1,6 @@
 {{/*
-The beginning of every name. Names are not cut: two releases could come to share them, and hooks replace what they find.
+The beginning of the names of what belongs to the proxy. Names are not cut: two releases could come to share them, and
+hooks replace what they find.
 */}}
 {{- define "mcp-tunnel.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name -}}
@@ -12,6 +13,14 @@ The beginning of every name. Names are not cut: two releases could come to share
 {{- end -}}
 {{- end -}}
 
+{{/*
+The beginning of the names of what runs setup. The guide makes it the release's name, whatever that is, because the
+subject of a federation rule has to be known before the chart is installed: `<release>-setup`.
+*/}}
+{{- define "mcp-tunnel.prefix" -}}
+{{- .Values.fullnameOverride | default .Release.Name -}}
+{{- end -}}
+
 {{/* Labels that select the pods of one component. Takes root and component. */}}
 {{- define "mcp-tunnel.selectorLabels" -}}
 app.kubernetes.io/name: {{ .root.Values.nameOverride | default .root.Chart.Name }}
@@ -19,29 +28,38 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* Labels of an object. Takes root and component. */}}
-{{- define "mcp-tunnel.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-{{ include "mcp-tunnel.selectorLabels" . }}
+{{/* Labels of pods. Takes root, component, and labels, those that were given for them. */}}
+{{- define "mcp-tunnel.podLabels" -}}
+{{- include "mcp-tunnel.selectorLabels" . }}
+{{- with merge (dict) (.labels | default dict) (.root.Values.commonLabels | default dict) }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
-{{/* Annotations of a hook. Takes events and weight. What failed stays, so that its logs can be read. */}}
-{{- define "mcp-tunnel.hook" -}}
-helm.sh/hook: {{ .events }}
-helm.sh/hook-weight: {{ .weight | quote }}
-helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{/* Annotations of pods with their key, or nothing. Takes root, and annotations, those that were given for them. */}}
+{{- define "mcp-tunnel.podAnnotations" -}}
+{{- with merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) -}}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
 {{- end -}}
 
-{{/* When setup runs. */}}
-{{- define "mcp-tunnel.setupEvents" -}}
-pre-install{{ if .Values.setup.force }},pre-upgrade{{ end }}
-{{- end -}}
-
-{{/* Whether this rendering has the setup hook: empty if not. An upgrade needs no credentials unless it is forced. */}}
-{{- define "mcp-tunnel.runsSetup" -}}
-{{- if and .Values.setup.enabled (or .Release.IsInstall .Values.setup.force) -}}true{{- end -}}
+{{/* What stands below `metadata`. Takes root, name and component; annotations, a map, where there are any. */}}
+{{- define "mcp-tunnel.metadata" -}}
+name: {{ .name }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+  app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+  app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+  {{- include "mcp-tunnel.selectorLabels" . | nindent 2 }}
+  {{- with .root.Values.commonLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* An image by digest or tag. Takes image and tag, the default. */}}
@@ -53,22 +71,9 @@ pre-install{{ if .Values.setup.force }},pre-upgrade{{ end }}
 {{- end -}}
 {{- end -}}
 
-{{/* The tunnel's ID by either of its names. */}}
-{{- define "mcp-tunnel.tunnelId" -}}
-{{- .Values.tunnel.id | default .Values.api.wif.tunnelId -}}
-{{- end -}}
-
 {{/* A text that may have been written as a number, which Helm reads as a float. */}}
 {{- define "mcp-tunnel.text" -}}
 {{- if kindIs "float64" . -}}{{- int64 . -}}{{- else -}}{{- . -}}{{- end -}}
-{{- end -}}
-
-{{/* Annotations that replace the pods when setup gives them other credentials, which they read at their start only. */}}
-{{- define "mcp-tunnel.credentials" -}}
-mcp-tunnel/token-version: {{ include "mcp-tunnel.text" .Values.tunnel.tokenVersion | quote }}
-{{- with include "mcp-tunnel.tunnelId" . }}
-mcp-tunnel/tunnel-id: {{ . | quote }}
-{{- end }}
 {{- end -}}
 
 {{/* A duration as Go writes it (1m30s) in whole seconds, rounded up; empty where it is none. */}}
@@ -85,37 +90,6 @@ mcp-tunnel/tunnel-id: {{ . | quote }}
 {{- end -}}
 {{- ceil $sum | int64 -}}
 {{- end -}}
-{{- end -}}
-
-{{/* shutdown_timeout in seconds; the proxy's default is 30s. */}}
-{{- define "mcp-tunnel.shutdownSeconds" -}}
-{{- $timeout := .Values.gateway.config.shutdown_timeout -}}
-{{- include "mcp-tunnel.seconds" (kindIs "invalid" $timeout | ternary "30s" $timeout) -}}
-{{- end -}}
-
-{{/* Seconds between the end of a pod and SIGTERM to its proxy. */}}
-{{- define "mcp-tunnel.preStopSeconds" -}}
-{{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version -}}
-{{- int64 .Values.gateway.preStopSleepSeconds -}}
-{{- else -}}
-0
-{{- end -}}
-{{- end -}}
-
-{{/* Seconds that a pod needs to end well: the proxy's drain, and time to write the last lines of log. */}}
-{{- define "mcp-tunnel.graceSeconds" -}}
-{{- add (include "mcp-tunnel.preStopSeconds" .) (include "mcp-tunnel.shutdownSeconds" .) 5 -}}
-{{- end -}}
-
-{{/* The configuration of mcp-proxy: what was given, but for what the chart decides. */}}
-{{- define "mcp-tunnel.config" -}}
-{{- $config := deepCopy .Values.gateway.config -}}
-{{- $tls := $config.tls | default dict -}}
-{{- $_ := set $tls "cert_file" "/data/tls.crt" -}}
-{{- $_ := set $tls "key_file" "/data/tls.key" -}}
-{{- $_ := set $config "tls" $tls -}}
-{{- $_ := set $config "listen_addr" ":8080" -}}
-{{- toYaml $config -}}
 {{- end -}}
 
 {{/* What all pods have in common, below `spec`. */}}
@@ -136,6 +110,17 @@ nodeSelector:
 {{- end }}
 {{- with .Values.tolerations }}
 tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}

@@ -2,8 +2,10 @@
 {{- define "mcp-tunnel.validate" -}}
 {{- $errors := list -}}
 {{- $fullname := include "mcp-tunnel.fullname" . -}}
-{{- if gt (len $fullname) 41 -}}
-{{- $errors = append $errors (printf "the name %s is longer than 41 characters, which leaves no room for the suffix of the CronJob: set fullnameOverride" $fullname) -}}
+{{- range $name := list $fullname (include "mcp-tunnel.prefix" .) | uniq -}}
+{{- if gt (len $name) 41 -}}
+{{- $errors = append $errors (printf "the name %s is longer than 41 characters, which leaves no room for the suffix of the CronJob: set fullnameOverride" $name) -}}
+{{- end -}}
 {{- end -}}
 {{- $config := .Values.gateway.config -}}
 {{- if not $config.routes -}}
@@ -11,9 +13,12 @@
 {{- else if not (kindIs "map" $config.routes) -}}
 {{- $errors = append $errors "gateway.config.routes: must be a map from subdomain to scheme://host:port, not a list" -}}
 {{- end -}}
-{{- if and $config.tls (not (kindIs "map" $config.tls)) -}}
-{{- $errors = append $errors "gateway.config.tls: must be a map" -}}
+{{- range $key := list "tls" "upstream" -}}
+{{- if and (get $config $key) (not (kindIs "map" (get $config $key))) -}}
+{{- $errors = append $errors (printf "gateway.config.%s: must be a map" $key) -}}
 {{- end -}}
+{{- end -}}
+{{- $errors = concat $errors (include "mcp-tunnel.configErrors" $config | fromYamlArray) -}}
 {{- $needed := 0 -}}
 {{- if include "mcp-tunnel.shutdownSeconds" . -}}
 {{- $needed = include "mcp-tunnel.graceSeconds" . | int64 -}}
@@ -28,15 +33,32 @@
 {{- if and .Values.tunnel.id $wif.tunnelId (ne .Values.tunnel.id $wif.tunnelId) -}}
 {{- $errors = append $errors "tunnel.id and api.wif.tunnelId differ: they are two names of one setting, so remove api.wif.tunnelId" -}}
 {{- end -}}
+{{- $secret := lookup "v1" "Secret" .Release.Namespace .Release.Name -}}
+{{- if and .Values.setup.enabled $secret (ne ($secret.type | default "Opaque") "Opaque") -}}
+{{- $errors = append $errors (printf "the Secret %s is of type %s, which is not setup's: see who made it, and delete it" .Release.Name $secret.type) -}}
+{{- end -}}
 {{- if include "mcp-tunnel.runsSetup" . -}}
-{{- if and .Values.api.token $wif.federationRuleId -}}
+{{- $why := and .Release.IsUpgrade (not .Values.setup.force) | ternary (printf ", which runs because the Secret %s lacks %s" .Release.Name (include "mcp-tunnel.missingKeys" .)) "" -}}
+{{- if and .Values.api.token .Values.api.tokenSecretName -}}
+{{- $errors = append $errors "api.token and api.tokenSecretName: the key is in one place, so remove the other" -}}
+{{- end -}}
+{{- if or .Values.api.token .Values.api.tokenSecretName -}}
+{{- if $wif.federationRuleId -}}
 {{- $errors = append $errors "api.token and api.wif.federationRuleId: setup authenticates with one of them, so remove the other" -}}
-{{- else if not .Values.api.token -}}
+{{- end -}}
+{{- else -}}
 {{- range $key := list "federationRuleId" "organizationId" -}}
 {{- if not (get $wif $key) -}}
-{{- $errors = append $errors (printf "api.wif.%s: required for setup to authenticate (or set api.token, or setup.enabled: false for external mode)" $key) -}}
+{{- $errors = append $errors (printf "api.wif.%s: required for setup to authenticate%s (or set api.token, or setup.enabled: false for external mode)" $key $why) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.setup.enabled -}}
+{{- $duration := include "mcp-tunnel.seconds" .Values.serverCert.duration | int64 -}}
+{{- $renewBefore := include "mcp-tunnel.seconds" .Values.serverCert.renewBefore | int64 -}}
+{{- if ge $renewBefore $duration -}}
+{{- $errors = append $errors (printf "serverCert.renewBefore: %s is not shorter than serverCert.duration, %s: every certificate would be renewed at once and for ever" .Values.serverCert.renewBefore .Values.serverCert.duration) -}}
 {{- end -}}
 {{- end -}}
 {{- if not .Values.setup.enabled -}}
@@ -56,7 +78,7 @@
 {{- if and (include "mcp-tunnel.egressEnabled" .) (not (include "mcp-tunnel.mcpServers" . | fromYamlArray)) -}}
 {{- $errors = append $errors "networkPolicy.egress.mcpServers: needs the MCP servers, or the proxy could reach none of them" -}}
 {{- end -}}
-{{- if and .Values.setup.enabled .Release.IsUpgrade (not .Values.setup.force) -}}
+{{- if and .Values.setup.enabled (not (include "mcp-tunnel.runsSetup" .)) -}}
 {{- /* Without a cluster, as in `helm template`, there is nothing to compare with. */ -}}
 {{- $deployment := lookup "apps/v1" "Deployment" .Release.Namespace $fullname -}}
 {{- if $deployment -}}
@@ -71,4 +93,39 @@
 {{- if $errors -}}
 {{- fail (printf "\n\n%s\n" (join "\n" $errors)) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* What mcp-proxy would refuse in its configuration, as a list: found before setup has made anything. */}}
+{{- define "mcp-tunnel.configErrors" -}}
+{{- $errors := list -}}
+{{- $hasHTTPS := false -}}
+{{- if kindIs "map" .routes -}}
+{{- range $route, $target := .routes -}}
+{{- $port := regexFind "[0-9]+$" (toString $target) -}}
+{{- if not (and (regexMatch `(?i)^https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+):[1-9][0-9]{0,4}$` (toString $target)) (le (int64 $port) 65535)) -}}
+{{- $errors = append $errors (printf "gateway.config.routes.%s: invalid upstream (must be scheme://host:port): %v" $route $target) -}}
+{{- end -}}
+{{- if hasPrefix "https://" (lower (toString $target)) -}}
+{{- $hasHTTPS = true -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .tunnel_domain -}}
+{{- if not (regexMatch `^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$` (toString .)) -}}
+{{- $errors = append $errors (printf "gateway.config.tunnel_domain: %v is no domain: write it as the Console shows it, such as abcd1234.tunnel.anthropic.com" .) -}}
+{{- end -}}
+{{- end -}}
+{{- $upstream := kindIs "map" .upstream | ternary .upstream dict -}}
+{{- if and (hasKey $upstream "allowed_ips") (kindIs "slice" $upstream.allowed_ips) -}}
+{{- if not $upstream.allowed_ips -}}
+{{- $errors = append $errors "gateway.config.upstream.allowed_ips: an empty list allows no upstream at all; leave it out for the private ranges" -}}
+{{- else if $upstream.disable_ip_validation -}}
+{{- $errors = append $errors "gateway.config.upstream: allowed_ips and disable_ip_validation exclude each other, so remove one" -}}
+{{- end -}}
+{{- end -}}
+{{- $tls := kindIs "map" $upstream.tls | ternary $upstream.tls dict -}}
+{{- if and $hasHTTPS (not $tls.ca_file) (not $tls.include_system_cas) -}}
+{{- $errors = append $errors "gateway.config.upstream.tls: an https upstream needs ca_file (mounted with gateway.extraVolumes) or include_system_cas: true" -}}
+{{- end -}}
+{{- toYaml $errors -}}
 {{- end -}}

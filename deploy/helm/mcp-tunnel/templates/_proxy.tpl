@@ -1,0 +1,100 @@
+{{/* Where mcp-proxy listens. cloudflared is in the same pod, and so are the probes, which are commands. */}}
+{{- define "mcp-tunnel.listener" -}}
+127.0.0.1:8080
+{{- end -}}
+
+{{/* The configuration of mcp-proxy: what was given, but for what the chart decides. */}}
+{{- define "mcp-tunnel.config" -}}
+{{- $config := deepCopy .Values.gateway.config -}}
+{{- $tls := $config.tls | default dict -}}
+{{- $_ := set $tls "cert_file" "/data/tls.crt" -}}
+{{- $_ := set $tls "key_file" "/data/tls.key" -}}
+{{- $_ := set $config "tls" $tls -}}
+{{- $_ := set $config "listen_addr" (include "mcp-tunnel.listener" .) -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* Below a container that serves: image, arguments, variables and mounts of mcp-proxy. */}}
+{{- define "mcp-tunnel.proxyContainer" -}}
+{{- $managed := .Values.setup.enabled -}}
+{{- include "mcp-tunnel.container" . }}
+args:
+  - -config
+  - /etc/mcp-gateway/config.yaml
+  {{- if $managed }}
+  - -tunnel-domain
+  - $(TUNNEL_DOMAIN)
+  {{- end }}
+{{- if or $managed .Values.gateway.extraEnv }}
+env:
+  {{- if $managed }}
+  - name: TUNNEL_DOMAIN
+    valueFrom:
+      secretKeyRef:
+        name: {{ .Release.Name }}
+        key: tunnel-domain
+  {{- end }}
+  {{- with .Values.gateway.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+resources:
+  {{- toYaml .Values.gateway.resources | nindent 2 }}
+volumeMounts:
+  - name: config
+    mountPath: /etc/mcp-gateway
+    readOnly: true
+  # Not by `subPath`, which would never show a renewed certificate.
+  - name: certificate
+    mountPath: /data
+    readOnly: true
+  {{- with .Values.gateway.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/* The volumes of mcp-proxy. */}}
+{{- define "mcp-tunnel.proxyVolumes" -}}
+- name: config
+  configMap:
+    name: {{ include "mcp-tunnel.fullname" . }}-config
+- name: certificate
+  secret:
+    secretName: {{ .Values.setup.enabled | ternary .Release.Name .Values.external.serverCertSecretName }}
+    # Octal 0440: the group is that of `fsGroup`.
+    defaultMode: 288
+    # The Secret of managed mode holds the CA's key too, which must not come here.
+    items:
+      - key: tls.crt
+        path: tls.crt
+      - key: tls.key
+        path: tls.key
+{{- with .Values.gateway.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* shutdown_timeout in seconds; the proxy's default is 30s. */}}
+{{- define "mcp-tunnel.shutdownSeconds" -}}
+{{- $timeout := .Values.gateway.config.shutdown_timeout -}}
+{{- include "mcp-tunnel.seconds" (kindIs "invalid" $timeout | ternary "30s" $timeout) -}}
+{{- end -}}
+
+{{/* Seconds between the end of a pod and SIGTERM to its proxy. */}}
+{{- define "mcp-tunnel.preStopSeconds" -}}
+{{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version -}}
+{{- int64 .Values.gateway.preStopSleepSeconds -}}
+{{- else -}}
+0
+{{- end -}}
+{{- end -}}
+
+{{/* Seconds that a pod needs to end well: the proxy's drain, and time to write the last lines of log. */}}
+{{- define "mcp-tunnel.graceSeconds" -}}
+{{- add (include "mcp-tunnel.preStopSeconds" .) (include "mcp-tunnel.shutdownSeconds" .) 5 -}}
+{{- end -}}
+
+{{/* The account of the pods of proxy and cloudflared; empty for that of the namespace. */}}
+{{- define "mcp-tunnel.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "mcp-tunnel.fullname" .) "") -}}
+{{- end -}}
