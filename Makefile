@@ -54,7 +54,7 @@ end-to-end-test: swift test-packages ## real peers against the debug build: the 
 	Tests/EndToEnd/run
 
 chart-test: swift test-packages ## the Helm chart: rendered, against its properties and Helm itself
-	@Tests/Support/need golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev
+	@Tests/Support/need golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev iproute2
 	swift build --product mcp-proxy
 	swift build --product setup
 	swift build --product yaml-dump

@@ -130,7 +130,13 @@ package struct KubernetesOperation: Sendable {
             guard object?.message?.contains("cannot \(verb.rawValue) resource") == true else {
                 return (.forbidden, "ask the administrators of the cluster about this rule")
             }
-            return (.forbidden, "add to the Role of this service account: \(rule)")
+            guard verb == .create else { return (.forbidden, "add to the Role of this service account: \(rule)") }
+            // Whoever may make Secrets can have Kubernetes write any account's token into one.
+            return (
+                .forbidden,
+                "make it, empty: kubectl -n \(namespace) create secret generic \(name); or, where the account may make"
+                    + " Secrets of any kind, add to its Role: \(rule)"
+            )
         case 404:
             return (.notFound, "see that namespace \(namespace) exists")
         case 409 where object?.reason == "AlreadyExists":

@@ -135,6 +135,7 @@ def test_setup_cannot_make_a_secret(cluster):
     cluster.server.remove("mcp-tunnel")
     done = cluster.run("Job", "mcp-tunnel-setup")
     assert done.returncode == 1 and "cannot create" in done.stderr
+    assert "make it, empty: kubectl -n mcp-tunnel create secret generic mcp-tunnel" in done.stderr
     assert cluster.server.secret("mcp-tunnel") is None
 
 

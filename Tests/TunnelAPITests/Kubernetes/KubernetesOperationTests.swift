@@ -28,9 +28,13 @@ import TunnelCore
         #expect(
             error.reason
                 == "cannot \(verb.rawValue) secret mcp-tunnel in namespace tunnels: HTTP 403 (Forbidden): \(message)")
-        #expect(
-            error.remedy
-                == #"add to the Role of this service account: {apiGroups: [""], resources: [secrets]\#(rule)"#)
+        // Who may make Secrets can have any account's token written into one, so the Secret comes first.
+        let remedy =
+            verb == .create
+            ? "make it, empty: kubectl -n tunnels create secret generic mcp-tunnel; or, where the account may make Secrets of"
+                + " any kind, add to its Role: "
+            : "add to the Role of this service account: "
+        #expect(error.remedy == remedy + #"{apiGroups: [""], resources: [secrets]\#(rule)"#)
     }
 
     /// Not every 403 comes from RBAC.
