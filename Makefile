@@ -122,11 +122,12 @@ sanitize-thread: swift test-packages ## tests of TunnelIO and TunnelProxy under 
 	TSAN_OPTIONS=suppressions=Tests/Support/tsan-suppressions \
 		swift test --skip-build $(TSAN) --filter '^(TunnelIOTests|TunnelProxyTests)\.'
 
-lint: swift build-packages ## formatting, the rules of Tests/Support/check-source, the public API against its record
+lint: swift build-packages ## formatting, house rules, links and promises of the documents, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
 	Tests/Support/check-source
 	Tests/Support/check-layers
 	Tests/Support/check-docs
+	Tests/Support/check-statements
 	Tests/Support/api-digest
 
 clean: ## remove what was built, downloaded and found
