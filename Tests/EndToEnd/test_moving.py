@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from peers.proxy import Proxy, yaml
 from peers.setup import NAMES, Output, Setup, TunnelsAPI
 from peers.upstream import Upstream, echo
+from test_setup_kubernetes import SECRET, Pod, cluster, pod  # noqa: F401
 
 #: How a key may be written: PKCS#8, or as its kind was written before there was that.
 FORMATS = {
@@ -79,6 +80,19 @@ async def test_their_folder_is_taken_over(
     token = output.bytes("tunnel-token")
     setup("init", f"--output={output}", "--token-version=8", environment=tunnel)
     assert output.bytes("tunnel-token") != token, "from now on another version rotates"
+
+
+def test_their_secret_is_taken_over(setup: Setup, api: TunnelsAPI, output: Output, pod: Pod) -> None:  # noqa: F811
+    """As their setup Job has left it, under the release's name: our Job's call registers and rotates nothing."""
+    tunnel = {"TUNNEL_ID": TUNNEL_ID}
+    setup("init", f"--output={output}", "--key-type=ecdsa-p256", environment=tunnel)
+    as_theirs(output, "SEC1 and PKCS#1", line_feed=False)
+    before, changes = output.contents(), changed(api)
+    pod.cluster.put(SECRET, before)
+    pod("verify", f"--output=k8s-secret:{SECRET}")
+    pod("init", f"--output=k8s-secret:{SECRET}", "--token-version=7", environment=tunnel)
+    assert changed(api) == changes, "nothing was registered, rotated or made"
+    assert pod.values() == {**before, "token-version": b"7"}
 
 
 def test_our_folder_has_what_theirs_is_documented_to_have(setup: Setup, output: Output) -> None:
