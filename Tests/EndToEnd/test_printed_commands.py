@@ -85,8 +85,10 @@ def test_readme_run_it(folder: Folder, api: TunnelsAPI, way: str) -> None:
         folder.run(block_with(blocks, "generate-certs"), input=f"{token}\n")
         assert (folder.folder / "data/tunnel-token").stat().st_mode & 0o777 == 0o600
     domain = (folder.folder / "data/tunnel-domain").read_text()
-
     text = (REPOSITORY / "README.md").read_text()
+    (verify,) = re.findall(r"`(\.build/release/setup verify [^`]*)`", text)
+    assert folder.run(verify).endswith("dir:data: good\n")
+
     port = free_port()
     (sample,) = re.findall(r"```yaml\n(.*?)```", text.split("\n## Run it\n")[1].split("\n## ")[0], re.DOTALL)
     sample = "\n".join(line.removeprefix("   ") for line in sample.split("\n"))
