@@ -9,7 +9,7 @@ YAML_VENV := Tests/Support/.venv
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build release image deb test unit-test yaml-test embedding-test end-to-end-test chart-test deb-test test-deploy \
-	fuzz bench bench-quick gates soak sanitize sanitize-thread lint clean swift build-packages test-packages
+	fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages test-packages
 # Two builds would wait for each other.
 .NOTPARALLEL:
 
@@ -75,15 +75,25 @@ yaml-test: swift test-packages ## our YAML reader against ruamel.yaml
 embedding-test: swift build-packages ## the snippets of README.md and docs/embedding.md, as a package that depends on this one
 	Tests/Support/embedding/run
 
+fresh-test: swift ## a plain Debian 12 made for it, in which `make demo` and `make test` run; as root, for the night
+	Tests/Support/fresh-root
+
 fuzz: swift build-packages ## each fuzzer for 60 s (FUZZ_SECONDS=...), as many at a time as there are cores
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),60)
+
+# Where the benchmarks leave their tables, and what those say of which commit they are.
+TABLES := out/bench.md
+MEASURED = --commit "$$(git describe --always --dirty)"
 
 bench: release test-packages ## all benchmarks, each beside nginx
 	$(RELEASE) --product tunnel-bench
 	@mkdir -p out
-	.build/release/tunnel-bench run --compare nginx --json out/bench.json
+	.build/release/tunnel-bench run --compare nginx --json out/bench.json --markdown $(TABLES) $(MEASURED)
 	swift build --product tunnels-api-fake
-	Benchmarks/SetupBench/run --json out/bench-setup.json
+	Benchmarks/SetupBench/run --json out/bench-setup.json --markdown $(TABLES:bench.md=bench-setup.md) $(MEASURED)
+
+bench-record: TABLES := docs/performance.md
+bench-record: bench ## the benchmarks, whose tables take the place of those in docs/performance.md
 
 bench-quick: release test-packages ## the benchmarks in under two minutes
 	$(RELEASE) --product tunnel-bench
@@ -113,11 +123,12 @@ sanitize-thread: swift test-packages ## tests of TunnelIO and TunnelProxy under 
 	TSAN_OPTIONS=suppressions=Tests/Support/tsan-suppressions \
 		swift test --skip-build $(TSAN) --filter '^(TunnelIOTests|TunnelProxyTests)\.'
 
-lint: swift build-packages ## formatting, the rules of Tests/Support/check-source, the public API against its record
+lint: swift build-packages ## formatting, house rules, links and promises of the documents, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
 	Tests/Support/check-source
 	Tests/Support/check-layers
 	Tests/Support/check-docs
+	Tests/Support/check-statements
 	Tests/Support/api-digest
 
 clean: ## remove what was built, downloaded and found

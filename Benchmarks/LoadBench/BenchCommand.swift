@@ -3,7 +3,8 @@ import Glibc
 /// `tunnel-bench`: the benchmark and the two programs it starts.
 enum BenchCommand {
     static let usage = """
-        Usage: tunnel-bench run [--quick] [--compare nginx] [--scenario NAME] [--pairs N] [--json FILE] [--proxy PATH]
+        Usage: tunnel-bench run [--quick] [--compare nginx] [--scenario NAME] [--pairs N] [--json FILE]
+                                [--markdown FILE] [--commit NAME] [--proxy PATH]
                tunnel-bench upstream
                tunnel-bench load --kind KIND --mode tunnel|direct --port PORT --ca FILE ...
 
@@ -12,6 +13,8 @@ enum BenchCommand {
           --scenario NAME   only scenarios whose name begins with NAME; may be given again
           --pairs N         runs of each side (default 3 with --compare, else 1)
           --json FILE       write the results there too
+          --markdown FILE   write the table there, into a page between its two marks or as a new file
+          --commit NAME     the commit that the page says was measured
           --proxy PATH      the proxy's binary (default: beside this one)
         """
 

@@ -85,6 +85,8 @@ class Namespace:
     """A network of its own, with a loopback interface and nothing else."""
 
     def __init__(self, name: str) -> None:
+        if reason := os.environ.get("NOT_ISOLATED"):
+            pytest.skip(reason)
         self.name, self.path = name, Path("/run/netns") / name
         run("ip", "netns", "add", name)
         run("ip", "-n", name, "link", "set", "lo", "up")

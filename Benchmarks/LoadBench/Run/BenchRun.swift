@@ -41,6 +41,13 @@ final class BenchRun {
         }
         Output.write("\n" + report.table)
         if let file = options.jsonFile { try TextFile.write(report.json, to: file) }
+        if let file = options.markdownFile {
+            let table = MarkdownTable(
+                commit: options.commit, date: MarkdownTable.today(),
+                processors: Int(sysconf(CInt(_SC_NPROCESSORS_ONLN))), isQuick: options.isQuick, runs: pairs,
+                table: report.table)
+            try table.write(to: file)
+        }
         return isGood
     }
 

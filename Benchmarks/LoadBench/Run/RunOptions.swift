@@ -7,6 +7,10 @@ struct RunOptions {
     /// Runs of each side of a scenario; the medians count.
     var pairs: Int?
     var jsonFile: String?
+    /// A page whose table is replaced, or a new file.
+    var markdownFile: String?
+    /// What the page says that was measured.
+    var commit = "unknown"
     /// `nil`: the one beside this program.
     var proxyPath: String?
 
@@ -29,6 +33,8 @@ struct RunOptions {
                 }
                 pairs = number
             case "--json": jsonFile = try value(name)
+            case "--markdown": markdownFile = try value(name)
+            case "--commit": commit = try value(name)
             case "--proxy": proxyPath = try value(name)
             default: throw BenchError("unknown option \(name)\n\n\(BenchCommand.usage)")
             }
