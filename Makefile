@@ -29,8 +29,10 @@ build: swift build-packages ## debug build of everything but the tests
 	swift build
 
 release: swift build-packages ## .build/release/mcp-proxy and setup, which need no Swift where they run
+	@Tests/Support/need binutils
 	$(RELEASE) --product mcp-proxy
 	$(RELEASE) --product setup
+	Tests/Support/check-binaries .build/release/mcp-proxy .build/release/setup
 
 image: swift build-packages ## OCI image and SBOM in out/, without a Docker daemon, as root
 	@Tests/Support/need binutils buildah ca-certificates git python3
