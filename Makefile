@@ -125,6 +125,7 @@ lint: swift build-packages ## formatting, the rules of Tests/Support/check-sourc
 	Tests/Support/check-source
 	Tests/Support/check-layers
 	Tests/Support/check-docs
+	Tests/Support/check-claims
 	Tests/Support/api-digest
 
 clean: ## remove what was built, downloaded and found
