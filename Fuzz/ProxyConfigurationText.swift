@@ -35,7 +35,7 @@ func checkProxyConfigurationText(_ bytes: [UInt8]) {
         configuration.limits.maxRequests, configuration.limits.maxConnections,
         configuration.limits.maxRequestsPerConnection, configuration.webSocket.maxFrameSize,
     ]
-    precondition(sizes.allSatisfy { $0 > 0 && $0 <= 1 << 40 }, "a size beyond all bounds")
+    precondition(sizes.allSatisfy { $0 >= 0 && $0 <= 1 << 40 }, "a size beyond all bounds")
 
     let reloaded = configuration.reloading(configuration)
     precondition(reloaded.configuration == configuration && reloaded.kept.isEmpty, "a reload that changes something")

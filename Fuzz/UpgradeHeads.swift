@@ -19,7 +19,7 @@ private func checkRequest(_ bytes: [UInt8]) {
     for deflate in [nil, DeflateParameters(), wanted] {
         switch request.evaluate(subprotocol: "mcp", deflate: deflate) {
         case .upgrade(let acceptance):
-            checkAccepted(acceptance, of: request, String(decoding: bytes[..<size], as: UTF8.self), wanted: deflate)
+            checkAccepted(acceptance, of: bytes[..<size], wanted: deflate)
         case .reject(let rejection):
             precondition([400, 405, 426].contains(rejection.status), "another status than the RFC has")
             let text = rejection.reason + rejection.headerLines
@@ -31,14 +31,13 @@ private func checkRequest(_ bytes: [UInt8]) {
 }
 
 private func checkAccepted(
-    _ acceptance: UpgradeRequest.Acceptance, of request: UpgradeRequest, _ text: String, wanted: DeflateParameters?
+    _ acceptance: UpgradeRequest.Acceptance, of head: ArraySlice<UInt8>, wanted: DeflateParameters?
 ) {
-    let lower = text.lowercased()
-    precondition(text.hasPrefix("GET ") && lower.contains("upgrade:") && lower.contains("websocket"), "no upgrade")
-    precondition(lower.contains("sec-websocket-version:") && text.contains(acceptance.key), "no WebSocket's head")
-    precondition(acceptance.subprotocol == nil || text.contains("mcp"), "a subprotocol that was not asked for")
+    precondition(holds(head, "get ") && holds(head, "upgrade:") && holds(head, "websocket"), "no upgrade")
+    precondition(holds(head, "sec-websocket-version:") && holds(head, acceptance.key), "no WebSocket's head")
+    precondition(acceptance.subprotocol == nil || holds(head, "mcp"), "a subprotocol that was not asked for")
     precondition((acceptance.deflate == nil) == (acceptance.extensions == nil), "half of an extension")
-    precondition(acceptance.deflate == nil || lower.contains("permessage-deflate"), "an extension from nowhere")
+    precondition(acceptance.deflate == nil || holds(head, "permessage-deflate"), "an extension from nowhere")
     precondition(wanted != nil || acceptance.deflate == nil, "an extension that we do not want")
     if let wanted, let agreed = acceptance.deflate {
         precondition(agreed.serverNoContextTakeover || !wanted.serverNoContextTakeover, "less than we want")
@@ -66,6 +65,13 @@ private func checkAccepted(
     precondition(read.consumed == sent.count && read.subprotocol == acceptance.subprotocol, "another response")
 }
 
+/// Whether the bytes of a text stand in a head, whatever stands beside them. Case does not count.
+private func holds(_ head: ArraySlice<UInt8>, _ text: String) -> Bool {
+    let wanted = Array(text.lowercased().utf8)
+    let lower = head.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+    return lower.indices.contains { lower[$0...].starts(with: wanted) }
+}
+
 private func checkResponse(_ bytes: [UInt8]) {
     // The key of the RFC's own example (§1.3), so that an input can hold the value that goes with it.
     let key = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -75,8 +81,8 @@ private func checkResponse(_ bytes: [UInt8]) {
         }
         guard let response = try? client.check(bytes.span) else { continue }
         precondition(response.consumed <= min(bytes.count, ClientHandshake.maxResponseHead), "more than there was")
-        let text = String(decoding: bytes[..<response.consumed], as: UTF8.self)
-        precondition(text.hasPrefix("HTTP/1.1 101") && text.contains(WebSocketHandshake.accept(forKey: key)))
+        let head = bytes[..<response.consumed]
+        precondition(holds(head, "http/1.1 101") && holds(head, WebSocketHandshake.accept(forKey: key)), "no 101")
         precondition(response.subprotocol == nil || response.subprotocol == "mcp", "a subprotocol of the server's")
         guard let agreed = response.deflate else { continue }
         precondition(deflate != nil, "an extension that was not offered")

@@ -12,7 +12,11 @@ func checkUpstreamAddress(_ bytes: [UInt8]) {
     do throws(UpstreamAddressError) { address = try UpstreamAddress(text) } catch {
         let words = "\(error) \(error.detail)"
         precondition(words.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }, "a control character in an error")
-        precondition(bytes.count < 24 || !words.contains(text), "the text in an error")
+        for spoilt in ["http://user:hush-0123@\(text)", "\(text)/hush-0123"] {
+            do throws(UpstreamAddressError) { _ = try UpstreamAddress(spoilt) } catch {
+                precondition(!"\(error) \(error.detail)".contains("hush"), "the text in an error")
+            }
+        }
         return
     }
     precondition((try? UpstreamAddress("\(address)")) == address, "an address that changes when it is written")

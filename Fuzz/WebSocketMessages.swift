@@ -65,6 +65,8 @@ private func hear(_ role: WebSocketRole, _ deflate: DeflateParameters?, _ stream
     }
     (story.isFinished, story.sent) = (end.isFinished, count)
     checkSent(by: role, output.array, story)
+    // A text that is too long and no UTF-8 either: which of the two is seen first depends on the pieces.
+    if story.failure == .messageTooBig { story.failure = .invalidPayload }
     return story
 }
 
