@@ -2,14 +2,15 @@
 # The packages that a step needs are installed with apt when they are missing; Swift itself is not.
 
 BUILD_PACKAGES := libssl-dev zlib1g-dev
-TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl gcc libc6-dev nginx-light openssl python3 python3-venv strace
+TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl gcc iproute2 libc6-dev nginx-light openssl python3 python3-venv strace
 # Every release build has these, so that none undoes another's work.
 RELEASE := swift build $(shell sed '/^\#/d' deploy/image/options)
 YAML_VENV := Tests/Support/.venv
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build release image deb test unit-test yaml-test embedding-test end-to-end-test chart-test deb-test test-deploy \
-	fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages test-packages
+	attack-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
+	test-packages
 # Two builds would wait for each other.
 .NOTPARALLEL:
 
@@ -29,8 +30,10 @@ build: swift build-packages ## debug build of everything but the tests
 	swift build
 
 release: swift build-packages ## .build/release/mcp-proxy and setup, which need no Swift where they run
+	@Tests/Support/need binutils
 	$(RELEASE) --product mcp-proxy
 	$(RELEASE) --product setup
+	Tests/Support/check-binaries .build/release/mcp-proxy .build/release/setup
 
 image: swift build-packages ## OCI image and SBOM in out/, without a Docker daemon, as root
 	@Tests/Support/need binutils buildah ca-certificates git python3
@@ -52,6 +55,12 @@ end-to-end-test: swift test-packages ## real peers against the debug build: the 
 	swift build --product setup
 	swift build --product tunnels-api-fake
 	Tests/EndToEnd/run
+
+attack-test: swift test-packages ## those that play an attacker; as root, in namespaces of their own where they need one
+	swift build --product mcp-proxy
+	swift build --product setup
+	swift build --product tunnels-api-fake
+	Tests/EndToEnd/run -m attack
 
 chart-test: swift test-packages ## the Helm chart: rendered, against its properties and Helm itself
 	@Tests/Support/need golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev iproute2
@@ -129,6 +138,7 @@ lint: swift build-packages ## formatting, house rules, links and promises of the
 	Tests/Support/check-layers
 	Tests/Support/check-docs
 	Tests/Support/check-statements
+	Tests/Support/check-claims
 	Tests/Support/api-digest
 
 clean: ## remove what was built, downloaded and found

@@ -78,7 +78,9 @@ let package = Package(
             path: "Tests/Support/TunnelTestSupport", swiftSettings: swift),
         .target(
             name: "FuzzTargets",
-            dependencies: ["TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelAPI", "TunnelSetup"],
+            dependencies: [
+                "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelProxy", "TunnelAPI", "TunnelSetup",
+            ],
             path: "Fuzz", exclude: ["corpus", "run"], swiftSettings: swift),
         .testTarget(name: "FuzzCorpusTests", dependencies: ["FuzzTargets"], swiftSettings: swift),
 

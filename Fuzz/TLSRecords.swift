@@ -41,10 +41,8 @@ private struct TLSRecordsFixture: Sendable {
     let client: TLSClientContext
 
     init() throws {
-        let identity = try TLSIdentity(certificates: Array(certificate.utf8), privateKey: Array(privateKey.utf8))
-        server = try TLSServerContext(identity: identity, options: TLSServerOptions(alpn: ["http/1.1"]))
-        client = try TLSClientContext(
-            trust: TrustStore(pem: Array(certificate.utf8)), options: TLSClientOptions(alpn: ["http/1.1"]))
+        server = try FuzzIdentity.server()
+        client = try FuzzIdentity.client()
     }
 
     func outcome(_ mode: Mode, _ input: [UInt8], pieceSize: Int) -> Outcome? {
@@ -108,23 +106,3 @@ private struct TLSRecordsFixture: Sendable {
         }
     }
 }
-
-/// Made for this file, of use to nobody.
-private let certificate = """
-    -----BEGIN CERTIFICATE-----
-    MIIBRTCB7KADAgECAgEBMAoGCCqGSM49BAMCMA8xDTALBgNVBAMMBGZ1enowIBcN
-    MjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMA8xDTALBgNVBAMMBGZ1enow
-    WTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASdP37/B/cvgjR37/gW31vsxMrh7XZZ
-    7tPHIMU14DQgi6xiBgVPApMMkgaMyWmYL7ADk4he7nZm9Vh1lG85EMJbozcwNTAU
-    BgNVHREEDTALgglsb2NhbGhvc3QwHQYDVR0OBBYEFBNgvEUUMKWMcb2mlm9fcP2f
-    04NKMAoGCCqGSM49BAMCA0gAMEUCIQCtvKpZMJiV2Curpzt0kActxAMmeVncZLtQ
-    mwcSzTPBqwIgLxQYtyA+I/sWhQ7wqwHrg0F/qyoCm9J1jgaNfHk/HPU=
-    -----END CERTIFICATE-----
-    """
-private let privateKey = """
-    -----BEGIN PRIVATE KEY-----
-    MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg+4dkm+fBD34FGWW3
-    7fRUiyxCSSFR3iwmVNwpSGlqfFChRANCAASdP37/B/cvgjR37/gW31vsxMrh7XZZ
-    7tPHIMU14DQgi6xiBgVPApMMkgaMyWmYL7ADk4he7nZm9Vh1lG85EMJb
-    -----END PRIVATE KEY-----
-    """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fnmatch
 import inspect
 import os
 import socket
@@ -18,6 +19,13 @@ from peers.upstream import Upstream
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOMAIN = "t.example"
+#: Files whose tests play an attacker, or a peer that nobody would want: what `make attack-test` runs.
+ATTACKS = [
+    "test_attack_*.py", "test_connection_logins.py", "test_edge*.py", "test_floods.py", "test_forwarded_fields.py",
+    "test_limits.py", "test_listener.py", "test_memory*.py", "test_names.py", "test_pipe_ends.py",
+    "test_protocol_edges.py", "test_review_core.py", "test_setup_attack.py", "test_setup_https.py",
+    "test_setup_secrets.py", "test_small_frames.py", "test_smuggling.py", "test_stalls.py", "test_upstream_policy.py",
+]  # fmt: skip
 #: The tunnel that the fake of the Tunnels API has from the beginning.
 TUNNEL_ID = "tnl_01Hx9Kp2RtQvMn3sWbYdLcF8"
 
@@ -31,6 +39,14 @@ def find_binary(name: str, variable: str) -> Path:
         if candidate.exists():
             return candidate
     pytest.exit(f"no {name} binary: run `swift build` first, or set {variable}", returncode=2)
+
+
+# First, because `-m` looks at the markers in the same hook.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(fnmatch.fnmatch(item.path.name, pattern) for pattern in ATTACKS):
+            item.add_marker(pytest.mark.attack)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from peers.setup import FAST, NAMES, Output, Setup, TunnelsAPI, openssl
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the attacks are on root, by other users")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the attacks are on root, by others")
 
 #: The attacker.
 MALLORY = 65531

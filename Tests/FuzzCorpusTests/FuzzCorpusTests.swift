@@ -17,6 +17,8 @@ private let checks: [String: @Sendable ([UInt8]) -> Void] = [
     "HTTPResponseHead": checkHTTPResponseHead,
     "HostLookup": checkHostLookup,
     "KubernetesObjects": checkKubernetesObjects,
+    "LogLines": checkLogLines,
+    "ProxyConfigurationText": checkProxyConfigurationText,
     "ProxySettings": checkProxySettings,
     "ResponseReader": checkResponseReader,
     "RetryAfter": checkRetryAfter,
@@ -25,9 +27,13 @@ private let checks: [String: @Sendable ([UInt8]) -> Void] = [
     "TLSIdentity": checkTLSIdentity,
     "TLSRecords": checkTLSRecords,
     "TokenText": checkTokenText,
+    "TunnelTransport": checkTunnelTransport,
+    "UpgradeHeads": checkUpgradeHeads,
+    "UpstreamAddress": checkUpstreamAddress,
     "WebSocketDeflate": checkWebSocketDeflate,
     "WebSocketExtensions": checkWebSocketExtensions,
     "WebSocketFrames": checkWebSocketFrames,
+    "WebSocketMessages": checkWebSocketMessages,
     "YAMLReader": checkYAMLReader,
 ]
 

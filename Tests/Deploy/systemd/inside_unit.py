@@ -42,7 +42,10 @@ os.setgid(user)
 os.setuid(user)
 
 folders = ["/", "/etc", "/etc/mcp-gateway", "/var/lib/mcp-tunnel", "/var/log", "/usr/bin", "/run", "/run/mcp-proxy"]
-names = ["tls.crt", "tls.key", "ca.crt", "ca.key", "tunnel-token"]
+names = [
+    "tls.crt", "tls.key", "ca.crt", "ca.key", "tunnel-token", "setup-state.json", ".setup-journal/ca.key",
+    ".setup-journal.tmp/tunnel-token",
+]
 report = {
     "read": {name: attempt(lambda: open(f"/var/lib/mcp-tunnel/{name}").read(1)) for name in names},
     "write": {folder: attempt(lambda: open(f"{folder}/left-by-test", "x")) for folder in folders},

@@ -42,12 +42,18 @@ def look_inside(tunnel: Tunnel) -> dict[str, dict[str, str]]:
 
 
 def test_sees_what_it_needs(proxy: Tunnel) -> None:
-    proxy.machine.run("sh", "-c", f"umask 077; echo eyJ >{STORE}/tunnel-token; chown mcp-tunnel: {STORE}/tunnel-token")
+    # As a run of setup leaves it that was killed in the middle of a change.
+    script = (
+        "umask 077; mkdir .setup-journal .setup-journal.tmp; echo eyJ | tee tunnel-token .setup-journal.tmp/tunnel-token"
+        " .setup-journal/ca.key setup-state.json; chown -R mcp-tunnel: ."
+    )
+    proxy.machine.run("sh", "-ec", f"cd {STORE}; {script}")
     proxy.machine.systemctl("restart", "mcp-proxy")
     found = look_inside(proxy)
     assert found["read"] == {
         "tls.crt": "done", "tls.key": "done", "ca.crt": "done",
-        "ca.key": "Permission denied", "tunnel-token": "Permission denied",
+        "ca.key": "Permission denied", "tunnel-token": "Permission denied", "setup-state.json": "Permission denied",
+        ".setup-journal/ca.key": "Permission denied", ".setup-journal.tmp/tunnel-token": "Permission denied",
     }  # fmt: skip
     assert found["write"].pop("/run/mcp-proxy") == "done"
     assert set(found["write"].values()) <= {"Read-only file system", "Permission denied"}

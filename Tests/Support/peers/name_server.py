@@ -7,21 +7,29 @@ needs root.
 from __future__ import annotations
 
 import collections
+import os
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 #: What a name can do besides having addresses.
 SILENT, NO_SUCH_NAME, FAILS = "silent", 3, 2
-_A = 1
+_A, _AAAA = 1, 28
+#: What a name has: addresses of either family, a way to fail, or what decides that for each query of either kind.
+Known = list[str] | str | int
 
 
 class NameServer:
     """Answers on port 53 of a loopback address of its own. `names` may change while it runs."""
 
-    def __init__(self, names: dict[str, list[str] | str | int]) -> None:
-        self.names = names
+    def __init__(self, names: dict[str, Known | Callable[[], Known]], *, ttl: int = 60) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("needs root: for a name server, and for a program that asks no other")
+        self.names, self.ttl = names, ttl
         #: A queries for each name.
         self.queries: collections.Counter[str] = collections.Counter()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -45,9 +53,8 @@ class NameServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A closed socket would not wake the thread.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-            last.sendto(b"", (self.address, 53))
+        # To itself: a closed socket would not wake the thread.
+        self._socket.sendto(b"", (self.address, 53))
         self._thread.join()
         self._socket.close()
 
@@ -65,11 +72,16 @@ class NameServer:
             if kind == _A:
                 self.queries[name] += 1
             known = self.names.get(name, NO_SUCH_NAME)
+            if callable(known):
+                known = known()
             if known == SILENT:
                 continue
-            addresses = known if isinstance(known, list) and kind == _A else []
+            family = {_A: socket.AF_INET, _AAAA: socket.AF_INET6}.get(kind)
+            addresses = [
+                socket.inet_pton(family, address) for address in known if (":" in address) == (kind == _AAAA)
+            ] if family and isinstance(known, list) else []
             answers = b"".join(
-                struct.pack(">HHHIH", 0xC00C, _A, 1, 60, 4) + socket.inet_aton(address) for address in addresses)
+                struct.pack(">HHHIH", 0xC00C, kind, 1, self.ttl, len(address)) + address for address in addresses)
             flags = 0x8180 | (known if isinstance(known, int) else 0)
             head = query[:2] + struct.pack(">HHHHH", flags, 1, len(addresses), 0, 0)
             self._socket.sendto(head + question + answers, source)
