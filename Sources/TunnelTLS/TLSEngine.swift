@@ -181,7 +181,7 @@ public struct TLSEngine: ~Copyable, Sendable {
                 transport.pointee.maySign = false
                 transport.pointee.detach()
             }
-            ERR_clear_error()
+            clearErrors()
             guard SSL_get_error(ssl, SSL_do_handshake(ssl)) == SSL_ERROR_WANT_READ else { throw fail("handshake") }
         }
     }
@@ -207,7 +207,7 @@ public struct TLSEngine: ~Copyable, Sendable {
         try withUnsafeMutablePointer(to: &output) { output throws(TLSError) in
             transport.pointee.attach(input: UnsafeRawBufferPointer(start: nil, count: 0), output: output)
             defer { transport.pointee.detach() }
-            ERR_clear_error()
+            clearErrors()
             var written = 0
             // Our transport takes every byte, so this writes all or fails.
             guard SSL_write_ex(ssl, plaintext.baseAddress, plaintext.count, &written) == 1, written == plaintext.count
@@ -224,9 +224,9 @@ public struct TLSEngine: ~Copyable, Sendable {
         withUnsafeMutablePointer(to: &output) { output in
             transport.pointee.attach(input: UnsafeRawBufferPointer(start: nil, count: 0), output: output)
             defer { transport.pointee.detach() }
-            ERR_clear_error()
+            clearErrors()
             // 0 says that the peer has not closed yet, which is as it should be.
-            if SSL_shutdown(ssl) < 0 { ERR_clear_error() }
+            if SSL_shutdown(ssl) < 0 { clearErrors() }
         }
     }
 
@@ -249,7 +249,7 @@ public struct TLSEngine: ~Copyable, Sendable {
         transport.pointee.attach(input: UnsafeRawBufferPointer(rebasing: input[..<lent]))
         repeat {
             transport.pointee.isStarved = false
-            ERR_clear_error()
+            clearErrors()
             let result = SSL_do_handshake(ssl)
             if result == 1 {
                 isHandshakeComplete = true
@@ -291,7 +291,7 @@ public struct TLSEngine: ~Copyable, Sendable {
             // No more than can come out, so that a small message does not make the buffer a big one.
             let most = pending > 0 ? pending : min(remaining + bytesInside, Self.maxRecordPlaintext)
             transport.pointee.isStarved = false
-            ERR_clear_error()
+            clearErrors()
             var result: CInt = 0
             _ = plaintext.append(atMost: min(max(most, 1), limit - plaintext.count)) { room in
                 var count = 0
@@ -337,4 +337,9 @@ public struct TLSEngine: ~Copyable, Sendable {
         }
         return .fromQueue(operation, alert: transport.pointee.alert, note: note)
     }
+}
+
+/// Empties the thread's queue of errors, by which `SSL_get_error` judges. Usually it is empty, and asking costs a fraction.
+private func clearErrors() {
+    if ERR_peek_error() != 0 { ERR_clear_error() }
 }

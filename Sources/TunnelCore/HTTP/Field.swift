@@ -22,8 +22,7 @@ public struct Field: Sendable, Equatable {
     ///
     /// - Throws: 400 for a name that is empty or not a token, space before the colon, no colon, or a folded line.
     init(line: Range<Int>, in bytes: Span<UInt8>) throws(HTTPError) {
-        var colon = line.lowerBound
-        while colon < line.upperBound, HTTPByteSet.token.contains(bytes[colon]) { colon += 1 }
+        let colon = bytes.tokenEnd(from: line.lowerBound, to: line.upperBound)
         guard colon < line.upperBound, bytes[colon] == HTTPByte.colon, colon > line.lowerBound else {
             throw Field.refusal(of: line, at: colon, in: bytes)
         }

@@ -6,8 +6,18 @@ struct FieldSection: Sendable {
     /// Where the first field line begins, for copying whole runs of lines.
     private(set) var start = 0
 
-    /// Fields that there is memory for.
-    var capacity: Int { fields.capacity }
+    init() {}
+
+    /// An empty one in the memory of another.
+    init(storage: consuming [Field]) { fields = storage }
+
+    /// Forgets the fields and hands out their memory.
+    mutating func surrender() -> [Field] {
+        var storage: [Field] = []
+        swap(&storage, &fields)
+        storage.removeAll(keepingCapacity: true)
+        return storage
+    }
 
     mutating func reset() {
         lines = HeadLines()

@@ -87,7 +87,7 @@ final class Exchange: RequestHandler {
 
     init(on worker: Worker, _ upstreams: UpstreamPools) {
         (self.worker, self.upstreams) = (worker, upstreams)
-        snapshot = worker.shared.snapshot
+        snapshot = worker.snapshot
     }
 
     // MARK: The way of a request
@@ -240,7 +240,7 @@ final class Exchange: RequestHandler {
 
     private func begin(_ stream: any ServerStream) {
         server = stream
-        snapshot = worker.shared.snapshot
+        snapshot = worker.snapshot
         (phase, stopped, upload, hasUploaded) = (.idle, nil, .none, false)
         routeName = nil
         record = ExchangeRecord()
@@ -281,14 +281,14 @@ final class Exchange: RequestHandler {
     // MARK: Log
 
     func warn(_ message: @autoclosure () -> String, _ fields: (inout LogLine) -> Void) {
-        worker.shared.log(.warn, message()) { line in
+        worker.log(.warn, message()) { line in
             labels.writeID(to: &line)
             fields(&line)
         }
     }
 
     private func logStart() {
-        worker.shared.log(.info, "request started") { line in
+        worker.log(.info, "request started") { line in
             labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)
@@ -296,7 +296,7 @@ final class Exchange: RequestHandler {
     }
 
     private func logFinish() {
-        worker.shared.log(.info, "request finished") { line in
+        worker.log(.info, "request finished") { line in
             labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)

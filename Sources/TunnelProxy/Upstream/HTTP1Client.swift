@@ -157,8 +157,8 @@ final class HTTP1Client: ClientStream {
         return size
     }
 
-    func withHead(_ body: (borrowing ResponseHead, Span<UInt8>) -> Void) {
-        input.withBytes { body(head, $0) }
+    func withHead(_ body: (inout ResponseHead, Span<UInt8>) -> Void) {
+        input.withBytes { body(&head, $0) }
     }
 
     func releaseHead() {

@@ -122,9 +122,7 @@ final class UpstreamPools {
     ) {
         // A stream that began under an older configuration may come back to an upstream that is gone from it.
         if let configured, !configured.contains(upstream) { return connection.close() }
-        guard case .ip(let address, let port) = connection.address,
-            snapshot.policy.verdict(address, port: port).isAllowed
-        else { return connection.close() }
+        // Its address was allowed by the policy of this generation when it was dialled, and the pool keeps no other generation.
         pool(of: upstream).park(
             connection, generation: snapshot.generation(of: upstream.scheme),
             limits: ConnectionPool.Limits(
