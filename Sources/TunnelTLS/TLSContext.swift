@@ -88,8 +88,10 @@ final class TLSContext: Sendable {
         // One ticket after a full handshake; each resumption gives the next one (`handleTicket`).
         SSL_CTX_set_num_tickets(pointer, 1)
         SSL_CTX_set_timeout(pointer, Int(TLSServerContext.ticketLifetime))
-        let label = Array("mcp-tunnel".utf8)
-        guard SSL_CTX_set_session_id_context(pointer, label, CUnsignedInt(label.count)) == 1,
+        // The chain's own: with keys that are shared, a session of another certificate ends in a full handshake all
+        // the same, so whoever comes back sees the certificate that is in force.
+        let context = identity.chainDigest
+        guard SSL_CTX_set_session_id_context(pointer, context, CUnsignedInt(context.count)) == 1,
             SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer, sealOrOpenTicket) == 1
         else { throw .fromQueue(operation) }
     }
