@@ -19,8 +19,11 @@ func checkHTTPRequestHead(_ bytes: [UInt8]) {
     precondition(Authority.isValid(bytes.span.extracting(head.authority)), "invalid host let through")
     for framing in [head.framing, .chunked] {
         checkForwarded(head, bytes, framing, forwarded: nil)
-        let forwarded = ForwardedFields(clientAddress: Array("2001:db8::1".utf8), isSecure: true)
-        checkForwarded(head, bytes, framing, forwarded: forwarded)
+        for extent in [ForwardedFields.Extent.hostAndProto, .full] {
+            let forwarded = ForwardedFields(
+                clientAddress: Array("2001:db8::1".utf8), isSecure: true, extent: extent)
+            checkForwarded(head, bytes, framing, forwarded: forwarded)
+        }
     }
 }
 

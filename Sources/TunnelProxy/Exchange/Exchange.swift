@@ -187,8 +187,11 @@ final class Exchange: RequestHandler {
     }
 
     private func forwardedFields(_ server: any ServerStream) -> ForwardedFields? {
-        guard snapshot.configuration.upstream.forwardedHeaders else { return nil }
-        return ForwardedFields(clientAddress: server.clientAddress, isSecure: true)
+        switch snapshot.configuration.upstream.forwardedHeaders {
+        case .off: nil
+        case .on: ForwardedFields(clientAddress: [], isSecure: true, extent: .hostAndProto)
+        case .full: ForwardedFields(clientAddress: server.clientAddress, isSecure: true)
+        }
     }
 
     /// It will not be sent again.
