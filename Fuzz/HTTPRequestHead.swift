@@ -48,6 +48,8 @@ private func checkForwarded(
     if head.targetForm != .absolute {
         precondition(Array(copy[next.target]) == Array(bytes[head.target]), "another target")
     }
+    precondition(next.first(.proxy) == nil && (forwarded == nil || next.first(.forwardingAlias) == nil), "spoofed")
+    precondition(next.bindsConnection == false || head.bindsConnection, "a login from nowhere")
     // Only Connection and what it stands for may be hop-by-hop in our own head.
     for field in next.fields where field.isHopByHop {
         precondition([.connection, .te, .upgrade, .transferEncoding].contains(field.id), "hop-by-hop field passed on")

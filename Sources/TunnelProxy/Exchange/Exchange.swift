@@ -132,7 +132,8 @@ final class Exchange: RequestHandler {
             let client: any ClientStream
             do throws(LeaseError) {
                 client = try await upstreams.client(
-                    for: snapshot.routes[route].upstream, snapshot, fresh: isRetry, cancellation: dial)
+                    for: snapshot.routes[route].upstream, snapshot, owner: server.connectionNumber, fresh: isRetry,
+                    cancellation: dial)
             } catch {
                 if let end = cutShort() { return end }
                 return await refuse(error)
