@@ -48,7 +48,7 @@ final class TLSContext: Sendable {
         SSL_CTX_set_options(
             pointer,
             COpenSSL_OP_NO_RENEGOTIATION() | COpenSSL_OP_NO_COMPRESSION() | COpenSSL_OP_CIPHER_SERVER_PREFERENCE()
-                | COpenSSL_OP_PRIORITIZE_CHACHA())
+                | COpenSSL_OP_PRIORITIZE_CHACHA() | COpenSSL_OP_CLEANSE_PLAINTEXT())
         // Idle connections give their 34 KiB of record buffers back. Without automatic retries a record that carries
         // no data ends the call, so that the engine can count those.
         COpenSSL_CTX_set_mode(pointer, Int(SSL_MODE_RELEASE_BUFFERS))
