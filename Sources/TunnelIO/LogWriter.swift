@@ -57,11 +57,16 @@ package final class LogWriter: LogSink {
 
     private func serve() {
         var batch = ByteBuffer()
+        var taken: [TakenLines] = []
         while true {
             let (queues, isStopping) = state.withLock { ($0.queues, $0.isStopping) }
             var dropped = 0
-            for queue in queues { dropped += queue.take() }
-            LogWriter.merge(queues.map(\.taken), into: &batch)
+            taken.removeAll(keepingCapacity: true)
+            for queue in queues {
+                dropped += queue.take()
+                taken.append(queue.taken)
+            }
+            LogWriter.merge(taken, into: &batch)
             if dropped > 0 { batch.append(droppedLine(dropped)) }
             if batch.isEmpty {
                 if isStopping { break }

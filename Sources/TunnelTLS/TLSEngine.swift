@@ -120,6 +120,7 @@ public struct TLSEngine: ~Copyable, Sendable {
         // Freeing a connection that was not closed takes a lock of the context and spoils a client's session. Only a
         // failure deserves that (RFC 5246 §7.2.2): a peer that just goes away is common and no attack on the session.
         if !hasFailed { SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
+        transport.pointee.wipe()
         SSL_free(ssl)
         transport.deallocate()
     }
@@ -152,7 +153,10 @@ public struct TLSEngine: ~Copyable, Sendable {
         try requireAlive("read")
         return try withUnsafeMutablePointer(to: &output) { output throws(TLSError) in
             transport.pointee.attach(input: input, output: output)
-            defer { transport.pointee.detach() }
+            defer {
+                transport.pointee.detach()
+                releaseBuffers()
+            }
             let isShaking = !isHandshakeComplete && !isClosed && !awaitsSignature
             let completed = isShaking ? try shakeHands(input) : false
             if isHandshakeComplete { try readRecords(into: &plaintext, limit: plaintextLimit) }
@@ -180,6 +184,7 @@ public struct TLSEngine: ~Copyable, Sendable {
             defer {
                 transport.pointee.maySign = false
                 transport.pointee.detach()
+                releaseBuffers()
             }
             clearErrors()
             guard SSL_get_error(ssl, SSL_do_handshake(ssl)) == SSL_ERROR_WANT_READ else { throw fail("handshake") }
@@ -206,7 +211,12 @@ public struct TLSEngine: ~Copyable, Sendable {
         output.reserve(plaintext.count + records * 32)
         try withUnsafeMutablePointer(to: &output) { output throws(TLSError) in
             transport.pointee.attach(input: UnsafeRawBufferPointer(start: nil, count: 0), output: output)
-            defer { transport.pointee.detach() }
+            // What is left of a write is ciphertext.
+            COpenSSL_set_mode(ssl, Int(SSL_MODE_RELEASE_BUFFERS))
+            defer {
+                COpenSSL_clear_mode(ssl, Int(SSL_MODE_RELEASE_BUFFERS))
+                transport.pointee.detach()
+            }
             clearErrors()
             var written = 0
             // Our transport takes every byte, so this writes all or fails.
@@ -223,7 +233,10 @@ public struct TLSEngine: ~Copyable, Sendable {
         hasSentClose = true
         withUnsafeMutablePointer(to: &output) { output in
             transport.pointee.attach(input: UnsafeRawBufferPointer(start: nil, count: 0), output: output)
-            defer { transport.pointee.detach() }
+            defer {
+                transport.pointee.detach()
+                releaseBuffers()
+            }
             clearErrors()
             // 0 says that the peer has not closed yet, which is as it should be.
             if SSL_shutdown(ssl) < 0 { clearErrors() }
@@ -242,6 +255,15 @@ public struct TLSEngine: ~Copyable, Sendable {
     }
 
     // MARK: Steps
+
+    /// Gives the record buffers back, with nothing left in them. OpenSSL has a mode that does so after each record, but what
+    /// was read would be gone before the plaintext in it can be overwritten; and its own option for that overwrites all
+    /// 17 KiB of a buffer each time.
+    private func releaseBuffers() {
+        guard SSL_has_pending(ssl) == 0 else { return }
+        transport.pointee.wipe()
+        SSL_free_buffers(ssl)
+    }
 
     /// Whether the handshake is complete now.
     private mutating func shakeHands(_ input: UnsafeRawBufferPointer) throws(TLSError) -> Bool {

@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// The keys that seal session tickets (RFC 5077, RFC 8446 §4.6.1): stateless resumption, nothing kept per client.
 ///
-/// Share one value among all contexts of a server, so that a ticket of one loop, or from before a change of
-/// certificate, is good at every other. Tickets are sealed with the current key; those of the previous key are still
+/// Share one value among all contexts of a server that show the same chain, so that a ticket of one loop is good at every
+/// other. A session made under another chain is never resumed, whatever keys are shared. Tickets are sealed with the current key; those of the previous key are still
 /// opened, and replaced. Older ones cost the client a full handshake, nothing else. Keys are random, leave memory
 /// wiped, and have no textual form.
 public final class TicketKeys: Sendable, CustomStringConvertible {

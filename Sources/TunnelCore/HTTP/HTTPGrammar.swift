@@ -47,6 +47,7 @@ enum HTTPByte {
     static let quote: UInt8 = 0x22
     static let asterisk: UInt8 = 0x2A
     static let comma: UInt8 = 0x2C
+    static let hyphen: UInt8 = 0x2D
     static let slash: UInt8 = 0x2F
     static let colon: UInt8 = 0x3A
     static let semicolon: UInt8 = 0x3B

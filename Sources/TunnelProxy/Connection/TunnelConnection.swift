@@ -39,6 +39,7 @@ final class TunnelConnection {
             stream.cut()
         }
         phase = .over
+        upstreams.closeBound(of: number)
         socket.close()
         worker.shared.connectionEnded()
     }
