@@ -135,8 +135,8 @@ package final class LogWriter: LogSink {
 
 /// Lines that wait for the thread which writes them, each behind its time and length.
 private final class LogQueue: LogSink {
-    /// Some 5,000 lines.
-    private static let maxQueued = 1 << 20
+    /// Some 5,000 lines, with what stands before each.
+    private static let maxQueued = 9 << 17
     static let headerSize = 16
 
     private struct State: ~Copyable {

@@ -13,6 +13,12 @@ public final class TicketKeys: Sendable, CustomStringConvertible {
         var previous: TicketKey?
         /// When `current` was made, on the caller's clock; nil until the caller first tells the time.
         var since: Int64?
+
+        func isDue(_ now: Int64, _ interval: Int64) -> Bool {
+            guard let since else { return false }
+            let (age, overflow) = now.subtractingReportingOverflow(since)
+            return overflow || age >= interval
+        }
     }
     private let keys: Mutex<Keys>
 
@@ -36,18 +42,17 @@ public final class TicketKeys: Sendable, CustomStringConvertible {
     @discardableResult
     public func rotateIfDue(now: Int64, every interval: Int64) throws(TLSError) -> Bool {
         let isDue = keys.withLock { keys in
-            guard let since = keys.since else {
-                keys.since = now
-                return false
-            }
-            let (age, overflow) = now.subtractingReportingOverflow(since)
-            guard overflow || age >= interval else { return false }
+            if keys.since == nil { keys.since = now }
+            guard keys.isDue(now, interval) else { return false }
             keys.since = now
             return true
         }
         if isDue { try rotate() }
         return isDue
     }
+
+    /// Whether ``rotateIfDue(now:every:)`` would make a new key.
+    package func isDue(now: Int64, every interval: Int64) -> Bool { keys.withLock { $0.isDue(now, interval) } }
 
     /// The key for new tickets.
     var current: TicketKey { keys.withLock { $0.current } }

@@ -108,7 +108,9 @@ extension Span where Element == UInt8 {
                 i += 8
             }
             while i < count {
-                if bytes[range.lowerBound + i] | 0x20 != expected.load(fromByteOffset: i, as: UInt8.self) { return false }
+                if bytes[range.lowerBound + i] | 0x20 != expected.load(fromByteOffset: i, as: UInt8.self) {
+                    return false
+                }
                 i += 1
             }
             return true
