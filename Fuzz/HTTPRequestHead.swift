@@ -19,8 +19,11 @@ func checkHTTPRequestHead(_ bytes: [UInt8]) {
     precondition(Authority.isValid(bytes.span.extracting(head.authority)), "invalid host let through")
     for framing in [head.framing, .chunked] {
         checkForwarded(head, bytes, framing, forwarded: nil)
-        let forwarded = ForwardedFields(clientAddress: Array("2001:db8::1".utf8), isSecure: true)
-        checkForwarded(head, bytes, framing, forwarded: forwarded)
+        for extent in [ForwardedFields.Extent.hostAndProto, .full] {
+            let forwarded = ForwardedFields(
+                clientAddress: Array("2001:db8::1".utf8), isSecure: true, extent: extent)
+            checkForwarded(head, bytes, framing, forwarded: forwarded)
+        }
     }
 }
 
@@ -45,6 +48,8 @@ private func checkForwarded(
     if head.targetForm != .absolute {
         precondition(Array(copy[next.target]) == Array(bytes[head.target]), "another target")
     }
+    precondition(next.first(.proxy) == nil && (forwarded == nil || next.first(.forwardingAlias) == nil), "spoofed")
+    precondition(next.bindsConnection == false || head.bindsConnection, "a login from nowhere")
     // Only Connection and what it stands for may be hop-by-hop in our own head.
     for field in next.fields where field.isHopByHop {
         precondition([.connection, .te, .upgrade, .transferEncoding].contains(field.id), "hop-by-hop field passed on")

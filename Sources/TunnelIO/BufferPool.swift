@@ -2,6 +2,9 @@ package import TunnelCore
 
 /// Spare memory for the byte buffers of one loop: a busy connection takes it and gives it back without the allocator,
 /// an idle one holds none.
+///
+/// What comes back has carried requests and responses, with tokens and cookies, so it is wiped at once: as far as it was
+/// written, whether it is kept or goes back to the allocator.
 package struct BufferPool: ~Copyable {
     /// One TLS record, or one large read of a body, with room for a chunk header in front.
     package static let bufferSize = 64 * 1024 + 64
@@ -48,6 +51,7 @@ package struct BufferPool: ~Copyable {
         {
             spare.append(memory)
         } else {
+            buffer.wipe()
             buffer.release()
         }
     }

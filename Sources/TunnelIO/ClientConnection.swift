@@ -17,6 +17,8 @@ package final class ClientConnection: SocketReader, ByteStream {
     private var sawCloseNotify = false
     /// Requests sent on it so far; above zero it is a reused one.
     package var exchanges = 0
+    /// A login that holds for the connection was named on it, so it serves one client only.
+    package var isBound = false
     /// When it was put aside, by the loop's clock.
     package var idleSince: UInt64 = 0
     /// Called when a connection that is put aside says something: it can only be an end.

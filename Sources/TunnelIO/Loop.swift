@@ -40,14 +40,15 @@ package actor Loop {
         // One closure for the life of the loop, because each would be an allocation. The jobs that are drained in it are
         // isolated to this actor as well.
         assumeIsolated { loop in
+            let reactor = loop.reactor
             while !loop.isStopping.load(ordering: .acquiring) {
                 let isBusy = loop.executor.drain()
-                loop.reactor.turn(isBusy: isBusy)
+                reactor.turn(isBusy: isBusy)
             }
-            loop.reactor.endResidents()
+            reactor.endResidents()
         }
         // What the last jobs scheduled still runs, so that no continuation is dropped.
-        _ = executor.drain()
+        executor.finish()
     }
 
     /// Makes ``run()`` return after its current turn. From any thread.

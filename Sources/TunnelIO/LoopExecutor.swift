@@ -7,11 +7,13 @@ internal import Synchronization
 /// says both when it runs a job. Then a task that suspends and is resumed on the loop costs one push onto `local`:
 /// the runtime never sends it through the global pool.
 package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
-    // SAFETY: `local`, `running` and `enqueues` are touched only on the loop's thread, which `enqueue` compares with
-    // `thread`; `remote` is behind its mutex; the rest is atomic or never changes.
+    // SAFETY: `local`, `running`, `hasRemote` and `enqueues` are touched only on the loop's thread, which `enqueue` compares
+    // with `thread`; `remote` is behind its mutex; the rest is atomic or never changes.
     private var local: [UnownedJob] = []
     private var running: [UnownedJob] = []
     private let remote = Mutex<[UnownedJob]>([])
+    /// Whether `remote` has to be looked at: whoever finds it empty writes to the eventfd behind the job.
+    private var hasRemote = true
     private let wakeDescriptor: CInt
     /// The loop's `pthread_t`; 0 before there is one.
     private let thread = Atomic<UInt>(0)
@@ -64,26 +66,36 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
     func clearWake() {
         var count: UInt64 = 0
         _ = read(wakeDescriptor, &count, 8)
+        hasRemote = true
     }
 
     /// Runs what is queued, and what that queues, up to a bound, so that sockets are looked at again in between.
     ///
     /// - Returns: whether jobs are left, so that the next poll must not wait.
     func drain() -> Bool {
-        remote.withLock { jobs in
-            if !jobs.isEmpty {
-                local.append(contentsOf: jobs)
-                jobs.removeAll(keepingCapacity: true)
-            }
-        }
+        if hasRemote { takeRemote() }
         let serial = asUnownedSerialExecutor(), task = asUnownedTaskExecutor()
         var rounds = 0
         while !local.isEmpty && rounds < 4 {
             swap(&local, &running)
-            for job in running { job.runSynchronously(isolatedTo: serial, taskExecutor: task) }
+            for index in running.indices { running[index].runSynchronously(isolatedTo: serial, taskExecutor: task) }
             running.removeAll(keepingCapacity: true)
             rounds += 1
         }
         return !local.isEmpty
+    }
+
+    /// Runs the last jobs that are there, also those for which nobody was woken.
+    func finish() {
+        hasRemote = true
+        _ = drain()
+    }
+
+    private func takeRemote() {
+        hasRemote = false
+        remote.withLock { jobs in
+            local.append(contentsOf: jobs)
+            jobs.removeAll(keepingCapacity: true)
+        }
     }
 }

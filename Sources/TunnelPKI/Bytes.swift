@@ -30,7 +30,8 @@ func digest(_ bytes: UnsafeBufferPointer<UInt8>, _ algorithm: OpaquePointer?) th
 }
 
 extension [UInt8] {
-    func withDigest(_ algorithm: OpaquePointer?) throws(PKIError) -> [UInt8] {
+    /// - Parameter algorithm: what `EVP_sha256()` and its kin return.
+    package func withDigest(_ algorithm: OpaquePointer?) throws(PKIError) -> [UInt8] {
         try withUnsafeBufferPointer { bytes throws(PKIError) in try digest(bytes, algorithm) }
     }
 

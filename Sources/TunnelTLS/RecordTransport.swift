@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import Glibc
 internal import TunnelCore
 
 /// What stands where OpenSSL expects a socket: it reads records from the caller's bytes where they lie, and writes
@@ -18,6 +19,9 @@ struct RecordTransport {
     var pausesBeforeSigning = false
     /// Set while `TLSEngine.sign` runs, and no longer: a second ClientHello stops the handshake again.
     var maySign = false
+
+    /// Where OpenSSL took the records that came, which is where it decrypts them as well: in its read buffer.
+    private var taken: (start: UnsafeMutableRawPointer, end: UnsafeMutableRawPointer)?
 
     /// A transport and the `BIO` over it, both owned by the caller; nil without memory.
     static func make() -> (transport: UnsafeMutablePointer<RecordTransport>, bio: OpaquePointer)? {
@@ -56,9 +60,19 @@ struct RecordTransport {
             isStarved = true
             return -1
         }
-        room.baseAddress?.copyMemory(from: source, byteCount: count)
+        if let start = room.baseAddress {
+            start.copyMemory(from: source, byteCount: count)
+            taken = (min(taken?.start ?? start, start), max(taken?.end ?? start, start + count))
+        }
         input = UnsafeRawBufferPointer(rebasing: input[count...])
         return count
+    }
+
+    /// Overwrites the plaintext in OpenSSL's read buffer, which the caller knows to be the one that was read to.
+    mutating func wipe() {
+        // SAFETY: all reads since the last call were to that one buffer, and what lies between them is in it too.
+        if let taken { explicit_bzero(taken.start, taken.end - taken.start) }
+        taken = nil
     }
 
     fileprivate mutating func write(_ bytes: UnsafeRawBufferPointer) -> Int {

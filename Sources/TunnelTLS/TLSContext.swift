@@ -49,9 +49,7 @@ final class TLSContext: Sendable {
             pointer,
             COpenSSL_OP_NO_RENEGOTIATION() | COpenSSL_OP_NO_COMPRESSION() | COpenSSL_OP_CIPHER_SERVER_PREFERENCE()
                 | COpenSSL_OP_PRIORITIZE_CHACHA())
-        // Idle connections give their 34 KiB of record buffers back. Without automatic retries a record that carries
-        // no data ends the call, so that the engine can count those.
-        COpenSSL_CTX_set_mode(pointer, Int(SSL_MODE_RELEASE_BUFFERS))
+        // Without automatic retries a record that carries no data ends the call, so that the engine can count those.
         COpenSSL_CTX_clear_mode(pointer, Int(SSL_MODE_AUTO_RETRY))
         COpenSSL_CTX_set_session_cache_mode(pointer, Int(SSL_SESS_CACHE_OFF))
         COpenSSL_CTX_set_max_cert_list(pointer, Self.maxChainBytes)
@@ -88,8 +86,10 @@ final class TLSContext: Sendable {
         // One ticket after a full handshake; each resumption gives the next one (`handleTicket`).
         SSL_CTX_set_num_tickets(pointer, 1)
         SSL_CTX_set_timeout(pointer, Int(TLSServerContext.ticketLifetime))
-        let label = Array("mcp-tunnel".utf8)
-        guard SSL_CTX_set_session_id_context(pointer, label, CUnsignedInt(label.count)) == 1,
+        // The chain's own: with keys that are shared, a session of another certificate ends in a full handshake all
+        // the same, so whoever comes back sees the certificate that is in force.
+        let context = identity.chainDigest
+        guard SSL_CTX_set_session_id_context(pointer, context, CUnsignedInt(context.count)) == 1,
             SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer, sealOrOpenTicket) == 1
         else { throw .fromQueue(operation) }
     }

@@ -120,6 +120,7 @@ public struct TLSEngine: ~Copyable, Sendable {
         // Freeing a connection that was not closed takes a lock of the context and spoils a client's session. Only a
         // failure deserves that (RFC 5246 §7.2.2): a peer that just goes away is common and no attack on the session.
         if !hasFailed { SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
+        transport.pointee.wipe()
         SSL_free(ssl)
         transport.deallocate()
     }
@@ -152,7 +153,10 @@ public struct TLSEngine: ~Copyable, Sendable {
         try requireAlive("read")
         return try withUnsafeMutablePointer(to: &output) { output throws(TLSError) in
             transport.pointee.attach(input: input, output: output)
-            defer { transport.pointee.detach() }
+            defer {
+                transport.pointee.detach()
+                releaseBuffers()
+            }
             let isShaking = !isHandshakeComplete && !isClosed && !awaitsSignature
             let completed = isShaking ? try shakeHands(input) : false
             if isHandshakeComplete { try readRecords(into: &plaintext, limit: plaintextLimit) }
@@ -180,8 +184,9 @@ public struct TLSEngine: ~Copyable, Sendable {
             defer {
                 transport.pointee.maySign = false
                 transport.pointee.detach()
+                releaseBuffers()
             }
-            ERR_clear_error()
+            clearErrors()
             guard SSL_get_error(ssl, SSL_do_handshake(ssl)) == SSL_ERROR_WANT_READ else { throw fail("handshake") }
         }
     }
@@ -206,8 +211,13 @@ public struct TLSEngine: ~Copyable, Sendable {
         output.reserve(plaintext.count + records * 32)
         try withUnsafeMutablePointer(to: &output) { output throws(TLSError) in
             transport.pointee.attach(input: UnsafeRawBufferPointer(start: nil, count: 0), output: output)
-            defer { transport.pointee.detach() }
-            ERR_clear_error()
+            // What is left of a write is ciphertext.
+            COpenSSL_set_mode(ssl, Int(SSL_MODE_RELEASE_BUFFERS))
+            defer {
+                COpenSSL_clear_mode(ssl, Int(SSL_MODE_RELEASE_BUFFERS))
+                transport.pointee.detach()
+            }
+            clearErrors()
             var written = 0
             // Our transport takes every byte, so this writes all or fails.
             guard SSL_write_ex(ssl, plaintext.baseAddress, plaintext.count, &written) == 1, written == plaintext.count
@@ -223,10 +233,13 @@ public struct TLSEngine: ~Copyable, Sendable {
         hasSentClose = true
         withUnsafeMutablePointer(to: &output) { output in
             transport.pointee.attach(input: UnsafeRawBufferPointer(start: nil, count: 0), output: output)
-            defer { transport.pointee.detach() }
-            ERR_clear_error()
+            defer {
+                transport.pointee.detach()
+                releaseBuffers()
+            }
+            clearErrors()
             // 0 says that the peer has not closed yet, which is as it should be.
-            if SSL_shutdown(ssl) < 0 { ERR_clear_error() }
+            if SSL_shutdown(ssl) < 0 { clearErrors() }
         }
     }
 
@@ -243,13 +256,22 @@ public struct TLSEngine: ~Copyable, Sendable {
 
     // MARK: Steps
 
+    /// Gives the record buffers back, with nothing left in them. OpenSSL has a mode that does so after each record, but what
+    /// was read would be gone before the plaintext in it can be overwritten; and its own option for that overwrites all
+    /// 17 KiB of a buffer each time.
+    private func releaseBuffers() {
+        guard SSL_has_pending(ssl) == 0 else { return }
+        transport.pointee.wipe()
+        SSL_free_buffers(ssl)
+    }
+
     /// Whether the handshake is complete now.
     private mutating func shakeHands(_ input: UnsafeRawBufferPointer) throws(TLSError) -> Bool {
         let lent = min(input.count, handshakeAllowance)
         transport.pointee.attach(input: UnsafeRawBufferPointer(rebasing: input[..<lent]))
         repeat {
             transport.pointee.isStarved = false
-            ERR_clear_error()
+            clearErrors()
             let result = SSL_do_handshake(ssl)
             if result == 1 {
                 isHandshakeComplete = true
@@ -291,7 +313,7 @@ public struct TLSEngine: ~Copyable, Sendable {
             // No more than can come out, so that a small message does not make the buffer a big one.
             let most = pending > 0 ? pending : min(remaining + bytesInside, Self.maxRecordPlaintext)
             transport.pointee.isStarved = false
-            ERR_clear_error()
+            clearErrors()
             var result: CInt = 0
             _ = plaintext.append(atMost: min(max(most, 1), limit - plaintext.count)) { room in
                 var count = 0
@@ -337,4 +359,9 @@ public struct TLSEngine: ~Copyable, Sendable {
         }
         return .fromQueue(operation, alert: transport.pointee.alert, note: note)
     }
+}
+
+/// Empties the thread's queue of errors, by which `SSL_get_error` judges. Usually it is empty, and asking costs a fraction.
+private func clearErrors() {
+    if ERR_peek_error() != 0 { ERR_clear_error() }
 }

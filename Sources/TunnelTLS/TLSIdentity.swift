@@ -1,3 +1,4 @@
+internal import COpenSSL
 internal import TunnelPKI
 
 /// What a server proves itself with: a certificate chain and the private key of its first certificate.
@@ -29,6 +30,10 @@ public final class TLSIdentity: Sendable {
     let chain: [Certificate]
     let key: PrivateKey
 
+    /// SHA-256 over the chain as it is sent. It names the leaf's key and who signed it: another key, another CA and a
+    /// renewal by the same CA all give another one.
+    let chainDigest: [UInt8]
+
     /// Reads and checks a pair. Pure: no file is touched, and validity is not held against any clock.
     ///
     /// The reader is the one that `setup verify` uses, so a file that it finds well formed is one that is taken here.
@@ -47,6 +52,7 @@ public final class TLSIdentity: Sendable {
         }
         self.chain = chain
         self.key = key
+        chainDigest = try Self.digest(of: chain)
         fingerprint = leaf.fingerprint
         subject = leaf.subject
         dnsNames = leaf.dnsNames
@@ -77,6 +83,12 @@ public final class TLSIdentity: Sendable {
             throw TLSIdentityError(.malformedCertificate, "more than \(maxChainLength) certificates")
         }
         return chain
+    }
+
+    private static func digest(of chain: [Certificate]) throws(TLSIdentityError) -> [UInt8] {
+        do throws(PKIError) { return try chain.flatMap(\.der).withDigest(EVP_sha256()) } catch {
+            throw TLSIdentityError(.malformedCertificate, error.reason)
+        }
     }
 
     private static func key(_ file: [UInt8]) throws(TLSIdentityError) -> PrivateKey {

@@ -39,6 +39,7 @@ public final class TLSServerContext: Sendable {
     public var isSigningExpensive: Bool { identity.isSigningExpensive }
 
     /// - Parameter ticketKeys: the keys shared with the server's other contexts. Nil: a key of its own, never rotated.
+    ///   Whatever is shared, a session is resumed under the chain that it was made with and under no other.
     ///   Unused without `sessionTickets`.
     /// - Throws: for an empty range of versions, an ALPN name that is not 1 to 255 bytes, or an identity that
     ///   OpenSSL finds too weak (RSA under 2,048 bits).
@@ -62,31 +63,44 @@ public final class TLSServerContext: Sendable {
 
 /// The identity a server shows at present, exchangeable while it runs.
 ///
-/// A new connection takes `current` once; connections that live keep the context they began with. Tickets stay good
-/// across an exchange, because all contexts share the keys.
+/// A new connection takes `current` once; connections that live keep the context they began with. Session tickets are
+/// good for as long as the chain stays the same: another one comes with ticket keys of its own, so that no client goes on
+/// by what an earlier certificate, or a CA that is no longer trusted, once said.
 public final class ServerCredentials: Sendable {
+    private struct InForce {
+        let context: TLSServerContext
+        let ticketKeys: TicketKeys
+    }
+
     public let options: TLSServerOptions
-    /// The ticket keys of every context made here, for the owner's timer to rotate.
-    public let ticketKeys: TicketKeys
-    private let snapshot: Mutex<TLSServerContext>
+    private let snapshot: Mutex<InForce>
 
     public init(identity: TLSIdentity, options: TLSServerOptions = TLSServerOptions()) throws(TLSError) {
         let ticketKeys = try TicketKeys()
-        snapshot = Mutex(try TLSServerContext(identity: identity, options: options, ticketKeys: ticketKeys))
+        let context = try TLSServerContext(identity: identity, options: options, ticketKeys: ticketKeys)
+        snapshot = Mutex(InForce(context: context, ticketKeys: ticketKeys))
         self.options = options
-        self.ticketKeys = ticketKeys
     }
 
     /// The context for the next connection.
-    public var current: TLSServerContext { snapshot.withLock { $0 } }
+    public var current: TLSServerContext { snapshot.withLock { $0.context } }
+
+    /// The ticket keys of the context in force, for the owner's timer to rotate. Ask for them each time: they change with
+    /// the chain.
+    public var ticketKeys: TicketKeys { snapshot.withLock { $0.ticketKeys } }
 
     /// Shows `identity` from the next connection on. When it throws, everything stays as it was.
+    ///
+    /// Tickets that were given out stay good if the chain is the one in force, and only then.
     public func replace(with identity: TLSIdentity) throws(TLSError) {
-        let fresh = try TLSServerContext(identity: identity, options: options, ticketKeys: ticketKeys)
+        let inForce = snapshot.withLock { $0 }
+        let isSame = identity.chainDigest == inForce.context.identity.chainDigest
+        let ticketKeys = isSame ? inForce.ticketKeys : try TicketKeys()
+        let context = try TLSServerContext(identity: identity, options: options, ticketKeys: ticketKeys)
         // The old context may be the last reference to a big chain: freed after the lock, not under it.
         let old = snapshot.withLock { current in
             let old = current
-            current = fresh
+            current = InForce(context: context, ticketKeys: ticketKeys)
             return old
         }
         _ = consume old

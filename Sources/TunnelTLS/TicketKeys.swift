@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// The keys that seal session tickets (RFC 5077, RFC 8446 §4.6.1): stateless resumption, nothing kept per client.
 ///
-/// Share one value among all contexts of a server, so that a ticket of one loop, or from before a change of
-/// certificate, is good at every other. Tickets are sealed with the current key; those of the previous key are still
+/// Share one value among all contexts of a server that show the same chain, so that a ticket of one loop is good at every
+/// other. A session made under another chain is never resumed, whatever keys are shared. Tickets are sealed with the current key; those of the previous key are still
 /// opened, and replaced. Older ones cost the client a full handshake, nothing else. Keys are random, leave memory
 /// wiped, and have no textual form.
 public final class TicketKeys: Sendable, CustomStringConvertible {
@@ -13,6 +13,12 @@ public final class TicketKeys: Sendable, CustomStringConvertible {
         var previous: TicketKey?
         /// When `current` was made, on the caller's clock; nil until the caller first tells the time.
         var since: Int64?
+
+        func isDue(_ now: Int64, _ interval: Int64) -> Bool {
+            guard let since else { return false }
+            let (age, overflow) = now.subtractingReportingOverflow(since)
+            return overflow || age >= interval
+        }
     }
     private let keys: Mutex<Keys>
 
@@ -36,18 +42,17 @@ public final class TicketKeys: Sendable, CustomStringConvertible {
     @discardableResult
     public func rotateIfDue(now: Int64, every interval: Int64) throws(TLSError) -> Bool {
         let isDue = keys.withLock { keys in
-            guard let since = keys.since else {
-                keys.since = now
-                return false
-            }
-            let (age, overflow) = now.subtractingReportingOverflow(since)
-            guard overflow || age >= interval else { return false }
+            if keys.since == nil { keys.since = now }
+            guard keys.isDue(now, interval) else { return false }
             keys.since = now
             return true
         }
         if isDue { try rotate() }
         return isDue
     }
+
+    /// Whether ``rotateIfDue(now:every:)`` would make a new key.
+    package func isDue(now: Int64, every interval: Int64) -> Bool { keys.withLock { $0.isDue(now, interval) } }
 
     /// The key for new tickets.
     var current: TicketKey { keys.withLock { $0.current } }

@@ -7,10 +7,12 @@ import os
 import ssl
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from peers.upstream import Upstream, echo
 
+VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 FAST = {"reload_interval": "50ms"}
 
 
@@ -122,6 +124,45 @@ async def test_a_missing_file_keeps_the_old_pair(start, certificates, tmp_path: 
         assert await serial(proxy) == old.serial
         new.write(tmp_path / "data")
         await until_serial(proxy, new.serial)
+
+
+@pytest.mark.parametrize("change", ["renewed", "other-authority"])
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_no_session_outlives_its_certificate(
+    start, certificates, tmp_path: Path, version: str, change: str
+) -> None:
+    """Who comes back with a session of the old certificate sees the new one. A look that finds the same goes on."""
+    old = certificates.authority.issue("*.t.example")
+    authority = certificates.authority if change == "renewed" else certificates.stranger
+    new = authority.issue("*.t.example")
+    certificate, key = old.write(tmp_path / "data")
+    async with Upstream(echo) as upstream:
+        tls = {"cert_file": str(certificate), "key_file": str(key), **FAST}
+        proxy = start({"echo": upstream}, tls=tls)
+        context = proxy.far.context(maximum=VERSIONS[version])
+        context.load_verify_locations(certificates.stranger_file)
+
+        async def once(session: ssl.SSLSession | None) -> tuple[bool, int, ssl.SSLSession]:
+            async with proxy.far.http("echo", context=context, session=session) as http:
+                assert (await http.get()).status == 200
+                tls = http.stream.tls
+                shown = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True))
+                return tls.session_reused, shown.serial_number, tls.session
+
+        _, _, session = await once(None)
+        # Another text with the same certificate in it is taken up, and changes nothing.
+        mark = proxy.mark()
+        certificate.write_bytes(b"# the same\n" + old.certificate)
+        await proxy.logged("certificate reloaded", since=mark)
+        reused, _, session = await once(session)
+        assert reused
+        mark = proxy.mark()
+        new.write(tmp_path / "data")
+        await proxy.logged("certificate reloaded", since=mark)
+        reused, shown, fresh = await once(session)
+        assert (reused, shown) == (False, new.serial)
+        reused, shown, _ = await once(fresh)
+        assert (reused, shown) == (True, new.serial)
 
 
 async def test_old_session_ends_where_the_authority_changed(start, certificates, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ import TunnelTestSupport
             #expect(first.socket.isClosed)
             // One that was out meanwhile does not come back in.
             let second = try await bench.lease()
-            bench.giveBack(second, by: strict)
+            bench.giveBack(second)
             #expect(second.socket.isClosed)
         }
     }
@@ -146,6 +146,79 @@ import TunnelTestSupport
             #expect(!first.socket.isClosed)
             bench.upstreams.keep(only: [])
             #expect(first.socket.isClosed)
+        }
+    }
+
+    // MARK: Logins that hold for a connection
+
+    @Test func aBoundConnectionIsItsOwnersOnly() throws {
+        let upstream = try quiet()
+        try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port)
+            let (shared, hers) = (try await bench.lease(for: 1), try await bench.lease(for: 1))
+            hers.isBound = true
+            bench.giveBack(hers, of: 1)
+            bench.giveBack(shared, of: 1)
+            // Hers goes first, since whatever she asks for is asked for as her.
+            let next = try await bench.lease(for: 1)
+            #expect(next === hers)
+            bench.giveBack(hers, of: 1)
+            let another = try await bench.lease(for: 2)
+            #expect(another === shared)
+            let third = try await bench.lease(for: 2)
+            #expect(third !== hers && third !== shared)
+            bench.upstreams.closeBound(of: 2)
+            #expect(!hers.socket.isClosed)
+            bench.upstreams.closeBound(of: 1)
+            #expect(hers.socket.isClosed && !shared.socket.isClosed && !third.socket.isClosed)
+        }
+    }
+
+    /// What ends other parked connections ends these too.
+    @Test func aBoundConnectionEndsWithItsPolicyAndItsRoute() throws {
+        let upstream = try quiet()
+        try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port)
+            func bound() async throws -> ClientConnection {
+                let connection = try await bench.lease()
+                connection.isBound = true
+                bench.giveBack(connection)
+                return connection
+            }
+            let first = try await bound()
+            let strict = try bench.snapshot {
+                $0.upstream.allowedIPs = [IPPrefix(masking: IPAddress(v4Bytes: 10, 0, 0, 0), length: 8)]
+            }
+            _ = try? await bench.lease(by: strict)
+            #expect(first.socket.isClosed)
+            bench.upstreams.closeBound(of: 1)
+            let second = try await bound()
+            bench.upstreams.keep(only: [bench.upstream])
+            #expect(!second.socket.isClosed)
+            bench.upstreams.keep(only: [])
+            #expect(second.socket.isClosed)
+        }
+    }
+
+    /// One client may name such a login at any number of routes.
+    @Test func noMoreUpstreamsAreKeptThanAllowed() throws {
+        let upstream = try quiet()
+        try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port)
+            var bound = BoundConnections(on: loop.reactor)
+            let limits = ConnectionPool.Limits(maxParked: 8, idleTimeout: 60_000_000_000)
+            for number in 1...BoundConnections.maxUpstreams + 1 {
+                let address = try UpstreamAddress("http://127.0.0.1:\(number)")
+                bound.makePool(of: address, for: 1).park(try await bench.lease(), generation: 1, limits: limits)
+                bound.makePool(of: address, for: 2).park(try await bench.lease(), generation: 1, limits: limits)
+                #expect(bound.count == 2 * min(number, BoundConnections.maxUpstreams))
+            }
+            let (oldest, next) = (try UpstreamAddress("http://127.0.0.1:1"), try UpstreamAddress("http://127.0.0.1:2"))
+            #expect(bound.pool(of: oldest, for: 1) == nil && bound.pool(of: next, for: 1)?.count == 1)
+            bound.closeAll(of: 1)
+            #expect(bound.count == BoundConnections.maxUpstreams)
+            bound.closeAll()
+            #expect(bound.count == 0)
         }
     }
 
@@ -208,12 +281,15 @@ import TunnelTestSupport
             return try ProxySnapshot(settings.configuration(), listeners: [], after: previous)
         }
 
-        func lease(fresh: Bool = false, by snapshot: ProxySnapshot? = nil) async throws -> ClientConnection {
-            try await upstreams.checkOut(upstream, snapshot ?? first, fresh: fresh, cancellation: Cancellation())
+        func lease(
+            fresh: Bool = false, by snapshot: ProxySnapshot? = nil, for owner: UInt64 = 1
+        ) async throws -> ClientConnection {
+            try await upstreams.checkOut(
+                upstream, snapshot ?? first, owner: owner, fresh: fresh, cancellation: Cancellation())
         }
 
-        func giveBack(_ connection: ClientConnection, by snapshot: ProxySnapshot? = nil) {
-            upstreams.park(connection, upstream, snapshot ?? first)
+        func giveBack(_ connection: ClientConnection, by snapshot: ProxySnapshot? = nil, of owner: UInt64 = 1) {
+            upstreams.park(connection, upstream, snapshot ?? first, owner: owner)
         }
     }
 }

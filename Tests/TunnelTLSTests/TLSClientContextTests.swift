@@ -60,7 +60,7 @@ import TunnelTLS
     func tellsTheServerWhy(
         _ row: (pair: TestPair, trust: TestPair, alert: UInt8, name: String), _ version: TLSVersion
     ) throws {
-        var pipe = try TestConnection(TestContexts(row.pair, version: version, trust: row.trust))
+        var pipe = try TestConnection(TestContexts(row.pair, version: version, trust: row.trust.certificate))
         try pipe.deliverToServer()
         let ours = #expect(throws: TLSError.self) { try pipe.deliverToClient() }
         #expect(ours?.alert == TLSAlert(value: row.alert, isFromPeer: false))
@@ -73,7 +73,7 @@ import TunnelTLS
     }
 
     @Test func aServersOwnCertificateMayBeTheAnchor() throws {
-        var pipe = try TestConnection(TestContexts(trust: TestPKI.leaf))
+        var pipe = try TestConnection(TestContexts(trust: TestPKI.leaf.certificate))
         try pipe.run()
         #expect(pipe.client.isHandshakeComplete == true)
     }

@@ -74,9 +74,6 @@ import TunnelTLS
         let client = try TestContexts().client
         let before = credentials.current.identity.fingerprint
         var old = try Live(credentials, client)
-        let session = old.client.session
-        let token = try #require(session)
-
         // One connection is in the midst of its handshake when the identity changes.
         var halfway = try TLSEngine(server: credentials.current)
         var hello = ByteBuffer(), answer = ByteBuffer(), plaintext = ByteBuffer()
@@ -97,9 +94,36 @@ import TunnelTLS
         _ = try starting.process(answer.take(), plaintext: &plaintext, output: &hello)
         _ = try halfway.process(hello.take(), plaintext: &plaintext, output: &answer)
         #expect(halfway.isHandshakeComplete && starting.peerFingerprint == before)
+    }
 
-        let resumed = try Live(credentials, client, session: token)
-        #expect(resumed.server.isResumed == true, "tickets outlive the exchange")
+    /// Where nothing changes, sessions go on. After a renewal, under the same CA and with a new key, and after a change of
+    /// the CA whoever comes back sees the new certificate; also with a ticket of a connection that was under way then.
+    @Test(arguments: TLSVersion.allCases, [TestPKI.rsa, TestPKI.sameKeyOtherCA])
+    func sessionsEndWithTheChain(_ version: TLSVersion, _ next: TestPair) throws {
+        let credentials = try ServerCredentials(
+            identity: TestPKI.leaf.identity(), options: TLSServerOptions(minVersion: version, maxVersion: version))
+        let client = try TLSClientContext(
+            trust: TrustStore(pem: TestPKI.authority.certificate + TestPKI.stranger.certificate))
+        let first = try Live(credentials, client).session()
+        let keys = credentials.ticketKeys
+        try credentials.replace(with: TestPKI.leaf.identity())
+        #expect(credentials.ticketKeys === keys)
+        let same = try Live(credentials, client, session: first)
+        #expect(same.server.isResumed && same.client.isResumed, "a reload that changes nothing")
+        let old = credentials.current
+
+        let replacement = try next.identity()
+        try credentials.replace(with: replacement)
+        #expect(credentials.ticketKeys !== keys)
+        // The old context's last handshake: its ticket is sealed with the old keys, for the old chain.
+        let late = try Live(old, client).session()
+        for token in [first, late] {
+            let returning = try Live(credentials, client, session: token)
+            #expect(!returning.server.isResumed && !returning.client.isResumed)
+            #expect(returning.client.peerFingerprint == replacement.fingerprint)
+            let again = try Live(credentials, client, session: returning.session())
+            #expect(again.server.isResumed && again.client.isResumed, "the new one's sessions go on")
+        }
     }
 
     @Test func aRefusedIdentityChangesNothing() throws {
@@ -117,8 +141,12 @@ import TunnelTLS
         var toClient = ByteBuffer()
 
         init(_ credentials: ServerCredentials, _ context: TLSClientContext, session: TLSClientSession? = nil) throws {
+            try self.init(credentials.current, context, session: session)
+        }
+
+        init(_ current: TLSServerContext, _ context: TLSClientContext, session: TLSClientSession? = nil) throws {
             var client = try TLSEngine(client: context, serverName: "localhost", session: session)
-            var server = try TLSEngine(server: credentials.current)
+            var server = try TLSEngine(server: current)
             var toServer = ByteBuffer(), toClient = ByteBuffer(), plaintext = ByteBuffer()
             try client.start(output: &toServer)
             while !toServer.isEmpty || !toClient.isEmpty {
@@ -127,6 +155,11 @@ import TunnelTLS
             }
             self.client = client
             self.server = server
+        }
+
+        func session() throws -> TLSClientSession {
+            let session = client.session
+            return try #require(session)
         }
 
         mutating func echo(_ bytes: [UInt8]) throws -> [UInt8] {

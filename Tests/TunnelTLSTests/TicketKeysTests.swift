@@ -30,9 +30,19 @@ import TunnelCore
         let token = try session(first)
         #expect(try resumes(first, token))
         #expect(try resumes(first, token), "a token that was used once is still good")
-        // Another context, another certificate, the same keys.
-        #expect(try resumes(TestContexts(TestPKI.rsa, version: version, tickets: keys), token))
+        #expect(try resumes(TestContexts(version: version, tickets: keys), token), "another context, the same chain")
         #expect(try !resumes(TestContexts(version: version, tickets: TicketKeys()), token))
+    }
+
+    /// The keys alone do not make a session good: it ends with the chain that it was made under, be it that the key is
+    /// another one, that the CA is, or only the certificate.
+    @Test(arguments: TLSVersion.allCases, [TestPKI.rsa, TestPKI.sameKeyOtherCA, TestPKI.sameKeyRenewed])
+    func aSessionOfAnotherChainIsNotResumed(_ version: TLSVersion, _ other: TestPair) throws {
+        let keys = try TicketKeys()
+        let token = try session(TestContexts(version: version, tickets: keys))
+        let trust = TestPKI.authority.certificate + TestPKI.stranger.certificate
+        #expect(try !resumes(TestContexts(other, version: version, tickets: keys, trust: trust), token))
+        #expect(try resumes(TestContexts(version: version, tickets: keys, trust: trust), token))
     }
 
     @Test(arguments: TLSVersion.allCases)

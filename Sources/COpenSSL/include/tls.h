@@ -22,6 +22,8 @@ static inline uint64_t COpenSSL_OP_CIPHER_SERVER_PREFERENCE(void) { return SSL_O
 static inline uint64_t COpenSSL_OP_PRIORITIZE_CHACHA(void) { return SSL_OP_PRIORITIZE_CHACHA; }
 
 // Calls that OpenSSL defines as macros over SSL_CTX_ctrl and SSL_ctrl.
+static inline void COpenSSL_set_mode(SSL *connection, long mode) { SSL_set_mode(connection, mode); }
+static inline void COpenSSL_clear_mode(SSL *connection, long mode) { SSL_clear_mode(connection, mode); }
 static inline void COpenSSL_CTX_set_mode(SSL_CTX *context, long mode) { SSL_CTX_set_mode(context, mode); }
 static inline void COpenSSL_CTX_clear_mode(SSL_CTX *context, long mode) { SSL_CTX_clear_mode(context, mode); }
 static inline int COpenSSL_CTX_set_min_version(SSL_CTX *context, int version) {

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A growable run of bytes with a read end and a write end: bytes are appended at the back and consumed at the front.
 ///
 /// Uniquely owned, so there is no copy-on-write check and no reference count. An empty buffer owns no memory. Memory
@@ -11,6 +13,8 @@ public struct ByteBuffer: ~Copyable {
     public internal(set) var capacity = 0
     @usableFromInline var head = 0
     @usableFromInline var tail = 0
+    /// The highest that `tail` was before it last came down.
+    @usableFromInline var mark = 0
 
     /// An empty buffer. Allocates only when `capacity` is above zero.
     public init(capacity: Int = 0) {
@@ -25,10 +29,18 @@ public struct ByteBuffer: ~Copyable {
 
     deinit { base?.deallocate() }
 
-    /// Drops every byte and hands the memory to the caller, who frees or reuses it; `nil` if there is none.
+    /// Drops every byte and hands the memory to the caller, who frees or reuses it; `nil` if there is none. What was ever
+    /// written to it is zeros then.
     package mutating func surrender() -> UnsafeMutableRawPointer? {
+        wipe()
         defer { (base, capacity, head, tail) = (nil, 0, 0, 0) }
         return base
+    }
+
+    /// Drops every byte, and overwrites all that was written since the memory was taken, in a way the optimiser keeps.
+    package mutating func wipe() {
+        if let base { explicit_bzero(base, max(mark, tail)) }
+        (head, tail, mark) = (0, 0, 0)
     }
 
     /// Bytes that can be appended without moving or growing.
@@ -54,12 +66,16 @@ public struct ByteBuffer: ~Copyable {
         if let base, capacity >= count + extra, head >= count {
             // The old bytes do not overlap their new place, and at least half of the room is free: move, do not grow.
             base.copyMemory(from: base + head, byteCount: count)
+            mark = max(mark, tail)
         } else {
             let size = max(64, max(count + extra, capacity < count + extra ? capacity * 2 : capacity))
             let fresh = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
             if let base {
                 fresh.copyMemory(from: base + head, byteCount: count)
+                // Heads outgrow their first buffer, and what is in them is not to stay behind.
+                explicit_bzero(base, max(mark, tail))
                 base.deallocate()
+                mark = 0
             }
             base = fresh
             capacity = size
@@ -94,13 +110,17 @@ public struct ByteBuffer: ~Copyable {
     @inlinable public mutating func consume(_ count: Int) {
         precondition(count >= 0 && count <= self.count, "ByteBuffer consumed past its end")
         head += count
-        if head == tail { (head, tail) = (0, 0) }
+        if head == tail {
+            mark = max(mark, tail)
+            (head, tail) = (0, 0)
+        }
     }
 
     /// Drops every byte and keeps the memory.
     ///
     /// - Parameter headroom: bytes to leave free in front, for ``prepend(_:)``.
     @inlinable public mutating func removeAll(headroom: Int = 0) {
+        mark = max(mark, tail)
         if headroom > capacity {
             tail = head
             reserve(headroom)
@@ -126,13 +146,14 @@ public struct ByteBuffer: ~Copyable {
     /// Drops bytes from the write end until `count` are left.
     @inlinable public mutating func truncate(to count: Int) {
         precondition(count >= 0 && count <= self.count, "ByteBuffer truncated past its start")
+        mark = max(mark, tail)
         tail = head + count
     }
 
     /// Drops every byte and gives the memory back, for an idle connection.
     public mutating func release() {
         base?.deallocate()
-        (base, capacity, head, tail) = (nil, 0, 0, 0)
+        (base, capacity, head, tail, mark) = (nil, 0, 0, 0, 0)
     }
 
     /// Lets `body` write up to `atMost` bytes behind the readable ones; it returns how many it wrote.

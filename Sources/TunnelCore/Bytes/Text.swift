@@ -46,6 +46,14 @@ package enum EscapedText {
         return notASCII | control | quote | equals | delete != 0
     }
 
+    /// Whether one of the eight bytes is a quote, a backslash or not printable ASCII; sometimes also when one is beside such.
+    private static func holdsEscaped(_ word: UInt64) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101, high: UInt64 = 0x8080_8080_8080_8080
+        func below(_ word: UInt64, _ n: UInt64) -> UInt64 { (word &- ones &* n) & ~word & high }
+        let delimiter = below(word ^ ones &* 0x22, 1) | below(word ^ ones &* 0x5C, 1) | below(word ^ ones &* 0x7F, 1)
+        return (word & high) | below(word, 0x20) | delimiter != 0
+    }
+
     /// Appends `bytes`, of which at most `limit` are read; `…` stands for the rest.
     package static func append(_ bytes: Span<UInt8>, _ style: Style, limit: Int, to buffer: inout ByteBuffer) {
         guard bytes.count > limit else {
@@ -62,6 +70,12 @@ package enum EscapedText {
     private static func appendAll(_ bytes: Span<UInt8>, _ style: Style, to buffer: inout ByteBuffer) {
         var start = 0, index = 0
         while index < bytes.count {
+            if bytes.count - index >= 8,
+                !holdsEscaped(bytes.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+            {
+                index += 8
+                continue
+            }
             let byte = bytes[index]
             if byte >= 0x20, byte < 0x7F,
                 style == .message || (byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\"))

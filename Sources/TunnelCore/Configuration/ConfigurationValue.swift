@@ -114,6 +114,13 @@ extension ConfigurationValue where Self: RawRepresentable & CaseIterable, RawVal
     package static var kindName: String { "string" }
 
     package static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> Self? {
+        readName(node, field: field, &decoder)
+    }
+
+    /// Reads one of the names, for types that know other words besides.
+    package static func readName(
+        _ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder
+    ) -> Self? {
         let names = allCases.map(\.rawValue)
         guard let text = node.text else {
             return decoder.mismatch(node, Self.self, field: field, remedy: "write \(choice(names))")

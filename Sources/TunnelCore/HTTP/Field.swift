@@ -22,8 +22,7 @@ public struct Field: Sendable, Equatable {
     ///
     /// - Throws: 400 for a name that is empty or not a token, space before the colon, no colon, or a folded line.
     init(line: Range<Int>, in bytes: Span<UInt8>) throws(HTTPError) {
-        var colon = line.lowerBound
-        while colon < line.upperBound, HTTPByteSet.token.contains(bytes[colon]) { colon += 1 }
+        let colon = bytes.tokenEnd(from: line.lowerBound, to: line.upperBound)
         guard colon < line.upperBound, bytes[colon] == HTTPByte.colon, colon > line.lowerBound else {
             throw Field.refusal(of: line, at: colon, in: bytes)
         }
@@ -54,10 +53,13 @@ public struct Field: Sendable, Equatable {
 /// The field names that somebody branches on; every other name is `.other` and is only passed on.
 public enum FieldName: UInt8, Sendable, Equatable {
     case other
-    case connection, contentLength, contentType, expect, forwarded, host, http2Settings, keepAlive
+    case authorization, connection, contentLength, contentType, expect, forwarded
+    /// One of the names that ``ForwardedFields`` takes out: read as one of ours, or saying what ours say.
+    case forwardingAlias
+    case host, http2Settings, keepAlive, persistentAuth, proxy
     case proxyAuthenticate, proxyAuthenticationInfo, proxyAuthorization, proxyConnection, retryAfter
     case secWebSocketAccept, secWebSocketExtensions, secWebSocketKey, secWebSocketProtocol, secWebSocketVersion
-    case te, trailer, transferEncoding, upgrade, via
+    case te, trailer, transferEncoding, upgrade, via, wwwAuthenticate
     case xForwardedFor, xForwardedHost, xForwardedProto
 
     /// Recognises the token at `name`, in any case.
@@ -70,15 +72,19 @@ public enum FieldName: UInt8, Sendable, Equatable {
             case 2: named("te", .te)
             case 3: named("via", .via)
             case 4: named("host", .host)
+            case 5: named("proxy", .proxy)
             case 6: named("expect", .expect)
             case 7: named("upgrade", .upgrade) ?? named("trailer", .trailer)
             case 9: named("forwarded", .forwarded)
             case 10: named("connection", .connection) ?? named("keep-alive", .keepAlive)
             case 11: named("retry-after", .retryAfter)
             case 12: named("content-type", .contentType)
+            case 13: named("authorization", .authorization)
             case 14: named("content-length", .contentLength) ?? named("http2-settings", .http2Settings)
-            case 15: named("x-forwarded-for", .xForwardedFor)
-            case 16: named("x-forwarded-host", .xForwardedHost) ?? named("proxy-connection", .proxyConnection)
+            case 15: named("x-forwarded-for", .xForwardedFor) ?? named("persistent-auth", .persistentAuth)
+            case 16:
+                named("x-forwarded-host", .xForwardedHost) ?? named("proxy-connection", .proxyConnection)
+                    ?? named("www-authenticate", .wwwAuthenticate)
             case 17:
                 named("transfer-encoding", .transferEncoding) ?? named("x-forwarded-proto", .xForwardedProto)
                     ?? named("sec-websocket-key", .secWebSocketKey)
@@ -91,6 +97,28 @@ public enum FieldName: UInt8, Sendable, Equatable {
             case 25: named("proxy-authentication-info", .proxyAuthenticationInfo)
             default: nil
             }
-        self = found ?? .other
+        self = found ?? (ForwardedFields.isAlias(name, in: bytes) ? .forwardingAlias : .other)
     }
+}
+
+/// Some of the names, a bit each.
+struct FieldNames: Sendable, Equatable {
+    private var bits: UInt64 = 0
+
+    /// The set with `name` in it: for chains that the compiler folds into a number.
+    @inline(__always)
+    func with(_ name: FieldName) -> FieldNames {
+        var result = self
+        result.insert(name)
+        return result
+    }
+
+    @inline(__always)
+    mutating func insert(_ name: FieldName) { bits |= 1 << UInt64(name.rawValue) }
+
+    @inline(__always)
+    func contains(_ name: FieldName) -> Bool { bits & 1 << UInt64(name.rawValue) != 0 }
+
+    @inline(__always)
+    func overlaps(_ other: FieldNames) -> Bool { bits & other.bits != 0 }
 }

@@ -2,16 +2,29 @@
 struct FieldSection: Sendable {
     var lines = HeadLines()
     private(set) var fields: [Field] = []
+    /// The names among them, so that nobody looks for a field that is not there.
+    private(set) var names = FieldNames()
 
     /// Where the first field line begins, for copying whole runs of lines.
     private(set) var start = 0
 
-    /// Fields that there is memory for.
-    var capacity: Int { fields.capacity }
+    init() {}
+
+    /// An empty one in the memory of another.
+    init(storage: consuming [Field]) { fields = storage }
+
+    /// Forgets the fields and hands out their memory.
+    mutating func surrender() -> [Field] {
+        var storage: [Field] = []
+        swap(&storage, &fields)
+        storage.removeAll(keepingCapacity: true)
+        return storage
+    }
 
     mutating func reset() {
         lines = HeadLines()
         fields.removeAll(keepingCapacity: true)
+        names = FieldNames()
         start = 0
     }
 
@@ -30,7 +43,9 @@ struct FieldSection: Sendable {
         while let line = try lines.next(in: bytes, limit: limits.byteLimit) {
             if line.isEmpty { return true }
             guard fields.count < limits.maxFields else { throw .tooLarge("over \(limits.maxFields) fields") }
-            fields.append(try Field(line: line, in: bytes))
+            let field = try Field(line: line, in: bytes)
+            names.insert(field.id)
+            fields.append(field)
         }
         return false
     }
@@ -42,6 +57,7 @@ struct FieldSection: Sendable {
 
     /// The first field with that name.
     func first(_ id: FieldName) -> Field? {
+        guard names.contains(id) else { return nil }
         for field in fields where field.id == id { return field }
         return nil
     }

@@ -23,6 +23,21 @@ struct HTTPByteSet: Sendable {
     static var hostName: HTTPByteSet { HTTPByteSet(low: 0x03FF_6000_0000_0000, high: 0x47FF_FFFE_87FF_FFFE) }
 }
 
+/// Eight bytes looked at as one number.
+enum ByteWord {
+    /// Sets the high bit of each byte that is neither an ASCII letter nor "-".
+    @inline(__always)
+    static func others(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101, high: UInt64 = 0x8080_8080_8080_8080
+        // Without their high bits, bytes can be added to without a carry into the next one.
+        let low = (word | ones &* 0x20) & ~high
+        let isBelowA = ~(low &+ ones &* (0x80 - 0x61))
+        let isAboveZ = low &+ ones &* (0x80 - 0x7B)
+        let isNotHyphen = ((word ^ ones &* 0x2D) & ~high) &+ ones &* 0x7F
+        return ((isBelowA | isAboveZ) & isNotHyphen | word) & high
+    }
+}
+
 /// Names for the bytes that delimit (RFC 9110 §5.6, RFC 9112 §2.2).
 enum HTTPByte {
     static let tab: UInt8 = 0x09
@@ -32,6 +47,7 @@ enum HTTPByte {
     static let quote: UInt8 = 0x22
     static let asterisk: UInt8 = 0x2A
     static let comma: UInt8 = 0x2C
+    static let hyphen: UInt8 = 0x2D
     static let slash: UInt8 = 0x2F
     static let colon: UInt8 = 0x3A
     static let semicolon: UInt8 = 0x3B
@@ -75,11 +91,30 @@ extension Span where Element == UInt8 {
     /// The bytes at `range` are `text` in any case. `text` holds small letters, digits, "-", ":" and "/" only, and
     /// `range` no control byte: setting bit 5 then maps each letter to its small form and keeps the others apart.
     package func matches(_ range: Range<Int>, ignoringCase text: StaticString) -> Bool {
-        guard range.count == text.utf8CodeUnitCount else { return false }
-        // SAFETY: as above.
-        let expected = text.utf8Start
-        for i in 0..<range.count where self[range.lowerBound + i] | 0x20 != expected[i] { return false }
-        return true
+        let count = text.utf8CodeUnitCount
+        guard range.count == count else { return false }
+        precondition(range.lowerBound >= 0 && range.upperBound <= self.count)
+        // SAFETY: as above for `expected`; `range` lies in the span, as was just checked, and each load in `range`.
+        let expected = UnsafeRawPointer(text.utf8Start)
+        return withUnsafeBytes { bytes in
+            var i = 0
+            // Words, the last of which may overlap the one before.
+            while count - i >= 8 || i > 0 && i < count {
+                i = min(i, count - 8)
+                let word = bytes.loadUnaligned(fromByteOffset: range.lowerBound + i, as: UInt64.self)
+                if word | 0x2020_2020_2020_2020 != expected.loadUnaligned(fromByteOffset: i, as: UInt64.self) {
+                    return false
+                }
+                i += 8
+            }
+            while i < count {
+                if bytes[range.lowerBound + i] | 0x20 != expected.load(fromByteOffset: i, as: UInt8.self) {
+                    return false
+                }
+                i += 1
+            }
+            return true
+        }
     }
 
     /// The bytes at the two ranges are equal but for the case of letters.
@@ -88,6 +123,25 @@ extension Span where Element == UInt8 {
         for i in 0..<a.count
         where self[a.lowerBound + i].asciiLowercase != self[b.lowerBound + i].asciiLowercase { return false }
         return true
+    }
+
+    /// The end of the token that begins at `start`: the index of the first byte in `start..<end` that is no `tchar`, or `end`.
+    func tokenEnd(from start: Int, to end: Int) -> Int {
+        var i = start
+        // Names are letters and "-" nearly always: eight at a time, as long as they are.
+        while end - i >= 8 {
+            let word = self.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self).littleEndian
+            let flags = ByteWord.others(word)
+            if flags == 0 {
+                i += 8
+                continue
+            }
+            i += flags.trailingZeroBitCount >> 3
+            if !HTTPByteSet.token.contains(self[i]) { return i }
+            i += 1
+        }
+        while i < end, HTTPByteSet.token.contains(self[i]) { i += 1 }
+        return i
     }
 
     /// `range` is not empty and holds nothing but bytes of `set`.

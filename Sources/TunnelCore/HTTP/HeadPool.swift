@@ -1,37 +1,43 @@
-/// The memory of finished heads, for one loop: with it a request's fields need no allocation.
+/// The memory of finished heads, for one loop: with it the fields of a head need no allocation.
 ///
 /// Each head belongs to one message at a time, which takes it here when its first byte comes. So two messages can never see
 /// each other's fields, whoever waits in between.
 package struct HeadPool: ~Copyable {
-    /// Heads of each kind that are kept.
-    package static let maxSpare = 128
+    /// Heads whose memory is kept.
+    package static let maxSpare = 256
     /// A head that had more fields than this is not kept: few have, and a flood of them is not to fill the pool.
     package static let maxFields = 64
 
-    private var requests: [RequestHead] = []
-    private var responses: [ResponseHead] = []
+    private var spare: [[Field]] = []
 
-    package init() {}
+    package init() { spare.reserveCapacity(HeadPool.maxSpare) }
 
-    package mutating func takeRequest() -> RequestHead { requests.popLast() ?? RequestHead() }
+    package mutating func takeRequest() -> RequestHead {
+        var head = RequestHead()
+        if let fields = spare.popLast() { head.section = FieldSection(storage: fields) }
+        return head
+    }
 
-    package mutating func takeResponse() -> ResponseHead { responses.popLast() ?? ResponseHead() }
+    package mutating func takeResponse() -> ResponseHead {
+        var head = ResponseHead()
+        if let fields = spare.popLast() { head.section = FieldSection(storage: fields) }
+        return head
+    }
 
     /// Takes the memory of `head` and leaves it empty.
     package mutating func give(_ head: inout RequestHead) {
-        var spare = RequestHead()
-        swap(&spare, &head)
-        guard requests.count < Self.maxSpare, 1...Self.maxFields ~= spare.section.capacity else { return }
-        spare.reset()
-        requests.append(spare)
+        keep(head.section.surrender())
+        head = RequestHead()
     }
 
     /// Takes the memory of `head` and leaves it empty.
     package mutating func give(_ head: inout ResponseHead) {
-        var spare = ResponseHead()
-        swap(&spare, &head)
-        guard responses.count < Self.maxSpare, 1...Self.maxFields ~= spare.section.capacity else { return }
-        spare.reset()
-        responses.append(spare)
+        keep(head.section.surrender())
+        head = ResponseHead()
+    }
+
+    private mutating func keep(_ fields: consuming [Field]) {
+        guard spare.count < Self.maxSpare, 1...Self.maxFields ~= fields.capacity else { return }
+        spare.append(fields)
     }
 }

@@ -29,6 +29,9 @@ public struct RequestHead: Sendable {
     /// not been looked at (RFC 6455 §4.2.1). Every other upgrade, h2c above all, is a field of this hop that is dropped:
     /// the request is an ordinary one.
     public internal(set) var isWebSocketUpgrade = false
+    /// It names a login that holds for the connection it goes out on (NTLM, Negotiate, Kerberos), so no other client's
+    /// request may follow on that one.
+    public internal(set) var bindsConnection = false
     /// The Upgrade of a WebSocket request names nothing else, so its line can be passed on as it is.
     var namesOnlyWebSocket = false
 

@@ -22,6 +22,9 @@ public struct ResponseHead: Sendable {
     public internal(set) var switchesToWebSocket = false
     /// The seconds of `Keep-Alive: timeout=N`, after which the server closes an idle connection; `nil` if it says none.
     public internal(set) var keepAliveTimeout: Int?
+    /// It names a login that holds for the connection it came on (NTLM, Negotiate, Kerberos, `Persistent-Auth`), so no
+    /// other client's request may follow on that one.
+    public internal(set) var bindsConnection = false
 
     /// Another head follows for the same request. Not so for 101, the last HTTP on its connection.
     public var isInformational: Bool { status < 200 && status != 101 }

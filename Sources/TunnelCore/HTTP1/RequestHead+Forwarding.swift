@@ -8,14 +8,15 @@ public enum HostRule: Sendable, Equatable {
 
 extension RequestHead {
     /// Appends the request as it goes to the upstream: always HTTP/1.1, an absolute target in origin form, the fields
-    /// that are not hop-by-hop byte for byte, in their order and case.
+    /// that are not hop-by-hop byte for byte, in their order and case. A field `Proxy` is dropped.
     ///
     /// - Parameter bytes: those that the head was parsed from.
     /// - Parameter framing: how the body will be sent. As long as that is `self.framing`, Content-Length stays in its
     ///   place, less leading zeros; otherwise it is dropped or written anew. A request cannot end with its connection,
     ///   so `.untilClose` counts as `.chunked`. Trailer goes with `.chunked` only.
     /// - Parameter upgrade: ask the upstream for WebSocket, if the client asks for it (`isWebSocketUpgrade`).
-    /// - Parameter forwarded: what to say about the client, or `nil` to leave these fields as they came.
+    /// - Parameter forwarded: what to say about the client, in place of what it says itself, or `nil` to leave these fields
+    ///   as they came.
     /// - Parameter extraLines: further field lines, each with its CRLF.
     public func appendForwarded(
         _ bytes: Span<UInt8>, host: HostRule = .preserve, framing: BodyFraming, upgrade: Bool = false,
@@ -24,6 +25,8 @@ extension RequestHead {
         let framing = framing == .untilClose ? .chunked : framing
         let isLengthKept = framing == self.framing
         let passesUpgrade = upgrade && isWebSocketUpgrade
+        // Proxy would be HTTP_PROXY to a CGI program, whose own requests would then go where the client says.
+        let dropped = (forwarded?.replaced ?? FieldNames()).with(.proxy)
         var wantsTrailers = false
         var hasHost = false
 
@@ -53,7 +56,7 @@ extension RequestHead {
                 .trailer where framing != .chunked,
                 // RFC 9110 §10.1.1: an HTTP/1.0 client cannot read the 100 that it would lead to.
                 .expect where minorVersion == 0,
-                _ where field.isHopByHop || forwarded != nil && ForwardedFields.replaces(field.id):
+                _ where field.isHopByHop || dropped.contains(field.id):
                 copy.drop(field, bytes, into: &out)
                 continue
             default: break

@@ -63,6 +63,7 @@ extension RequestHead {
         let framing = try FramingFields(section.fields, bytes, minorVersion: minorVersion)
         self.framing = framing.isChunked ? .chunked : framing.length.map { .length($0) } ?? .none
         isPersistent = options.isPersistent(minorVersion: minorVersion)
+        bindsConnection = ConnectionLogin.isNamed(in: section, bytes)
         try interpretHost(bytes)
         guard minorVersion > 0 else { return }
         expectsContinue =

@@ -68,9 +68,10 @@ extension ResponseHead {
             framing = fields.isChunked ? .chunked : fields.length.map { .length($0) } ?? .untilClose
         }
         isPersistent = framing != .untilClose && options.isPersistent(minorVersion: minorVersion)
+        bindsConnection = ConnectionLogin.isNamed(in: section, bytes)
         isEventStream = section.first(.contentType).map { Self.isEventStream($0.value, bytes) } ?? false
         switchesToWebSocket = status == 101 && options.upgrades && namesOnlyWebSocket(bytes)
-        keepAliveTimeout = KeepAlive.timeout(section.fields, bytes)
+        if section.names.contains(.keepAlive) { keepAliveTimeout = KeepAlive.timeout(section.fields, bytes) }
     }
 
     private func namesOnlyWebSocket(_ bytes: Span<UInt8>) -> Bool {

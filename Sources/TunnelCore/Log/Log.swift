@@ -5,6 +5,12 @@ public protocol LogSink: AnyObject, Sendable {
     /// Takes one whole line, its newline included. Called from any thread, on the loops too, so it must never block: it
     /// copies the bytes or drops the line.
     func write(_ line: Span<UInt8>)
+    /// A sink to the same end for one thread that writes many lines; `self` where nothing is gained by another.
+    func forOneThread() -> any LogSink
+}
+
+extension LogSink {
+    public func forOneThread() -> any LogSink { self }
 }
 
 /// The log: `log(.info, "request started") { $0.field("route", route) }`.
@@ -19,18 +25,26 @@ public struct Log: Sendable {
     public init(
         threshold: LogLevel, format: LogFormat, sink: any LogSink, now: @escaping @Sendable () -> UnixTime
     ) {
-        target = LogTarget(threshold: threshold, format: format, sink: sink, now: now)
+        target = LogTarget(LogThreshold(threshold), format: format, sink: sink, now: now)
+    }
+
+    private init(_ target: LogTarget) { self.target = target }
+
+    /// The same log, threshold included, for one thread that writes many lines: with memory and a way to the sink of its own,
+    /// so that no two threads wait for each other. Any thread may still use it.
+    public func forOneThread() -> Log {
+        Log(LogTarget(target.threshold, format: target.format, sink: target.sink.forOneThread(), now: target.now))
     }
 
     /// The lowest level that is written. May be set at any time, from any thread.
     public var threshold: LogLevel {
-        get { LogLevel(rank: target.threshold.load(ordering: .relaxed)) ?? .info }
-        nonmutating set { target.threshold.store(newValue.rank, ordering: .relaxed) }
+        get { LogLevel(rank: target.threshold.rank.load(ordering: .relaxed)) ?? .info }
+        nonmutating set { target.threshold.rank.store(newValue.rank, ordering: .relaxed) }
     }
 
     /// Whether lines of `level` are written, for work beyond a line's own.
     public func isEnabled(_ level: LogLevel) -> Bool {
-        level.rank >= target.threshold.load(ordering: .relaxed)
+        level.rank >= target.threshold.rank.load(ordering: .relaxed)
     }
 
     /// Writes one line, if its level is enabled.
@@ -47,18 +61,25 @@ public struct Log: Sendable {
     }
 }
 
+/// The lowest level that is written, of all logs to one sink.
+private final class LogThreshold: Sendable {
+    let rank: Atomic<UInt8>
+    init(_ level: LogLevel) { rank = Atomic(level.rank) }
+}
+
 /// What the copies of a log share.
 private final class LogTarget: Sendable {
-    let threshold: Atomic<UInt8>
+    let threshold: LogThreshold
     let format: LogFormat
     let sink: any LogSink
     let now: @Sendable () -> UnixTime
     /// Lines not in use. No lock is held while a line is built, so one line may be begun inside another.
     private let spares = Mutex(SpareLines())
 
-    init(threshold: LogLevel, format: LogFormat, sink: any LogSink, now: @escaping @Sendable () -> UnixTime) {
-        self.threshold = Atomic(threshold.rank)
-        (self.format, self.sink, self.now) = (format, sink, now)
+    init(
+        _ threshold: LogThreshold, format: LogFormat, sink: any LogSink, now: @escaping @Sendable () -> UnixTime
+    ) {
+        (self.threshold, self.format, self.sink, self.now) = (threshold, format, sink, now)
     }
 
     func takeLine() -> LogLine {

@@ -130,14 +130,20 @@ extension LogLine {
     }
 
     private mutating func appendKey(_ key: StaticString) {
-        if format == .json {
-            buffer.append(",\"" as StaticString)
-            buffer.append(key)
-            buffer.append("\":" as StaticString)
+        let text = UnsafeRawBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount)
+        if format == .text {
+            // In one piece, because a line has some ten of them.
+            _ = buffer.append(atMost: text.count + 2) { room in
+                guard let start = room.baseAddress, let key = text.baseAddress else { return 0 }
+                start.storeBytes(of: UInt8(ascii: " "), as: UInt8.self)
+                (start + 1).copyMemory(from: key, byteCount: text.count)
+                (start + 1 + text.count).storeBytes(of: UInt8(ascii: "="), as: UInt8.self)
+                return room.count
+            }
         } else {
-            buffer.append(UInt8(ascii: " "))
-            buffer.append(key)
-            buffer.append(UInt8(ascii: "="))
+            buffer.append(",\"" as StaticString)
+            buffer.append(text)
+            buffer.append("\":" as StaticString)
         }
     }
 }

@@ -84,6 +84,18 @@ extension LogFormat: ConfigurationValue {}
 extension ProxyConfiguration.TLS.Version: ConfigurationValue {}
 extension ProxyConfiguration.Upstream.HostHeader: ConfigurationValue {}
 
+extension ProxyConfiguration.Upstream.ForwardedHeaders: ConfigurationValue {
+    /// `true` and `false` are what 0.1 knew: all of them, or none.
+    package static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> Self? {
+        switch node.text?.lowercased() {
+        case "true": .full
+        case "false": .off
+        case let text?: Self(rawValue: text) ?? readName(node, field: field, &decoder)
+        case nil: readName(node, field: field, &decoder)
+        }
+    }
+}
+
 /// `routes` as a field: a mapping from host names to upstreams. What keys must look like is checked with the whole.
 private struct RouteList: ConfigurationValue {
     static var typeName: String { "map[string]string" }

@@ -106,8 +106,7 @@ extension ProxyConfiguration {
         public var disableIPValidation = false
         public var tls = TLS()
         public var hostHeader = HostHeader.preserve
-        /// Add `Forwarded` and `X-Forwarded-*` to requests; if not, they pass as they came.
-        public var forwardedHeaders = false
+        public var forwardedHeaders = ForwardedHeaders.on
         public var connectTimeout = Duration.seconds(10)
         /// From the end of a request to the head of its response; 0 for no limit.
         public var responseHeaderTimeout = Duration.zero
@@ -145,6 +144,16 @@ extension ProxyConfiguration {
             case preserve
             /// The upstream's own host and port.
             case upstream
+        }
+
+        /// What an upstream is told of the way that a request came.
+        public enum ForwardedHeaders: String, Sendable, CaseIterable {
+            /// What the client says of it, as it came.
+            case off
+            /// `X-Forwarded-Proto: https` and `X-Forwarded-Host`, in place of the client's.
+            case on
+            /// `Forwarded` and `X-Forwarded-For` besides, behind the client's.
+            case full
         }
     }
 

@@ -52,7 +52,7 @@ final class HTTP1Server {
     ) {
         (self.reader, self.handler, self.worker) = (reader, handler, worker)
         (connectionNumber, self.clientAddress) = (number, clientAddress)
-        snapshot = worker.shared.snapshot
+        snapshot = worker.snapshot
         reader.stream.onEnd = { [unowned self] in streamEnded() }
     }
 
@@ -61,12 +61,12 @@ final class HTTP1Server {
     /// Serves until the connection is over.
     func serve() async -> Outcome {
         while true {
-            snapshot = worker.shared.snapshot
+            snapshot = worker.snapshot
             switch await reader.nextHead(
                 snapshot.headLimits, timeout: snapshot.headerTimeout, idleTimeout: snapshot.keepAliveTimeout)
             {
             case .head(let size):
-                snapshot = worker.shared.snapshot
+                snapshot = worker.snapshot
                 begin(size)
                 let end = await handler.serve(self)
                 finish()
@@ -105,7 +105,7 @@ final class HTTP1Server {
 
     /// Answers a head that cannot be served: what follows it has no certain start.
     private func refuse(_ error: HTTPError) async -> Outcome {
-        worker.shared.log(.warn, "bad request") {
+        worker.log(.warn, "bad request") {
             $0.field("id", connectionNumber)
             $0.field("status", Int(error.status))
             $0.field("reason", error.reason)
@@ -131,8 +131,8 @@ final class HTTP1Server {
 // MARK: - One request
 
 extension HTTP1Server: ServerStream {
-    func withHead(_ body: (borrowing RequestHead, Span<UInt8>) -> Void) {
-        headBytes.withBytes { body(reader.head, $0) }
+    func withHead(_ body: (inout RequestHead, Span<UInt8>) -> Void) {
+        headBytes.withBytes { body(&reader.head, $0) }
     }
 
     func releaseHead() {

@@ -23,7 +23,7 @@ final class RequestReader {
     /// Received and not consumed. Holds memory only while it holds bytes.
     var input = ByteBuffer()
     /// The head that was read last.
-    private(set) var head = RequestHead()
+    var head = RequestHead()
     /// No head will be read any more.
     private var isStopped = false
     private var isOverdue = false

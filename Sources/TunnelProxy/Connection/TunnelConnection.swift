@@ -39,6 +39,7 @@ final class TunnelConnection {
             stream.cut()
         }
         phase = .over
+        upstreams.closeBound(of: number)
         socket.close()
         worker.shared.connectionEnded()
     }
@@ -107,14 +108,14 @@ final class TunnelConnection {
     // MARK: TLS
 
     private func openStream(_ upgrade: WebSocketUpgrade) -> TunnelStream? {
-        let snapshot = worker.shared.snapshot
+        let snapshot = worker.snapshot
         let websocket = snapshot.configuration.webSocket
         let context = worker.shared.credentials.current
         let engine: TLSEngine
         do throws(TLSError) {
             engine = try TLSEngine(server: context, pausesBeforeSigning: context.isSigningExpensive)
         } catch {
-            worker.shared.log(.error, "tls session failed") { $0.field("error", error.description) }
+            worker.log(.error, "tls session failed") { $0.field("error", error.description) }
             return nil
         }
         let settings = TunnelStream.Settings(
@@ -131,13 +132,13 @@ final class TunnelConnection {
             isOverdue = true
             stream.wake()
         }
-        deadline.set(after: worker.shared.snapshot.handshakeTimeout)
+        deadline.set(after: worker.snapshot.handshakeTimeout)
         while !stream.isHandshakeComplete && stream.end == nil && !isOverdue && !isEnding { await stream.handshake() }
         deadline.cancel()
         if stream.isHandshakeComplete {
             worker.metrics.handshakesSucceeded += 1
             if stream.isResumed { worker.metrics.handshakesResumed += 1 }
-            worker.shared.log(.debug, "tls handshake complete") {
+            worker.log(.debug, "tls handshake complete") {
                 $0.field("id", number)
                 $0.field("version", stream.tlsVersion)
                 $0.field("cipher", stream.cipher)
@@ -149,7 +150,7 @@ final class TunnelConnection {
         if isEnding { return false }
         if stream.end == .closed, !stream.isHandshakeBegun {
             // A health check: whoever agreed on a WebSocket and closed it in order has no failure to report.
-            worker.shared.log(.debug, "closed before a tls handshake") {
+            worker.log(.debug, "closed before a tls handshake") {
                 $0.field("id", number)
                 $0.field("peer", peerName)
             }
@@ -172,7 +173,7 @@ final class TunnelConnection {
             case .idle: "idle"
             default: "connection closed by the peer"
             }
-        worker.shared.log(.warn, "tls handshake failed") {
+        worker.log(.warn, "tls handshake failed") {
             $0.field("id", number)
             $0.field("peer", peerName)
             $0.field("reason", reason)

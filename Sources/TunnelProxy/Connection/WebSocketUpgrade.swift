@@ -16,7 +16,7 @@ struct WebSocketUpgrade {
     static func receive(
         from reader: RequestReader, on socket: Socket, _ worker: Worker, number: UInt64, peer: String
     ) async -> WebSocketUpgrade? {
-        let snapshot = worker.shared.snapshot
+        let snapshot = worker.snapshot
         defer { reader.close() }
         let outcome = await reader.nextHead(
             snapshot.headLimits, timeout: snapshot.headerTimeout, idleTimeout: snapshot.headerTimeout)
@@ -33,7 +33,7 @@ struct WebSocketUpgrade {
             case .refuse(let response): await refuse(response, on: socket, worker.reactor)
             }
         case .malformed(let error):
-            worker.shared.log(.warn, "bad upgrade request") {
+            worker.log(.warn, "bad upgrade request") {
                 $0.field("id", number)
                 $0.field("peer", peer)
                 $0.field("status", Int(error.status))
@@ -43,7 +43,7 @@ struct WebSocketUpgrade {
                 OwnResponse(status: error.status, body: "\(ErrorResponse.reasonPhrase(error.status))"), on: socket,
                 worker.reactor)
         case .overdue, .idle, .ended:
-            worker.shared.log(.debug, "connection ended before its upgrade") { $0.field("id", number) }
+            worker.log(.debug, "connection ended before its upgrade") { $0.field("id", number) }
         }
         return nil
     }

@@ -4,22 +4,13 @@ internal import TunnelIO
 /// Steps 6 and 7: the response on its way down, and a pipe in both directions.
 extension Exchange {
     /// Passes on the final head, and the body behind it.
-    func relay(_ server: any ServerStream, _ client: any ClientStream) async -> ResponseEnd {
-        releaseRequest(server)
-        var switchesTo: Bool?
-        client.withHead { head, _ in
-            record.status = head.status
-            if head.status == 101 { switchesTo = head.switchesToWebSocket }
+    func relay(_ server: any ServerStream) async -> ResponseEnd {
+        guard let client else { return broken() }
+        switch passHead(server, client) {
+        case .pipe: return await relayPipe(server, client)
+        case .unasked: return await respond(502, "The upstream switched protocols unasked", .upstreamFailed)
+        case .body: break
         }
-        if let isWebSocket = switchesTo {
-            guard isWebSocket, server.request.wantsWebSocket, server.isBodyComplete else {
-                return await respond(502, "The upstream switched protocols unasked", .upstreamFailed)
-            }
-            return await relayPipe(server, client)
-        }
-        phase = .relaying
-        client.withHead { head, bytes in server.sendHead(head, bytes) }
-        client.releaseHead()
         guard await relayBody(server, client) else { return broken() }
 
         if upload == .running {
@@ -33,53 +24,104 @@ extension Exchange {
         return .whole
     }
 
+    private enum Passage {
+        case body
+        case pipe
+        /// A 101 that nobody asked for.
+        case unasked
+    }
+
+    /// Passes the head on, unless what follows is a pipe.
+    // Not inlined, as below: what a step needs would stay in the frame of the task that waits between the steps.
+    @inline(never)
+    private func passHead(_ server: any ServerStream, _ client: any ClientStream) -> Passage {
+        releaseRequest(server)
+        var switchesTo: Bool?
+        client.withHead { head, _ in
+            record.status = head.status
+            if head.status == 101 { switchesTo = head.switchesToWebSocket }
+        }
+        if let isWebSocket = switchesTo {
+            return isWebSocket && server.request.wantsWebSocket && server.isBodyComplete ? .pipe : .unasked
+        }
+        phase = .relaying
+        client.withHead { head, bytes in server.sendHead(head, bytes) }
+        client.releaseHead()
+        return .body
+    }
+
     /// Passes a body on until it is complete.
     ///
     /// - Returns: `false` when it broke off, or the client is gone.
     private func relayBody(_ server: any ServerStream, _ client: any ClientStream) async -> Bool {
-        let limit = snapshot.configuration.limits.bufferSize
         var isFirst = true
         var moved = 0
-        do throws(ClientStreamError) {
-            while true {
-                // The head goes at once, with what of the body came in the same read.
-                let progress = try client.receiveBody(isReading: !isFirst, limit: limit) { buffer, count in
-                    record.bytesOut += UInt64(count)
-                    server.sendBody(&buffer, count)
-                }
-                let isComplete = client.isBodyComplete
-                if isComplete { server.endBody(trailers: client.trailers) }
-                if progress != .nothing || isFirst {
-                    if server.push() == .full { await waitForClient(server) }
-                }
+        while true {
+            var room = Room.room
+            // The head goes at once, with what of the body came in the same read.
+            let piece = passPiece(server, client, isFirst: isFirst, &room)
+            if room == .full { await waitForClient(server) }
+            if case .broken(let isWhole) = piece { return isWhole }
+            if stopped != nil { return false }
+            switch piece {
+            case .complete: return true
+            case .moved(let count): moved += count
+            case .nothing where !isFirst:
+                await client.readable()
                 if stopped != nil { return false }
-                if isComplete { return true }
-                switch progress {
-                case .moved(let count): moved += count
-                case .nothing where !isFirst:
-                    await client.readable()
-                    if stopped != nil { return false }
-                    moved = 0
-                case .nothing, .end: break
-                }
-                isFirst = false
-                if moved > Exchange.turnBytes {
-                    moved = 0
-                    await Task.yield()
-                }
+                moved = 0
+            case .nothing, .broken: break
             }
-        } catch {
-            // All that the client said before it ended has arrived; what the upstream still said has nobody to go to. A
-            // reset is another thing: it is what comes of closing with bytes unread.
-            if phase == .piping && upload == .done && client.unacknowledged == 0 && error.isEndOfStream { return true }
-            if stopped == nil {
-                warn("response from upstream broke off") { line in
-                    line.field("upstream", record.upstream.map { "\($0)" } ?? "")
-                    line.field("error", error.reason)
-                }
+            isFirst = false
+            if moved > Exchange.turnBytes {
+                moved = 0
+                await Task.yield()
             }
-            return false
         }
+    }
+
+    private enum Piece {
+        case moved(Int)
+        case nothing
+        case complete
+        /// There will be no more of it; whether that can be taken for the whole.
+        case broken(isWhole: Bool)
+    }
+
+    /// Passes on what is there of the body.
+    @inline(never)
+    private func passPiece(
+        _ server: any ServerStream, _ client: any ClientStream, isFirst: Bool, _ room: inout Room
+    ) -> Piece {
+        do throws(ClientStreamError) {
+            let limit = snapshot.configuration.limits.bufferSize
+            let progress = try client.receiveBody(isReading: !isFirst, limit: limit) { buffer, count in
+                record.bytesOut += UInt64(count)
+                server.sendBody(&buffer, count)
+            }
+            let isComplete = client.isBodyComplete
+            if isComplete { server.endBody(trailers: client.trailers) }
+            if progress != .nothing || isFirst { room = server.push() }
+            if isComplete { return .complete }
+            if case .moved(let count) = progress { return .moved(count) }
+            return .nothing
+        } catch { return .broken(isWhole: ended(client, by: error)) }
+    }
+
+    /// The upstream's side of a body has ended before its time.
+    ///
+    /// - Returns: whether what came can be taken for the whole.
+    private func ended(_ client: any ClientStream, by error: ClientStreamError) -> Bool {
+        // All that the client said before it ended has arrived; what the upstream still said has nobody to go to. A reset is
+        // another thing: it is what comes of closing with bytes unread.
+        if phase == .piping && upload == .done && client.unacknowledged == 0 && error.isEndOfStream { return true }
+        if stopped == nil {
+            warn("response from upstream broke off") { line in
+                line.field("upstream", record.upstream.map { "\($0)" } ?? "")
+                line.field("error", error.reason)
+            }
+        }
+        return false
     }
 
     /// Passes on a 101; from then on both sides are byte pipes, until either ends.

@@ -87,7 +87,7 @@ final class Exchange: RequestHandler {
 
     init(on worker: Worker, _ upstreams: UpstreamPools) {
         (self.worker, self.upstreams) = (worker, upstreams)
-        snapshot = worker.shared.snapshot
+        snapshot = worker.snapshot
     }
 
     // MARK: The way of a request
@@ -95,33 +95,29 @@ final class Exchange: RequestHandler {
     func serve(_ stream: any ServerStream) async -> ResponseEnd {
         let inFlight = worker.shared.requestBegan()
         begin(stream)
-        let end = await serve(stream, inFlight: inFlight)
+        let end: ResponseEnd
+        if let early = await obtainResponse(stream, inFlight: inFlight) {
+            end = early
+        } else {
+            // 6 down, 7 end
+            end = await relay(stream)
+        }
         await endUpload()
         finish()
         worker.shared.requestEnded()
         return end
     }
 
-    private func serve(_ server: any ServerStream, inFlight: Int) async -> ResponseEnd {
+    /// Steps 1 to 5. It and what it calls have frames of their own, which are gone while a response is relayed for an hour.
+    ///
+    /// - Returns: `nil` when the head of a response is there.
+    private func obtainResponse(_ server: any ServerStream, inFlight: Int) async -> ResponseEnd? {
         // 1 route
-        var route: Int?
-        server.withHead { head, bytes in route = snapshot.route(for: bytes.extracting(head.authority)) }
-        routeName = route.map { snapshot.routes[$0].name }
-        logStart()
-        if inFlight > snapshot.configuration.limits.maxRequests {
-            return await respond(
-                503, "Too many requests in flight", .limit, fields: [(name: "Retry-After", value: "1")])
-        }
-        guard let route else {
-            warn("no route for host") { line in labels.writeHost(to: &line) }
-            worker.metrics.requestsWithoutRoute += 1
-            return await respond(502, "No route configured for host", .refused)
-        }
-        guard server.request.method != .connect else {
-            return await respond(501, "CONNECT is not supported", .badRequest)
-        }
-        do throws(HTTPError) { try takeEarlyBody(server) } catch {
-            return await respond(error.status, "Malformed request body", .badRequest)
+        let route: Int
+        switch admit(server, inFlight) {
+        case .route(let index): route = index
+        case .refused(let status, let body, let end, let fields):
+            return await respond(status, body, end, fields: fields)
         }
 
         var isRetry = false
@@ -129,29 +125,20 @@ final class Exchange: RequestHandler {
             // 2 connection
             if let end = cutShort() { return end }
             phase = .connecting
-            let client: any ClientStream
-            do throws(LeaseError) {
-                client = try await upstreams.client(
-                    for: snapshot.routes[route].upstream, snapshot, fresh: isRetry, cancellation: dial)
-            } catch {
+            if let error = await connect(to: route, for: server, fresh: isRetry) {
                 if let end = cutShort() { return end }
                 return await refuse(error)
             }
-            self.client = client
-            record.upstream = client.address
+            guard let client else { return cutShort() ?? .cut }
             if let end = cutShort() { return end }
 
             // 3 head, 4 up
-            send(server, client, route)
-            let canRetry = client.isReused && !isRetry && (early.isEmpty || server.request.method.isIdempotent)
-            if !canRetry { releaseRequest(server) }
-            if !server.isBodyComplete && upload == .none { startUpload() }
+            let canRetry = send(server, client, route, isRetry: isRetry)
 
             // 5 response
             do throws(ClientStreamError) {
                 try await awaitHead(server, client)
-                // 6 down, 7 end
-                return await relay(server, client)
+                return nil
             } catch {
                 if canRetry, case .unanswered = error, stopped == nil, !hasUploaded {
                     isRetry = true
@@ -165,6 +152,49 @@ final class Exchange: RequestHandler {
         }
     }
 
+    private enum Admission {
+        case route(Int)
+        case refused(UInt16, String, ExchangeRecord.End, fields: [(name: String, value: String)])
+    }
+
+    @inline(never)
+    private func admit(_ server: any ServerStream, _ inFlight: Int) -> Admission {
+        var route: Int?
+        server.withHead { head, bytes in route = snapshot.route(for: bytes.extracting(head.authority)) }
+        routeName = route.map { snapshot.routes[$0].name }
+        logStart()
+        if inFlight > snapshot.configuration.limits.maxRequests {
+            return .refused(503, "Too many requests in flight", .limit, fields: [(name: "Retry-After", value: "1")])
+        }
+        guard let route else {
+            warn("no route for host") { line in labels.writeHost(to: &line) }
+            worker.metrics.requestsWithoutRoute += 1
+            return .refused(502, "No route configured for host", .refused, fields: [])
+        }
+        guard server.request.method != .connect else {
+            return .refused(501, "CONNECT is not supported", .badRequest, fields: [])
+        }
+        do throws(HTTPError) { try takeEarlyBody(server) } catch {
+            return .refused(error.status, "Malformed request body", .badRequest, fields: [])
+        }
+        return .route(route)
+    }
+
+    /// Gets `client`, parked or new.
+    ///
+    /// - Returns: why there is none.
+    @inline(never)
+    private func connect(to route: Int, for server: any ServerStream, fresh: Bool) async -> LeaseError? {
+        do throws(LeaseError) {
+            let client = try await upstreams.client(
+                for: snapshot.routes[route].upstream, snapshot, owner: server.connectionNumber, fresh: fresh,
+                cancellation: dial)
+            self.client = client
+            record.upstream = client.address
+            return nil
+        } catch { return error }
+    }
+
     /// What of the body came with the head goes to the upstream with it.
     private func takeEarlyBody(_ server: any ServerStream) throws(HTTPError) {
         guard !server.isBodyComplete else { return }
@@ -175,7 +205,13 @@ final class Exchange: RequestHandler {
         record.bytesIn = UInt64(early.count)
     }
 
-    private func send(_ server: any ServerStream, _ client: any ClientStream, _ route: Int) {
+    /// Sends the request, or as much of it as is here.
+    ///
+    /// - Returns: whether it can be sent once more.
+    @inline(never)
+    private func send(
+        _ server: any ServerStream, _ client: any ClientStream, _ route: Int, isRetry: Bool
+    ) -> Bool {
         let rules = ForwardingRules(
             host: snapshot.hostRules[route], framing: server.request.framing,
             passesUpgrade: server.request.wantsWebSocket, forwarded: forwardedFields(server))
@@ -184,11 +220,18 @@ final class Exchange: RequestHandler {
         if server.isBodyComplete && !hasUploaded { client.endBody(trailers: server.trailers) }
         // The wait for the upstream's response is the wait for its room as well: an upload waits before it sends more.
         _ = client.push()
+        let canRetry = client.isReused && !isRetry && (early.isEmpty || server.request.method.isIdempotent)
+        if !canRetry { releaseRequest(server) }
+        if !server.isBodyComplete && upload == .none { startUpload() }
+        return canRetry
     }
 
     private func forwardedFields(_ server: any ServerStream) -> ForwardedFields? {
-        guard snapshot.configuration.upstream.forwardedHeaders else { return nil }
-        return ForwardedFields(clientAddress: server.clientAddress, isSecure: true)
+        switch snapshot.configuration.upstream.forwardedHeaders {
+        case .off: nil
+        case .on: ForwardedFields(clientAddress: [], isSecure: true, extent: .hostAndProto)
+        case .full: ForwardedFields(clientAddress: server.clientAddress, isSecure: true)
+        }
     }
 
     /// It will not be sent again.
@@ -240,7 +283,7 @@ final class Exchange: RequestHandler {
 
     private func begin(_ stream: any ServerStream) {
         server = stream
-        snapshot = worker.shared.snapshot
+        snapshot = worker.snapshot
         (phase, stopped, upload, hasUploaded) = (.idle, nil, .none, false)
         routeName = nil
         record = ExchangeRecord()
@@ -281,14 +324,14 @@ final class Exchange: RequestHandler {
     // MARK: Log
 
     func warn(_ message: @autoclosure () -> String, _ fields: (inout LogLine) -> Void) {
-        worker.shared.log(.warn, message()) { line in
+        worker.log(.warn, message()) { line in
             labels.writeID(to: &line)
             fields(&line)
         }
     }
 
     private func logStart() {
-        worker.shared.log(.info, "request started") { line in
+        worker.log(.info, "request started") { line in
             labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)
@@ -296,7 +339,7 @@ final class Exchange: RequestHandler {
     }
 
     private func logFinish() {
-        worker.shared.log(.info, "request finished") { line in
+        worker.log(.info, "request finished") { line in
             labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)

@@ -34,8 +34,9 @@ protocol ServerStream: AnyObject {
     /// The address of who opened the connection, as text; empty for a Unix socket.
     var clientAddress: [UInt8] { get }
 
-    /// The head and the bytes that its ranges lie in. Until ``releaseHead()``.
-    func withHead(_ body: (borrowing RequestHead, Span<UInt8>) -> Void)
+    /// The head and the bytes that its ranges lie in. Until ``releaseHead()``. Handed out `inout` only because Swift copies what
+    /// a class lends otherwise: nobody changes it.
+    func withHead(_ body: (inout RequestHead, Span<UInt8>) -> Void)
     /// The head is not needed any more, which gives its memory back.
     func releaseHead()
 

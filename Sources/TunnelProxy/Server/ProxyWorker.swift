@@ -21,7 +21,7 @@ final class ProxyWorker {
 
     func accept(from listener: Listener, isShared: Bool) throws(IOError) {
         let loop = worker.reactor.loop
-        let log = worker.shared.log
+        let log = worker.log
         acceptor = try Acceptor(
             listener, on: worker.reactor, isShared: isShared,
             accepted: { descriptor, peer in
@@ -33,7 +33,7 @@ final class ProxyWorker {
     private func serve(_ descriptor: CInt, _ peer: SocketAddress?) async {
         let socket: Socket
         do throws(IOError) { socket = try Socket(adopting: descriptor, on: worker.reactor) } catch {
-            worker.shared.log(.error, "accept failed") { $0.field("error", error.description) }
+            worker.log(.error, "accept failed") { $0.field("error", error.description) }
             return
         }
         let connection = TunnelConnection(socket, peer: peer, on: worker, upstreams)

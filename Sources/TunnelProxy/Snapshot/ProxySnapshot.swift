@@ -86,6 +86,19 @@ final class ProxySnapshot: Sendable {
         poolIdleTimeout = configuration.upstream.idleTimeout.nanoseconds
     }
 
+    /// The same in memory of its own, as far as requests count references to it.
+    init(copyOf other: ProxySnapshot) {
+        configuration = other.configuration
+        (generation, policyGeneration, listeners) = (other.generation, other.policyGeneration, other.listeners)
+        (routes, hostRules) = (other.routes.map { $0 }, other.hostRules.map { $0 })
+        (policy, headLimits, upstreamTLS, table) = (other.policy, other.headLimits, other.upstreamTLS, other.table)
+        (headerTimeout, keepAliveTimeout) = (other.headerTimeout, other.keepAliveTimeout)
+        (bodyTimeout, sendTimeout) = (other.bodyTimeout, other.sendTimeout)
+        (handshakeTimeout, connectTimeout) = (other.handshakeTimeout, other.connectTimeout)
+        (responseHeaderTimeout, poolIdleTimeout) = (other.responseHeaderTimeout, other.poolIdleTimeout)
+        (dnsTimeout, dnsTTL) = (other.dnsTimeout, other.dnsTTL)
+    }
+
     /// By which a pool knows connections that were found good under an older configuration. A plain one was checked for
     /// its address; a TLS one also by CAs, whose files are read anew with each snapshot.
     func generation(of scheme: UpstreamAddress.Scheme) -> UInt64 {

@@ -7,10 +7,12 @@ final class SharedState: Sendable {
     let log: Log
     let credentials: ServerCredentials
     private let current: Mutex<ProxySnapshot>
+    /// Counts the snapshots that were in force.
+    private let versions = Atomic<Int>(0)
     private let changes = Mutex<Void>(())
 
     /// Requests under way in all.
-    private let requestCount = Atomic<Int>(0)
+    private let requestCount = SharedCounter()
     /// Requests that the end of the proxy cut off.
     private let cutCount = Atomic<Int>(0)
     /// WebSockets open in all.
@@ -25,8 +27,17 @@ final class SharedState: Sendable {
         current = Mutex(snapshot)
     }
 
-    /// The configuration in force; read once a request.
+    /// The configuration in force. Workers have their own way to it.
     var snapshot: ProxySnapshot { current.withLock { $0 } }
+
+    /// Another number than before says that ``snapshot`` is another one.
+    var version: Int { versions.load(ordering: .acquiring) }
+
+    /// A copy of the snapshot for one loop, and its version. Loops that held the same object would share its reference count,
+    /// and pass it from core to core several times a request.
+    func currentSnapshot() -> (ProxySnapshot, version: Int) {
+        current.withLock { (ProxySnapshot(copyOf: $0), version) }
+    }
 
     /// Puts what `make` makes of the snapshot in force into its place, with nobody in between.
     func replaceSnapshot<Result: Sendable>(
@@ -35,22 +46,25 @@ final class SharedState: Sendable {
         // A lock of its own, because a new snapshot reads files, and no request waits for that.
         try changes.withLock { _ in
             let (next, result) = try make(snapshot)
-            current.withLock { $0 = next }
+            current.withLock {
+                $0 = next
+                versions.add(1, ordering: .releasing)
+            }
             return result
         }
     }
 
     // MARK: Counters
 
-    var requests: Int { requestCount.load(ordering: .sequentiallyConsistent) }
+    var requests: Int { requestCount.value.load(ordering: .sequentiallyConsistent) }
     var requestsCut: Int { cutCount.load(ordering: .sequentiallyConsistent) }
     var connections: Int { connectionCount.load(ordering: .sequentiallyConsistent) }
 
     /// - Returns: the requests under way, this one among them.
-    func requestBegan() -> Int { requestCount.add(1, ordering: .relaxed).newValue }
+    func requestBegan() -> Int { requestCount.value.add(1, ordering: .relaxed).newValue }
 
     func requestEnded() {
-        let left = requestCount.subtract(1, ordering: .sequentiallyConsistent).newValue
+        let left = requestCount.value.subtract(1, ordering: .sequentiallyConsistent).newValue
         if left == 0 && isDraining { idle.wake() }
     }
 
@@ -71,4 +85,11 @@ final class SharedState: Sendable {
     /// The proxy takes no new connections, and closes each after its current request.
     var isDraining: Bool { draining.load(ordering: .sequentiallyConsistent) }
     func drain() { draining.store(true, ordering: .sequentiallyConsistent) }
+}
+
+/// A number that every loop changes with each request, on a cache line of its own: what lies beside it is only read.
+private final class SharedCounter: Sendable {
+    private let before = InlineArray<8, UInt64>(repeating: 0)
+    let value = Atomic<Int>(0)
+    private let after = InlineArray<8, UInt64>(repeating: 0)
 }

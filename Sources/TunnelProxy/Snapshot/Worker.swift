@@ -6,10 +6,22 @@ final class Worker {
     /// Held: the end of the proxy takes the worker off its loop.
     let reactor: Reactor
     let shared: SharedState
+    /// The proxy's log, by a way that no other loop uses.
+    let log: Log
     var metrics = WorkerMetrics()
     var heads = HeadPool()
+    private var current: ProxySnapshot
+    private var version: Int
 
     init(_ reactor: Reactor, _ shared: SharedState) {
         (self.reactor, self.shared) = (reactor, shared)
+        log = shared.log.forOneThread()
+        (current, version) = shared.currentSnapshot()
+    }
+
+    /// The configuration in force; read once a request.
+    var snapshot: ProxySnapshot {
+        if shared.version != version { (current, version) = shared.currentSnapshot() }
+        return current
     }
 }

@@ -85,7 +85,7 @@ protocol ClientStream: AnyObject {
     /// - Parameter method: of the request, which decides whether there is a body.
     func receiveHead(_ method: Method, _ limits: HeadLimits) throws(ClientStreamError) -> ResponseProgress
     /// The head that was received last, and the bytes that its ranges lie in. Until ``releaseHead()``.
-    func withHead(_ body: (borrowing ResponseHead, Span<UInt8>) -> Void)
+    func withHead(_ body: (inout ResponseHead, Span<UInt8>) -> Void)
     /// The head was passed on.
     func releaseHead()
     /// What a response says about the bytes behind its head, or a 101: without an end of their own.

@@ -11,6 +11,7 @@ final class HTTP1Client: ClientStream {
         let pools: UpstreamPools
         let upstream: UpstreamAddress
         let snapshot: ProxySnapshot
+        let owner: UInt64
     }
 
     private let worker: Worker
@@ -43,12 +44,14 @@ final class HTTP1Client: ClientStream {
     init(on worker: Worker) { self.worker = worker }
 
     /// Makes it the client's side of `connection`, which goes back to `pools` in the end.
+    ///
+    /// - Parameter owner: the number of the client's connection.
     func attach(
-        _ connection: ClientConnection, of upstream: UpstreamAddress, _ snapshot: ProxySnapshot,
+        _ connection: ClientConnection, of upstream: UpstreamAddress, _ snapshot: ProxySnapshot, owner: UInt64,
         from pools: UpstreamPools
     ) {
         self.connection = connection
-        origin = Origin(pools: pools, upstream: upstream, snapshot: snapshot)
+        origin = Origin(pools: pools, upstream: upstream, snapshot: snapshot, owner: owner)
         isReused = connection.exchanges > 0
         connection.exchanges += 1
         (hasBegun, hasHead, isPersistent, headSize, keepAliveTimeout) = (false, false, false, 0, nil)
@@ -64,7 +67,8 @@ final class HTTP1Client: ClientStream {
         origin.pools.take(self)
         // Something unasked for behind the response could be taken for the next one.
         guard keeps, isPersistent, isDrained else { return connection.close() }
-        origin.pools.park(connection, origin.upstream, origin.snapshot, keepAliveTimeout: keepAliveTimeout)
+        origin.pools.park(
+            connection, origin.upstream, origin.snapshot, owner: origin.owner, keepAliveTimeout: keepAliveTimeout)
     }
 
     var address: SocketAddress { connection?.address ?? .unix(path: "") }
@@ -73,6 +77,7 @@ final class HTTP1Client: ClientStream {
 
     func sendHead(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ rules: ForwardingRules) {
         requestFraming = rules.framing
+        if head.bindsConnection { connection?.isBound = true }
         open(bytes.count + 512)
         head.appendForwarded(
             bytes, host: rules.host, framing: rules.framing, upgrade: rules.passesUpgrade, forwarded: rules.forwarded,
@@ -131,6 +136,7 @@ final class HTTP1Client: ClientStream {
                 do throws(HTTPError) {
                     if let size = try parse(method, limits) {
                         headSize = size
+                        if head.bindsConnection { connection?.isBound = true }
                         return head.isInformational ? .interim : .final
                     }
                 } catch { throw .malformed(error) }
@@ -157,8 +163,8 @@ final class HTTP1Client: ClientStream {
         return size
     }
 
-    func withHead(_ body: (borrowing ResponseHead, Span<UInt8>) -> Void) {
-        input.withBytes { body(head, $0) }
+    func withHead(_ body: (inout ResponseHead, Span<UInt8>) -> Void) {
+        input.withBytes { body(&head, $0) }
     }
 
     func releaseHead() {

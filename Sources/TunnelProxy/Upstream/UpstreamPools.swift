@@ -6,6 +6,7 @@ final class UpstreamPools {
     private let worker: Worker
     private let reactor: Reactor
     private var pools: [UpstreamAddress: ConnectionPool] = [:]
+    private var bound: BoundConnections
     private var last: (upstream: UpstreamAddress, pool: ConnectionPool)?
     /// The upstreams that a reload has left; `nil` before the first.
     private var configured: Set<UpstreamAddress>?
@@ -16,6 +17,7 @@ final class UpstreamPools {
     init(on worker: Worker) {
         self.worker = worker
         reactor = worker.reactor
+        bound = BoundConnections(on: worker.reactor)
     }
 
     // MARK: Streams
@@ -23,14 +25,17 @@ final class UpstreamPools {
     /// An upstream's side for one request, to be ended by ``ClientStream/finish(keeps:)``.
     ///
     /// - Parameters:
+    ///   - owner: the number of the client's connection, for which connections that carry its login are kept.
     ///   - fresh: on a connection that was not used before.
     ///   - cancellation: gives up waiting.
     func client(
-        for upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool, cancellation: Cancellation
+        for upstream: UpstreamAddress, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool,
+        cancellation: Cancellation
     ) async throws(LeaseError) -> any ClientStream {
-        let connection = try await checkOut(upstream, snapshot, fresh: fresh, cancellation: cancellation)
+        let connection = try await checkOut(
+            upstream, snapshot, owner: owner, fresh: fresh, cancellation: cancellation)
         let client = spareClients.popLast() ?? HTTP1Client(on: worker)
-        client.attach(connection, of: upstream, snapshot, from: self)
+        client.attach(connection, of: upstream, snapshot, owner: owner, from: self)
         return client
     }
 
@@ -52,13 +57,58 @@ final class UpstreamPools {
 
     /// A connection for one request.
     func checkOut(
-        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, fresh: Bool, cancellation: Cancellation
+        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool,
+        cancellation: Cancellation
     ) async throws(LeaseError) -> ClientConnection {
         let generation = snapshot.generation(of: upstream.scheme)
-        if !fresh, let parked = pool(of: upstream).checkOut(generation: generation) {
+        if !fresh,
+            let parked = bound.pool(of: upstream, for: owner)?.checkOut(generation: generation)
+                ?? pool(of: upstream).checkOut(generation: generation)
+        {
             worker.metrics.poolHits += 1
             return parked
         }
+        return try await dial(upstream, snapshot, cancellation)
+    }
+
+    /// Opens a connection, in a task of its own: what that task keeps for the depth of its calls goes with it. In the one that
+    /// waits it would stay, for as long as the request takes, and that may be hours.
+    private func dial(
+        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, _ cancellation: Cancellation
+    ) async throws(LeaseError) -> ClientConnection {
+        let dialing = Dialing(self, upstream, snapshot, cancellation)
+        reactor.spawn(with: dialing) { await $0.run() }
+        await withUnsafeContinuation { dialing.waiter = $0 }
+        guard let result = dialing.result else { throw .dial(DialError(address: nil, error: IOError(.closed, "dial"))) }
+        return try result.get()
+    }
+
+    /// A connection that is being opened, for the task that does it and the one that waits.
+    private final class Dialing {
+        private let pools: UpstreamPools
+        private let upstream: UpstreamAddress
+        private let snapshot: ProxySnapshot
+        private let cancellation: Cancellation
+        private(set) var result: Result<ClientConnection, LeaseError>?
+        var waiter: UnsafeContinuation<Void, Never>?
+
+        init(
+            _ pools: UpstreamPools, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, _ cancellation: Cancellation
+        ) {
+            (self.pools, self.upstream, self.snapshot, self.cancellation) = (pools, upstream, snapshot, cancellation)
+        }
+
+        func run() async {
+            do throws(LeaseError) { result = .success(try await pools.open(upstream, snapshot, cancellation)) } catch {
+                result = .failure(error)
+            }
+            waiter?.resume()
+        }
+    }
+
+    private func open(
+        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, _ cancellation: Cancellation
+    ) async throws(LeaseError) -> ClientConnection {
         let addresses = try await allowedAddresses(of: upstream, snapshot, cancellation)
         let socket: Socket
         let address: SocketAddress
@@ -115,25 +165,29 @@ final class UpstreamPools {
     ///
     /// - Parameters:
     ///   - snapshot: by which it was checked out.
+    ///   - owner: as it was checked out for. One that carries a login is kept for the same owner only.
     ///   - keepAliveTimeout: seconds after which the upstream says that it will end it.
     func park(
-        _ connection: ClientConnection, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot,
+        _ connection: ClientConnection, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, owner: UInt64,
         keepAliveTimeout: Int? = nil
     ) {
         // A stream that began under an older configuration may come back to an upstream that is gone from it.
         if let configured, !configured.contains(upstream) { return connection.close() }
-        guard case .ip(let address, let port) = connection.address,
-            snapshot.policy.verdict(address, port: port).isAllowed
-        else { return connection.close() }
-        pool(of: upstream).park(
+        // Its address was allowed by the policy of this generation when it was dialled, and a pool keeps no other generation.
+        let pool = connection.isBound ? bound.makePool(of: upstream, for: owner) : pool(of: upstream)
+        pool.park(
             connection, generation: snapshot.generation(of: upstream.scheme),
             limits: ConnectionPool.Limits(
                 maxParked: snapshot.configuration.upstream.maxIdlePerRoute, idleTimeout: snapshot.poolIdleTimeout),
             keepAliveTimeout: keepAliveTimeout.map { Duration.seconds($0).nanoseconds })
     }
 
+    /// Closes the connections that carry logins of a client's connection, at the end of that one.
+    func closeBound(of owner: UInt64) { bound.closeAll(of: owner) }
+
     /// Closes every parked connection, at the end of the proxy.
     func closeAll() {
+        bound.closeAll()
         for pool in pools.values { pool.closeAll() }
         (pools, last) = ([:], nil)
     }
@@ -141,6 +195,7 @@ final class UpstreamPools {
     /// Closes the connections to all other upstreams.
     func keep(only upstreams: Set<UpstreamAddress>) {
         (last, configured) = (nil, upstreams)
+        bound.keep(only: upstreams)
         for (upstream, pool) in pools where !upstreams.contains(upstream) {
             pool.closeAll()
             pools[upstream] = nil

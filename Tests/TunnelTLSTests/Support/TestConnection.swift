@@ -113,7 +113,7 @@ struct TestContexts: Sendable {
 
     init(
         _ pair: TestPair = TestPKI.leaf, version: TLSVersion? = nil, serverALPN: [String] = [],
-        clientALPN: [String] = [], tickets: TicketKeys? = nil, trust: TestPair = TestPKI.authority
+        clientALPN: [String] = [], tickets: TicketKeys? = nil, trust: [UInt8] = TestPKI.authority.certificate
     ) throws {
         let versions = version.map { ($0, $0) } ?? (.tls12, .tls13)
         server = try TLSServerContext(
@@ -121,7 +121,7 @@ struct TestContexts: Sendable {
             options: TLSServerOptions(minVersion: versions.0, maxVersion: versions.1, alpn: serverALPN),
             ticketKeys: tickets)
         client = try TLSClientContext(
-            trust: TrustStore(pem: trust.certificate), options: TLSClientOptions(alpn: clientALPN))
+            trust: TrustStore(pem: trust), options: TLSClientOptions(alpn: clientALPN))
     }
 }
 

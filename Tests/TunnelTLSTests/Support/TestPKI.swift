@@ -32,6 +32,10 @@ enum TestPKI {
     static let stranger = selfSigned("stranger", p256, extra: "-addext basicConstraints=critical,CA:TRUE")
     static let leaf = signed("leaf", p256)
     static let rsa = signed("rsa", "rsa:2048")
+    /// The leaf's key under the stranger's CA.
+    static let sameKeyOtherCA = reissued("same-key-other-ca", by: stranger)
+    /// The leaf's key under its own CA, once more.
+    static let sameKeyRenewed = reissued("same-key-renewed", by: authority)
     static let weak = signed("weak", "rsa:1024")
     /// The common name is `localhost`, and nothing else says so.
     static let nameless = signed("nameless", p256, extension: "basicConstraints=critical,CA:FALSE")
@@ -57,6 +61,14 @@ enum TestPKI {
             "openssl req -config \(directory)/req.cnf -x509 -newkey \(key) -nodes -days 2 -subj /CN=localhost"
                 + " -CA \(authority.certificatePath) -CAkey \(authority.keyPath) -addext \(text)"
                 + " -keyout \(directory)/\(name).key -out \(directory)/\(name).crt")
+        return TestPair(name: name)
+    }
+
+    private static func reissued(_ name: String, by ca: TestPair) -> TestPair {
+        run(
+            "cp \(leaf.keyPath) \(directory)/\(name).key && openssl req -config \(directory)/req.cnf -x509 -days 2"
+                + " -subj /CN=localhost -key \(leaf.keyPath) -CA \(ca.certificatePath) -CAkey \(ca.keyPath)"
+                + " -addext \(names) -out \(directory)/\(name).crt")
         return TestPair(name: name)
     }
 
