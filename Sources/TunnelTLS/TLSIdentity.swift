@@ -1,4 +1,4 @@
-internal import TunnelPKI
+package import TunnelPKI
 
 /// What a server proves itself with: a certificate chain and the private key of its first certificate.
 ///
@@ -28,6 +28,9 @@ public final class TLSIdentity: Sendable {
     /// The leaf first, then its issuers as they stood in the file.
     let chain: [Certificate]
     let key: PrivateKey
+
+    /// The certificate itself, for whoever holds it against requirements.
+    package var leaf: Certificate { chain[0] }
 
     /// Reads and checks a pair. Pure: no file is touched, and validity is not held against any clock.
     ///
