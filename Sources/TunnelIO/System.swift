@@ -39,6 +39,13 @@ package enum FileBytes {
         defer { close(descriptor) }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: min(limit, 64 * 1024) + 1)
+        // It may be a key: of a small file no copy but the caller's is left in memory.
+        bytes.reserveCapacity(chunk.count)
+        defer {
+            chunk.withUnsafeMutableBytes { room in
+                if let start = room.baseAddress { explicit_bzero(start, room.count) }
+            }
+        }
         while true {
             let count = Glibc.read(descriptor, &chunk, chunk.count)
             if count == 0 { return bytes }

@@ -30,8 +30,11 @@ func digest(_ bytes: UnsafeBufferPointer<UInt8>, _ algorithm: OpaquePointer?) th
 }
 
 extension [UInt8] {
+    /// SHA-256, to know bytes again without keeping them.
+    package func sha256() throws(PKIError) -> [UInt8] { try withDigest(EVP_sha256()) }
+
     /// - Parameter algorithm: what `EVP_sha256()` and its kin return.
-    package func withDigest(_ algorithm: OpaquePointer?) throws(PKIError) -> [UInt8] {
+    func withDigest(_ algorithm: OpaquePointer?) throws(PKIError) -> [UInt8] {
         try withUnsafeBufferPointer { bytes throws(PKIError) in try digest(bytes, algorithm) }
     }
 

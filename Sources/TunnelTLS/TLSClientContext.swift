@@ -35,6 +35,15 @@ public final class TLSClientContext: Sendable {
         self.options = options
     }
 
+    /// For a client that wants to see what a server shows and says nothing that matters: no certificate is verified, no
+    /// name is checked.
+    package init(inspecting options: TLSClientOptions) throws(TLSError) {
+        context = try TLSContext(
+            server: false, versions: options.minVersion...options.maxVersion, alpn: options.alpn, tickets: nil)
+        try context.trustAnybody()
+        self.options = options
+    }
+
     /// Tells `ssl` whom it must meet, and the server which name is wanted (RFC 6066 §3: never for an address).
     func setName(_ name: String, of ssl: OpaquePointer) throws(TLSError) {
         let operation = "set server name"

@@ -99,6 +99,19 @@ final class TLSContext: Sendable {
         ERR_clear_error()
         SSL_CTX_set1_cert_store(pointer, store.pointer)
         SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, nil)
+        try offerProtocols()
+    }
+
+    /// Makes the context that of a client which looks at the server's certificate and does not judge it.
+    func trustAnybody() throws(TLSError) {
+        ERR_clear_error()
+        SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
+        // The level for certificates too: a weak one is to be seen, not to end the handshake.
+        SSL_CTX_set_security_level(pointer, 0)
+        try offerProtocols()
+    }
+
+    private func offerProtocols() throws(TLSError) {
         // This call alone returns 0 for success.
         guard alpn.isEmpty || SSL_CTX_set_alpn_protos(pointer, alpn, CUnsignedInt(alpn.count)) == 0 else {
             throw .fromQueue("offer protocols")

@@ -40,6 +40,12 @@ extension TLSEngine {
         return Certificate.fingerprint(of: certificate)
     }
 
+    /// The peer's certificate in DER. Nil for a client that shows none.
+    package var peerCertificate: [UInt8]? {
+        guard isHandshakeComplete, let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
+        return Certificate.der(of: certificate)
+    }
+
     /// What a client needs to resume; nil until the server's ticket has come, which in TLS 1.3 is after the handshake.
     public var session: TLSClientSession? {
         guard isHandshakeComplete, SSL_is_server(ssl) == 0, let session = SSL_get1_session(ssl) else { return nil }

@@ -1,5 +1,4 @@
-internal import COpenSSL
-internal import TunnelPKI
+package import TunnelPKI
 
 /// What a server proves itself with: a certificate chain and the private key of its first certificate.
 ///
@@ -33,6 +32,9 @@ public final class TLSIdentity: Sendable {
     /// SHA-256 over the chain as it is sent. It names the leaf's key and who signed it: another key, another CA and a
     /// renewal by the same CA all give another one.
     let chainDigest: [UInt8]
+
+    /// The certificate itself, for whoever holds it against requirements.
+    package var leaf: Certificate { chain[0] }
 
     /// Reads and checks a pair. Pure: no file is touched, and validity is not held against any clock.
     ///
@@ -86,7 +88,7 @@ public final class TLSIdentity: Sendable {
     }
 
     private static func digest(of chain: [Certificate]) throws(TLSIdentityError) -> [UInt8] {
-        do throws(PKIError) { return try chain.flatMap(\.der).withDigest(EVP_sha256()) } catch {
+        do throws(PKIError) { return try chain.flatMap(\.der).sha256() } catch {
             throw TLSIdentityError(.malformedCertificate, error.reason)
         }
     }

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import mmap
 import signal
-import struct
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, find_binary
+from conftest import find_binary
 from peers.blocking import Tunnel, client_context
+from peers.clock import Clock
 from peers.scripted import Peer, Scripted
 
 HOUR = 3600
 
 
-class Clock:
-    """The wall clock of the proxy, and a program that runs the proxy with it."""
-
-    def __init__(self, folder: Path) -> None:
-        library, file = folder / "clock-step.so", folder / "step"
-        source = REPOSITORY / "Tests" / "Support" / "clock-step.c"
-        subprocess.run(
-            ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source, "-ldl"], check=True)
-        file.write_bytes(bytes(8))
-        with file.open("r+b") as opened:
-            self._map = mmap.mmap(opened.fileno(), 8)
-        self.program = folder / "stepped"
-        binary = find_binary("mcp-proxy", "MCP_PROXY")
-        self.program.write_text(
-            f'#!/bin/sh\nCLOCK_STEP={file} LD_PRELOAD={library} exec {binary} "$@"\n')
-        self.program.chmod(0o755)
-
-    def step(self, seconds: float) -> None:
-        self._map[:] = struct.pack("=q", int(seconds * 1e9))
-
-
 @pytest.fixture
 def clock(tmp_path: Path) -> Iterator[Clock]:
-    yield Clock(tmp_path)
+    yield Clock(tmp_path, find_binary("mcp-proxy", "MCP_PROXY"))
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import DOMAIN
+from conftest import DOMAIN, write_configuration
+from peers.proxy import Proxy
 from peers.upstream import Upstream, echo
 
 
@@ -136,7 +137,7 @@ def test_routes_are_required(refuse) -> None:
         ("limits", "{max_headers: -1}"),
         ("limits", "{max_header_bytes: 64KiB}"),
         ("limits", "{buffer_size: 1000}"),
-        ("websocket", "{compression: yes}"),
+        ("websocket", "{compression: yES}"),
         ("tls", "[]"),
     ],
 )
@@ -199,15 +200,96 @@ def test_missing_and_broken_files_are_named(refuse, tmp_path: Path, certificates
     assert f"open {absent}: no such file or directory" in message
 
     message = refuse(GOOD.replace("http:", "https:") + f"upstream:\n  tls:\n    ca_file: {absent}\n")
-    assert f"open {absent}: no such file or directory" in message
+    assert f"FILE:10:14: upstream.tls.ca_file: open {absent}: no such file or directory" in message
 
     garbage = tmp_path / "garbage.pem"
     garbage.write_text("not a certificate\n")
     assert str(garbage) in refuse(GOOD.replace("CERT", str(garbage)))
     assert str(garbage) in refuse(GOOD.replace("KEY", str(garbage)))
 
+    message = refuse(GOOD + f"upstream:\n  tls:\n    ca_file: {garbage}\n")
+    assert f"FILE:10:14: upstream.tls.ca_file: {garbage}: no CERTIFICATE in the file" in message
+
     _, other_key = certificates.authority.issue("x.example").write(tmp_path, "other")
     assert str(other_key) in refuse(GOOD.replace("KEY", str(other_key)))
+
+
+def test_names_of_files_begin_at_the_configurations_folder(
+    binary: Path, certificates, configuration: dict, tmp_path: Path
+) -> None:
+    """Also when the process was started elsewhere; a file that lies there and not here is told of."""
+    folder, elsewhere = tmp_path / "conf", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    certificates.leaf.write(folder / "data")
+    certificates.authority.write(folder / "ca.pem")
+    file = folder / "config.yaml"
+    changes = {"tls": {"cert_file": "data/tls.crt", "key_file": "./data/tls.key"},
+               "upstream": {"tls": {"ca_file": "ca.pem"}}}
+    write_configuration(file, configuration, {"echo": "https://127.0.0.1:1"}, **changes)
+    for path in (str(file), "../conf/config.yaml"):
+        proxy = Proxy(binary, Path(path), folder=elsewhere)
+        try:
+            proxy.wait_for("listening")
+        finally:
+            assert proxy.stop() == 0
+    (folder / "ca.pem").rename(elsewhere / "ca.pem")
+    result = subprocess.run(
+        [str(binary), "-config", str(file)], cwd=elsewhere, capture_output=True, text=True, timeout=20)
+    assert result.returncode == 1
+    assert f"upstream.tls.ca_file: open {folder}/ca.pem: no such file or directory (it is in the working folder" in (
+        result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("route", "host"), [("'123'", "123"), ("123", "123"), ("0x1F", "0x1f"), ("007", "007")])
+async def test_subdomains_may_be_numbers(start, route: str, host: str) -> None:
+    async with Upstream(echo) as upstream:
+        proxy = start({"echo": upstream})
+        text = proxy.config_file.read_text()
+        proxy.config_file.write_text(text.replace("  echo:", f"  {route}:"))
+        proxy.signal(signal.SIGHUP)
+        line = await proxy.logged(f"route configured route={host} ")
+        assert line.fields["url"] == f"https://{host}.{DOMAIN}"
+        async with proxy.far.http(host) as http:
+            assert (await http.get("/mcp")).status == 200
+
+
+@pytest.mark.parametrize("value", ["yes", "On", "'y'", "true"])
+def test_the_words_of_go_for_true(start, value: str) -> None:
+    proxy = start({"echo": "http://127.0.0.1:1"})
+    text = proxy.config_file.read_text().replace('allowed_ips: ["127.0.0.0/8"]', f"disable_ip_validation: {value}")
+    assert value in text
+    mark = proxy.mark()
+    proxy.config_file.write_text(text)
+    proxy.signal(signal.SIGHUP)
+    assert proxy.wait_for("upstream addresses are not validated", since=mark).fields["finding"] == (
+        "upstream-validation-off")
+
+
+def test_variables_are_told_not_to_be_expanded(refuse) -> None:
+    message = refuse(GOOD.replace("http://10.0.0.1:9000", "http://${HOST}:9000").replace("KEY", "/${DATA}/tls.key"))
+    assert 'FILE:7:9: routes.echo: variables are not expanded: "${HOST}"' in message
+    assert 'FILE:5:13: tls.key_file: variables are not expanded: "${DATA}"' in message
+
+
+@pytest.mark.parametrize(
+    ("upstream", "finding", "message"),
+    [
+        ({"disable_ip_validation": True, "allowed_ips": None}, "upstream-validation-off",
+         "upstream addresses are not validated"),
+        ({"allowed_ips": ["127.0.0.0/8", "0.0.0.0/0"]}, "upstream-every-address",
+         "upstream addresses are not validated"),
+        ({"allowed_ips": ["10.0.0.0/8"]}, "upstream-refused",
+         "IP validation failed: 127.0.0.1 is not a private address"),
+    ],
+    ids=["off", "/0", "refused"],
+)
+def test_what_weakens_or_breaks_is_told_at_the_start(start, upstream: dict, finding: str, message: str) -> None:
+    proxy = start({"echo": "http://127.0.0.1:1"}, upstream=upstream)
+    proxy.wait_for("certificate loaded")
+    lines = proxy.found(" (WARN|ERROR) ")
+    assert [(line.level, line.message, line.fields["finding"]) for line in lines] == [("WARN", message, finding)]
+    assert lines[0].fields["remedy"]
 
 
 def test_a_folder_is_not_a_configuration(binary: Path, tmp_path: Path) -> None:

@@ -166,6 +166,78 @@ import TunnelTestSupport
         }
     }
 
+    /// Each stage once, whatever the clock does: minutes pass, or it is stepped over two of them.
+    @Test func theEndIsToldInTime() throws {
+        let bench = try Bench()
+        let end = bench.state.credentials.current.identity.notAfter
+        bench.clock.set(end - 31 * 86_400)
+        let stages: [(Int64, [String])] = [
+            (31 * 86_400, []), (30 * 86_400, ["certificate expires soon"]), (29 * 86_400, []),
+            (86_401, ["certificate expires soon"]), (86_400, ["certificate expires soon"]), (0, []),
+            (-1, ["certificate has expired"]), (-86_400, []),
+        ]
+        for (left, news) in stages {
+            let before = bench.news.count
+            bench.clock.set(end - left)
+            for _ in 0..<3 { bench.watcher.watchClock() }
+            #expect(Array(bench.news.dropFirst(before)) == news, "\(left) s left")
+        }
+        #expect(bench.log.lines(with: "finding=expires-soon").count == 3)
+        #expect(bench.log.lines(with: "finding=currently-valid").count == 1)
+    }
+
+    /// A new certificate has an end of its own.
+    @Test func aRenewedCertificateIsWatchedAnew() throws {
+        let bench = try Bench()
+        let end = bench.state.credentials.current.identity.notAfter
+        bench.clock.set(end + 1)
+        bench.watcher.watchClock()
+        #expect(bench.news == ["certificate has expired"])
+        try bench.write(TestIdentity.makePair())
+        bench.watcher.check()
+        // Made now, so it has ended by that clock as well: told at the swap, and not again.
+        #expect(bench.news.suffix(2) == ["certificate reloaded", "certificate has expired"])
+        bench.watcher.watchClock()
+        #expect(bench.news.count == 3)
+    }
+
+    /// Where the files are looked at once an hour the clock is looked at in time all the same.
+    @Test func theClockIsLookedAtBetweenTwoLooks() throws {
+        let bench = try Bench(interval: .seconds(3_600))
+        let end = bench.state.credentials.current.identity.notAfter
+        bench.run {
+            bench.clock.set(end - 86_400)
+            #expect(bench.log.wait(for: "certificate expires soon").count == 1)
+            bench.clock.set(end + 1)
+            #expect(bench.log.wait(for: "certificate has expired").count == 1)
+        }
+        #expect(bench.news == ["certificate loaded", "certificate expires soon", "certificate has expired"])
+    }
+
+    @Test func findingsAreToldAtTheStart() throws {
+        let stranger = try TestIdentity.makePair(domain: "other.example")
+        let bench = try Bench(first: stranger)
+        bench.run { #expect(bench.log.wait(for: "certificate does not fit the routes").count == 1) }
+        let line = bench.log.lines(with: "certificate does not fit").first ?? ""
+        #expect(line.contains("finding=server-names"))
+        #expect(line.contains("it is good for other.example, hosts one label below other.example"))
+        #expect(line.contains("the tunnel's domain is t.example"))
+        // A reload that changes nothing of it says nothing.
+        bench.watcher.adopt()
+        #expect(bench.log.lines(with: "certificate does not fit").count == 1)
+    }
+
+    /// What the watch keeps of the files is no key.
+    @Test func keepsDigests() throws {
+        let pair = try TestIdentity.makePair()
+        var kept = ""
+        dump(try pair.digest(), to: &kept)
+        let other = TestIdentity.Pair(certificate: pair.certificate, key: pair.key + [0x0A])
+        #expect(try pair.digest() == pair.digest() && pair.digest() != other.digest())
+        // Two digests of 32 bytes.
+        #expect(kept.contains("32 elements") && !kept.contains("\(pair.key.count) elements"))
+    }
+
     /// A watcher over two files of its own, started by ``run(_:)`` only.
     private final class Bench {
         let certificateFile: String
@@ -175,6 +247,7 @@ import TunnelTestSupport
         let watcher: IdentityWatcher
         let state: SharedState
         let loop: Loop
+        let clock = StepClock()
 
         init(
             certificate: String? = nil, key: String? = nil, first: TestIdentity.Pair? = nil,
@@ -200,7 +273,8 @@ import TunnelTestSupport
                 log: log.log())
             loop = try Loop()
             watcher = IdentityWatcher(
-                configuration.tls, inForce: .init(certificate: first.certificate, key: first.key), state, loop)
+                configuration.tls, inForce: try first.digest(), state, loop, clockInterval: .milliseconds(10),
+                now: { [clock] in clock.now })
         }
 
         func write(_ pair: TestIdentity.Pair) throws {
@@ -236,6 +310,13 @@ import TunnelTestSupport
             }
         }
     }
+}
+
+/// A wall clock that only a test moves.
+private final class StepClock: Sendable {
+    private let seconds = Mutex(Int64(time(nil)))
+    var now: Int64 { seconds.withLock { $0 } }
+    func set(_ now: Int64) { seconds.withLock { $0 = now } }
 }
 
 private func removeTree(_ path: String) {

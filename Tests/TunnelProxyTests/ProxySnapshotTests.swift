@@ -51,17 +51,43 @@ import TunnelIO
         #expect(try ProxySnapshot(settings.configuration(), listeners: []).upstreamTLS != nil)
         settings.upstream.tls.caFile = "/nonexistent/ca"
         let configuration = try settings.configuration()
-        #expect(throws: FileError("open", "/nonexistent/ca", "no such file or directory")) {
-            try ProxySnapshot(configuration, listeners: [])
-        }
+        let problem =
+            "upstream.tls.ca_file: open /nonexistent/ca: no such file or directory"
+            + " (name a PEM file that the proxy's user, 65532 in the image, can read)"
+        #expect(error(of: configuration) == problem)
         // Also where no route needs it yet: a reload that adds one should not be the first to find out.
         var plain = try TestProxy.Settings(["a": 1])
         #expect(try ProxySnapshot(plain.configuration(), listeners: []).upstreamTLS == nil)
         plain.upstream.tls.caFile = "/nonexistent/ca"
         let mistaken = try plain.configuration()
-        #expect(throws: FileError("open", "/nonexistent/ca", "no such file or directory")) {
-            try ProxySnapshot(mistaken, listeners: [])
+        #expect(error(of: mistaken) == problem)
+    }
+
+    /// The file's place, its name and the field, whatever is wrong with it.
+    @Test(arguments: [
+        ("", "no CERTIFICATE in the file"), ("nonsense", "no CERTIFICATE in the file"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "not a certificate"),
+        ("-----BEGIN CERTIFICATE-----\nMIIB", "has no END line"),
+    ])
+    func aBadCAFileIsNamed(_ text: String, _ reason: String) throws {
+        let file = try TestIdentity.write(Array(text.utf8), to: "\(TestIdentity.directory)/bad-\(text.utf8.count).pem")
+        let files = try TestIdentity.files()
+        for system in [false, true] {
+            let document =
+                "listen_addr: ':1'\ntls: {cert_file: \(files.certificate), key_file: \(files.key)}\n"
+                + "routes: {a.b: 'https://a:1'}\nupstream:\n  tls:\n    ca_file: \(file)\n"
+                + "    include_system_cas: \(system)\n"
+            let problem = error(of: try ProxyConfiguration.parse(Array(document.utf8), file: "c.yaml"))
+            #expect(problem.hasPrefix("c.yaml:6:14: upstream.tls.ca_file: \(file): "), "\(problem)")
+            #expect(problem.contains(reason), "\(problem)")
         }
+    }
+
+    private func error(of configuration: ProxyConfiguration) -> String {
+        do {
+            _ = try ProxySnapshot(configuration, listeners: [])
+            return "none"
+        } catch { return "\(error)" }
     }
 
     @Test(

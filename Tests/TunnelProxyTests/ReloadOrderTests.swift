@@ -32,8 +32,7 @@ import TunnelTLS
                 identity: TLSIdentity(certificates: first.certificate, privateKey: first.key)),
             log: LogRecorder().log())
         let watcher = IdentityWatcher(
-            try TestProxy.Settings().tls, inForce: .init(certificate: first.certificate, key: first.key), state,
-            try Loop())
+            try TestProxy.Settings().tls, inForce: try first.digest(), state, try Loop())
         try state.replaceSnapshot { (try ProxySnapshot(settings.configuration(), after: $0), ()) }
         watcher.check()
         let wanted = try TLSIdentity(certificates: second.certificate, privateKey: second.key)

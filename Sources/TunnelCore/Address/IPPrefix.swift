@@ -26,7 +26,7 @@ public struct IPPrefix: Hashable, Sendable, CustomStringConvertible {
             throw .badPrefixLength(digits, of: address)
         }
         let network = address.masked(length)
-        guard network == address else { throw .hostBitsSet(address, length: length, network: network) }
+        guard network == address else { throw .hostBitsSet(text, address, length: length, network: network) }
         self.init(masking: network, length: length)
     }
 
@@ -133,9 +133,10 @@ public struct AddressError: Error, Equatable, Sendable, CustomStringConvertible 
             remedy: "write a number from 0 to \(address.bitWidth) after the slash, or the address alone")
     }
 
-    static func hostBitsSet(_ address: IPAddress, length: Int, network: IPAddress) -> Self {
+    /// - Parameter text: the range as it was written, which may be another spelling than ours.
+    static func hostBitsSet(_ text: String, _ address: IPAddress, length: Int, network: IPAddress) -> Self {
         Self(
-            code: .hostBitsSet, reason: "\(address)/\(length) has bits set behind the prefix",
+            code: .hostBitsSet, reason: "\(text) has bits set behind the prefix",
             remedy: "did you mean \(network)/\(length) (the network) or \(address) (the address alone)?")
     }
 }

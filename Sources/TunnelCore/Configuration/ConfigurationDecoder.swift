@@ -9,6 +9,8 @@ package struct ConfigurationDecoder {
     package private(set) var diagnostics: [Diagnostic] = []
     /// Where each section, field and list item stands that the document has. The document itself is the empty path.
     package var marks: [String: YAMLMark] = [:]
+    /// What stands there, letter for letter, of each field and list item that is a scalar.
+    package var texts: [String: String] = [:]
     /// Fields that something was reported about. A check of the whole leaves them out, for it would only add noise.
     private var failed: Set<String> = []
 
@@ -37,6 +39,11 @@ package struct ConfigurationDecoder {
     /// Whether something was reported about a field or about a section that it lies in.
     package func hasFailed(_ field: String) -> Bool {
         sequence(first: field) { $0.isEmpty ? nil : parent(of: $0) }.contains(where: failed.contains)
+    }
+
+    /// A field's value as it was written, fit for a message; `shown` where nobody wrote it.
+    package func written(_ field: String, else shown: String) -> String {
+        texts[field].map { Diagnostic.excerpt($0) } ?? shown
     }
 
     /// Reports a value of another kind than the field has, in the words of Go's YAML package, and returns `nil`.
@@ -71,7 +78,8 @@ package struct ConfigurationDecoder {
             } else if let field = schema.fields[name], !key.contains(".") {
                 if entry.value.isNull { continue }
                 marks[name] = entry.value.mark
-                field.read(entry.value, &self, &root)
+                texts[name] = entry.value.text
+                if !reportVariables(in: entry.value, field: name) { field.read(entry.value, &self, &root) }
             } else if schema.keys[name] != nil, !key.contains("."), !key.isEmpty {
                 decodeSection(entry.value, path: name, schema, into: &root)
             } else if diagnostics.count < Self.maxDiagnostics {
@@ -79,6 +87,36 @@ package struct ConfigurationDecoder {
                     "unknown key", remedy: schema.remedy(forUnknown: key, in: path), field: Diagnostic.excerpt(name),
                     at: entry.key.mark)
             }
+        }
+    }
+}
+
+extension ConfigurationDecoder {
+    /// Reports each text that holds `${…}`: its author takes the file for a shell's, and the text would go on as it is.
+    ///
+    /// - Returns: whether there was one.
+    private mutating func reportVariables(in node: YAMLNode, field: String) -> Bool {
+        switch node.content {
+        case .scalar(let text, _):
+            guard let variable = Diagnostic.variable(in: text) else { return false }
+            report(
+                "variables are not expanded: \"\(variable)\"", remedy: Diagnostic.variableRemedy, field: field,
+                at: node.mark)
+            return true
+        case .sequence(let items):
+            var isFound = false
+            for (index, item) in items.enumerated() where reportVariables(in: item, field: "\(field)[\(index)]") {
+                isFound = true
+            }
+            return isFound
+        case .mapping(let entries):
+            var isFound = false
+            for entry in entries {
+                let path = "\(field).\(Diagnostic.excerpt(entry.key.text ?? ""))"
+                if reportVariables(in: entry.key, field: path) { isFound = true }
+                if reportVariables(in: entry.value, field: path) { isFound = true }
+            }
+            return isFound
         }
     }
 }
@@ -122,11 +160,10 @@ private func parent(of path: String) -> String {
     path.lastIndex(of: ".").map { String(path[..<$0]) } ?? ""
 }
 
-/// A node's type, and for a scalar the start of its text, as Go's YAML package writes them.
+/// A node's type, and for a scalar its text, as Go's YAML package writes them.
 private func described(_ node: YAMLNode) -> String {
     guard let text = node.text else { return node.coreType.rawValue }
-    let shown = Diagnostic.excerpt(text, limit: text.unicodeScalars.count > 10 ? 7 : 10)
-    return "\(node.coreType.rawValue) `\(shown)`"
+    return "\(node.coreType.rawValue) `\(Diagnostic.excerpt(text))`"
 }
 
 /// One setting of a configuration file: its name, its type, and the place in `Root` that it fills.

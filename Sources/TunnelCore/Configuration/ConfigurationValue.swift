@@ -42,10 +42,20 @@ extension Bool: ConfigurationValue {
     package static var typeName: String { "bool" }
 
     package static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> Bool? {
-        guard let value = node.bool else {
+        guard let value = node.bool ?? goBool(node) else {
             return decoder.mismatch(node, Bool.self, field: field, remedy: "write true or false, without quotes")
         }
         return value
+    }
+
+    /// The words of YAML 1.1, which are texts in YAML 1.2. Go's YAML package takes them where a boolean is asked for, in
+    /// these spellings and in quotes too, so a file may hold them that was made for another reader.
+    private static func goBool(_ node: YAMLNode) -> Bool? {
+        switch node.text {
+        case "y", "Y", "yes", "Yes", "YES", "on", "On", "ON": true
+        case "n", "N", "no", "No", "NO", "off", "Off", "OFF": false
+        default: nil
+        }
     }
 
     package var shown: String { String(self) }
@@ -100,6 +110,7 @@ extension Array: ConfigurationValue where Element == String {
         for (index, item) in items.enumerated() {
             let path = "\(field)[\(index)]"
             decoder.marks[path] = item.mark
+            decoder.texts[path] = item.text
             guard let text = String.read(item, field: path, &decoder) else { return nil }
             values.append(text)
         }

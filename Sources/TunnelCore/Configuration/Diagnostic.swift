@@ -42,6 +42,16 @@ public struct Diagnostic: Error, Hashable, Sendable, CustomStringConvertible {
         }
         return text.unicodeScalars.count > limit ? shown + "..." : shown
     }
+
+    /// The first `${NAME}` in a text, as a shell would expand it.
+    package static func variable(in text: String) -> String? {
+        guard let start = text.firstRange(of: "${"), let end = text[start.upperBound...].firstIndex(of: "}") else {
+            return nil
+        }
+        return excerpt(String(text[start.lowerBound...end]))
+    }
+
+    package static let variableRemedy = "write the value itself, or have a shell or envsubst make the file"
 }
 
 /// The known name that `name` is most likely a misspelling of, or `nil` if none is near.

@@ -6,7 +6,7 @@ public enum YAMLCoreType: String, Hashable, Sendable {
 
 extension YAMLNode {
     /// The node's type; for collections their kind. `yes`, `on` and `012` of YAML 1.1 have no special meaning
-    /// (`012` is twelve).
+    /// (`012` is twelve). A field that is a boolean takes the words all the same.
     public var coreType: YAMLCoreType {
         switch content {
         case .sequence: return .sequence

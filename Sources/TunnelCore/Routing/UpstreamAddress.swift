@@ -78,13 +78,17 @@ package enum AddressSyntax {
     package static func isHostName(_ text: some StringProtocol) -> Bool {
         guard text.utf8.count <= 253 else { return false }
         let labels = Array(text.utf8).split(separator: 0x2E, omittingEmptySubsequences: false)
-        for label in labels {
-            guard (1...63).contains(label.count), label.first != 0x2D, label.last != 0x2D else { return false }
-            guard label.allSatisfy({ isDigit($0) || isLetter($0) || $0 == 0x2D || $0 == 0x5F }) else { return false }
-        }
-        guard let last = labels.last else { return false }
+        guard labels.allSatisfy(isLabel), let last = labels.last else { return false }
         let isHexNumber = last.count > 1 && last.first == 0x30 && (last.dropFirst().first ?? 0) | 0x20 == 0x78
         return !last.allSatisfy(isDigit) && !(isHexNumber && last.dropFirst(2).allSatisfy(isHexDigit))
+    }
+
+    /// One label of such a name. It may be a number: what stands before a domain is never read as an address.
+    package static func isLabel(_ text: some StringProtocol) -> Bool { isLabel(Array(text.utf8)[...]) }
+
+    private static func isLabel(_ label: ArraySlice<UInt8>) -> Bool {
+        guard (1...63).contains(label.count), label.first != 0x2D, label.last != 0x2D else { return false }
+        return label.allSatisfy { isDigit($0) || isLetter($0) || $0 == 0x2D || $0 == 0x5F }
     }
 
     /// A port from 1 (0 with `allowsZero`) to 65535, in digits without leading zeros.

@@ -118,6 +118,11 @@ public final class Certificate: Sendable {
         return hexadecimal(bytes)
     }
 
+    /// The DER of an `X509 *` that stays the caller's; empty without memory.
+    package static func der(of pointer: OpaquePointer) -> [UInt8] {
+        (try? encodeDER("cannot encode a certificate") { i2d_X509(pointer, $0) }) ?? []
+    }
+
     /// Whether `key` is the private half of this certificate's key.
     public func matches(_ key: PrivateKey) -> Bool {
         ERR_clear_error()

@@ -22,7 +22,7 @@ public struct CertificateRequirements: Sendable {
             CABasicConstraintsPolicy(), CASubjectKeyIdentifierPolicy(), CAKeyUsagePolicy(),
             SelfSignaturePolicy(),
         ] + common
-    private static let server: [any CertificatePolicy] =
+    static let server: [any CertificatePolicy] =
         [
             IssuerPolicy(), AuthorityKeyIdentifierPolicy(), ServerNamesPolicy(), ServerExtendedKeyUsagePolicy(),
             ServerKeyUsagePolicy(), NotCAPolicy(), OutlivesCAPolicy(), NameConstraintsPolicy(),
@@ -93,13 +93,13 @@ public struct CertificateRequirements: Sendable {
         }
     }
 
-    private func check(
+    func check(
         _ certificate: Certificate, _ policies: [any CertificatePolicy], _ context: PolicyContext
     ) -> [Finding] {
         policies.flatMap { $0.findings(certificate, in: context) }
     }
 
-    private func context(_ document: Finding.Document) -> PolicyContext {
+    func context(_ document: Finding.Document) -> PolicyContext {
         PolicyContext(document: document, now: now, expiryWarning: max(0, expiryWarning.components.seconds))
     }
 }

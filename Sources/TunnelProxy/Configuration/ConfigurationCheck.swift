@@ -37,10 +37,15 @@ struct ConfigurationCheck {
         range("tls.reload_interval", configuration.tls.reloadInterval, from: .milliseconds(10))
         range("tls.handshake_timeout", configuration.tls.handshakeTimeout, from: .milliseconds(1))
         if let domain = configuration.tunnelDomain, !AddressSyntax.isHostName(domain) || !domain.contains(".") {
+            let written = decoder.written(tunnelDomainField, else: Diagnostic.excerpt(domain))
+            let isVariable = Diagnostic.variable(in: written) != nil
             report(
-                tunnelDomainField, "not a domain name \"\(Diagnostic.excerpt(domain))\"",
-                "write it as the Console shows it, such as abcd1234.tunnel.anthropic.com, without '*.' and dot at the end"
-            )
+                tunnelDomainField,
+                isVariable ? "variables are not expanded: \"\(written)\"" : "not a domain name \"\(written)\"",
+                isVariable
+                    ? Diagnostic.variableRemedy
+                    : "write it as the Console shows it, such as abcd1234.tunnel.anthropic.com, without '*.' and dot at"
+                        + " the end")
         }
     }
 
@@ -55,9 +60,10 @@ struct ConfigurationCheck {
             configuration.tunnelDomain != nil || decoder.hasFailed("tunnel_domain")
         var seen: Set<String> = []
         for (index, route) in configuration.routes.enumerated() {
-            let field = "routes.\(Diagnostic.excerpt(route.key))"
+            let field = "routes.\(decoder.written("routes[\(index)]", else: Diagnostic.excerpt(route.key)))"
             let mark = decoder.marks["routes[\(index)]"]
-            if !AddressSyntax.isHostName(route.key) {
+            // A bare key may be a number: the name that it stands for ends in the tunnel domain.
+            if !AddressSyntax.isHostName(route.key), !AddressSyntax.isLabel(route.key) {
                 decoder.report(
                     "not a host name", remedy: "use letters, digits, hyphens and dots: a subdomain or a full host name",
                     field: field, at: mark)
@@ -134,14 +140,16 @@ struct ConfigurationCheck {
 
     private mutating func range(_ field: String, _ value: Int, _ allowed: ClosedRange<Int>) {
         if !allowed.contains(value) {
-            report(field, "\(value) is out of range", "use \(allowed.lowerBound) to \(allowed.upperBound)")
+            report(
+                field, "\(decoder.written(field, else: "\(value)")) is out of range",
+                "use \(allowed.lowerBound) to \(allowed.upperBound)")
         }
     }
 
     private mutating func range(_ field: String, _ value: Duration, from least: Duration) {
         if value < least || value > Self.longest {
             report(
-                field, "\(GoDuration(clamping: value)) is out of range",
+                field, "\(decoder.written(field, else: "\(GoDuration(clamping: value))")) is out of range",
                 "use \(least == .zero ? "0" : least.shown) to 8760h")
         }
     }

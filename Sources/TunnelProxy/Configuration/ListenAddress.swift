@@ -48,6 +48,14 @@ public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+extension ListenAddress {
+    /// What the policy must know of it before it is bound, so that no route leads back into the proxy.
+    var policyListeners: [UpstreamPolicy.Listener] {
+        guard case .tcp(let address, let port) = self else { return [] }
+        return [UpstreamPolicy.Listener(address: address ?? IPAddress(v6High: 0, low: 0), port: port)]
+    }
+}
+
 extension ListenAddress: ConfigurationValue {
     package static var typeName: String { "string" }
 

@@ -124,6 +124,7 @@ private struct RouteList: ConfigurationValue {
                 let route = Route(key: key, upstream: try UpstreamAddress(text))
                 // The index keeps two spellings of one key apart, until the check of the whole has seen both.
                 decoder.marks["\(field)[\(routes.count)]"] = entry.key.mark
+                decoder.texts["\(field)[\(routes.count)]"] = key
                 routes.append(route)
             } catch {
                 decoder.report(

@@ -26,25 +26,37 @@ extension ProxyConfiguration {
         if let tunnelDomain, !tunnelDomain.isEmpty {
             configuration.tunnelDomain = tunnelDomain.lowercased()
             tunnelDomainField = "-tunnel-domain"
+            decoder.texts[tunnelDomainField] = tunnelDomain
         }
         var check = ConfigurationCheck(decoder: decoder, tunnelDomainField: tunnelDomainField)
         check.run(configuration)
         if !check.diagnostics.isEmpty { throw ConfigurationError(check.diagnostics) }
+        configuration.places = ConfigurationPlaces(file: file, marks: decoder.marks)
         return configuration
     }
 
-    /// Reads the configuration file at `path`, which may be a regular file or a pipe.
+    /// Reads the configuration file at `path`, which may be a regular file or a pipe. Files that it names are relative to
+    /// its own folder; those of a pipe, to the working folder.
     ///
-    /// - Throws: `open PATH: permission denied` and the like, or what ``parse(_:file:tunnelDomain:)`` throws.
+    /// - Throws: `open PATH: permission denied` and the like, what ``parse(_:file:tunnelDomain:)`` throws, or that a file
+    ///   is in the working folder where it should be beside the configuration.
     public static func load(
         path: String, tunnelDomain: String? = nil
     ) throws(ConfigurationError) -> ProxyConfiguration {
-        try parse(try readFile(path), file: path, tunnelDomain: tunnelDomain)
+        let (bytes, isFile) = try readFile(path)
+        var configuration = try parse(bytes, file: path, tunnelDomain: tunnelDomain)
+        // The names in these two folders stand for what a process has open, and say nothing of where it lies.
+        if isFile, !path.hasPrefix("/dev/"), !path.hasPrefix("/proc/") {
+            try configuration.resolveFiles(besides: path)
+        }
+        return configuration
     }
 }
 
 /// The content of a file, up to one byte more than a document may have: the parser says that it is too large.
-private func readFile(_ path: String) throws(ConfigurationError) -> [UInt8] {
+///
+/// - Returns: also whether it is a regular file.
+private func readFile(_ path: String) throws(ConfigurationError) -> ([UInt8], isFile: Bool) {
     var descriptor: CInt
     repeat { descriptor = open(path, O_RDONLY | O_CLOEXEC) } while descriptor < 0 && errno == EINTR
     guard descriptor >= 0 else { throw fileError("open", path, errno) }
@@ -71,7 +83,7 @@ private func readFile(_ path: String) throws(ConfigurationError) -> [UInt8] {
         filled += size
     }
     bytes.removeSubrange(filled...)
-    return bytes
+    return (bytes, kind == S_IFREG)
 }
 
 /// A failed system call in Go's words, which operators' notes and scripts look for.

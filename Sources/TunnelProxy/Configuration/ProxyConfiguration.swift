@@ -22,6 +22,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var upstream: Upstream
     public internal(set) var webSocket: WebSocket
     public internal(set) var limits: Limits
+    /// Where its fields were read, for what shows only when it is put in force.
+    var places = ConfigurationPlaces()
 
     /// - Throws: everything that the same values would be refused for in a file.
     public init(

@@ -120,11 +120,30 @@ package final class FarSide {
     package func shakeHands(authority: [UInt8]) async throws {
         let options = TLSClientOptions(alpn: ["http/1.1"])
         let context = try TLSClientContext(trust: try TrustStore(pem: authority), options: options)
-        transport = TunnelTransport(role: .client, engine: try TLSEngine(client: context, serverName: host))
+        try await shakeHands(with: context, name: host)
+    }
+
+    private func shakeHands(with context: TLSClientContext, name: String) async throws {
+        transport = TunnelTransport(role: .client, engine: try TLSEngine(client: context, serverName: name))
         var output = ByteBuffer()
         try transport?.start(output: &output)
         try await send(&output)
         while !isHandshakeComplete { try await receivePlaintext() }
+    }
+
+    /// Shakes hands inside the WebSocket for the sake of the certificate that the proxy shows, whoever signed it and
+    /// whatever it is for, and closes the tunnel again.
+    ///
+    /// - Parameter name: the host name to ask for.
+    /// - Returns: the certificate in DER.
+    package func inspectCertificate(name: String) async throws -> [UInt8] {
+        let context = try TLSClientContext(inspecting: TLSClientOptions(alpn: ["http/1.1"]))
+        try await shakeHands(with: context, name: name)
+        let certificate = facts { $0.peerCertificate } ?? nil
+        // The certificate is in; the rest is courtesy.
+        _ = try? await close()
+        guard let certificate else { throw FarSideError("\(target): no certificate was shown") }
+        return certificate
     }
 
     private var isHandshakeComplete: Bool { facts { $0.isHandshakeComplete } ?? false }

@@ -1,18 +1,25 @@
 internal import Synchronization
 internal import TunnelCore
 internal import TunnelIO
+internal import TunnelPKI
 internal import TunnelTLS
 
-/// Looks at the certificate files every `tls.reload_interval`, by content, and swaps the pair in one step.
+/// Looks at the certificate files every `tls.reload_interval`, by content, and swaps the pair in one step. Tells what is
+/// wrong with the certificate in force, and when its end comes near.
 ///
 /// Content, not inode or time: Kubernetes changes a mounted Secret by moving a symlink above the file. A pair that is
 /// broken, does not match or is half written changes nothing and is logged once; the next look finds it whole.
 final class IdentityWatcher: Sendable {
     private struct Seen {
-        var inForce: IdentityFiles.Contents
-        /// What was refused last, by its contents or the error of reading them.
-        var refused: IdentityFiles.Contents?
+        var inForce: IdentityFiles.Digest
+        /// What was refused last, by its digest or the error of reading it.
+        var refused: IdentityFiles.Digest?
         var readFailure: String?
+        var expiry: ExpiryWatch
+        /// What was told of the certificate in force.
+        var told: Set<StartupFinding> = []
+        /// Until the next look at the files, in nanoseconds.
+        var untilLook: UInt64
     }
 
     private let interval: UInt64
@@ -21,23 +28,32 @@ final class IdentityWatcher: Sendable {
     private let seen: Mutex<Seen>
     private let looking = Mutex<Void>(())
     private let isStopped = Flag()
+    /// Seconds since 1970.
+    private let now: @Sendable () -> Int64
 
     /// Keys that encrypt session tickets are replaced this often; the previous ones still open older tickets.
     private static let ticketKeyLife: Int64 = 3600
+    /// The wall clock is looked at this often, however rarely the files are.
+    private let clockInterval: UInt64
 
     /// - Parameters:
     ///   - tls: for the interval, which no reload changes.
     ///   - inForce: what the identity in use was made from. Not read again: the files may have changed since.
+    ///   - clockInterval: how often the wall clock is looked at, which can be stepped.
     init(
-        _ tls: ProxyConfiguration.TLS, inForce: IdentityFiles.Contents, _ shared: SharedState, _ loop: Loop
+        _ tls: ProxyConfiguration.TLS, inForce: IdentityFiles.Digest, _ shared: SharedState, _ loop: Loop,
+        clockInterval: Duration = .seconds(60), now: @escaping @Sendable () -> Int64 = { SystemClock.now().seconds }
     ) {
-        seen = Mutex(Seen(inForce: inForce))
+        self.clockInterval = clockInterval.nanoseconds
         interval = tls.reloadInterval.nanoseconds
-        (self.shared, self.loop) = (shared, loop)
+        let expiry = ExpiryWatch(notAfter: shared.credentials.current.identity.notAfter, now: now())
+        seen = Mutex(Seen(inForce: inForce, expiry: expiry, untilLook: tls.reloadInterval.nanoseconds))
+        (self.shared, self.loop, self.now) = (shared, loop, now)
     }
 
     func start() {
         logIdentity(shared.credentials.current.identity, "certificate loaded")
+        tellFindings()
         scheduleNext()
     }
 
@@ -46,19 +62,41 @@ final class IdentityWatcher: Sendable {
     /// Those of the configuration in force: of two reloads at once, the later one decides.
     private var files: IdentityFiles { IdentityFiles(shared.snapshot.configuration.tls) }
 
+    // MARK: Time
+
     private func scheduleNext() {
         guard interval > 0 else { return }
+        let wait = seen.withLock { min($0.untilLook, clockInterval) }
         loop.spawn { loop in
             // Weakly: we hold the loop, which holds this.
-            loop.reactor.runLater(after: self.interval) { [weak self] in self?.lookSoon() }
+            loop.reactor.runLater(after: wait) { [weak self] in self?.tick(after: wait) }
         }
     }
 
-    private func lookSoon() {
+    private func tick(after wait: UInt64) {
         guard !isStopped.isSet else { return }
+        watchClock()
+        let isDue = seen.withLock { seen in
+            seen.untilLook -= min(wait, seen.untilLook)
+            if seen.untilLook > 0 { return false }
+            seen.untilLook = interval
+            return true
+        }
         // A full queue means that the machine has worse problems; the next interval tries again.
-        if !BlockingPool.files.submit({ self.look() }) { scheduleNext() }
+        if !isDue || !BlockingPool.files.submit({ self.look() }) { scheduleNext() }
     }
+
+    /// Tells when the end of the certificate has come nearer.
+    func watchClock() {
+        let now = now()
+        guard seen.withLock({ $0.expiry.isNews(at: now) }) else { return }
+        let snapshot = shared.snapshot
+        let leaf = shared.credentials.current.identity.leaf
+        let findings = CertificateCheck(snapshot.configuration).findings(leaf, now: now)
+        for finding in findings where finding.isOfTime { shared.log.report(finding) }
+    }
+
+    // MARK: Files
 
     private func look() {
         check()
@@ -75,32 +113,48 @@ final class IdentityWatcher: Sendable {
     /// older contents could be the last to put them in force.
     func check() { looking.withLock { _ in look(at: files) } }
 
+    /// Takes up another configuration, with other files or routes.
+    func adopt() {
+        check()
+        watchClock()
+        tellFindings(ofTime: false)
+    }
+
     private func look(at files: IdentityFiles) {
-        let contents: IdentityFiles.Contents
-        do throws(FileError) { contents = try files.read() } catch {
+        var contents: IdentityFiles.Contents
+        let digest: IdentityFiles.Digest
+        do {
+            contents = try files.read()
+            digest = try IdentityFiles.Digest(of: contents)
+        } catch {
+            let reason = "\(error)"
             let isNews = seen.withLock { seen in
-                defer { seen.readFailure = error.description }
-                return seen.readFailure != error.description
+                defer { seen.readFailure = reason }
+                return seen.readFailure != reason
             }
-            if isNews { refuse(error.description) }
+            if isNews { refuse(reason) }
             return
         }
+        defer { contents.wipe() }
         let isNew = seen.withLock { seen in
             seen.readFailure = nil
-            if contents == seen.inForce { seen.refused = nil }
-            return contents != seen.inForce && contents != seen.refused
+            if digest == seen.inForce { seen.refused = nil }
+            return digest != seen.inForce && digest != seen.refused
         }
         guard isNew else { return }
         do {
             let identity = try files.identity(of: contents)
             try shared.credentials.replace(with: identity)
             seen.withLock { seen in
-                seen.inForce = contents
+                seen.inForce = digest
                 seen.refused = nil
+                seen.expiry = ExpiryWatch(notAfter: identity.notAfter, now: now())
+                seen.told = []
             }
             logIdentity(identity, "certificate reloaded")
+            tellFindings()
         } catch {
-            seen.withLock { $0.refused = contents }
+            seen.withLock { $0.refused = digest }
             refuse("\(error)")
         }
     }
@@ -109,16 +163,27 @@ final class IdentityWatcher: Sendable {
         shared.log(.warn, "certificate not reloaded, the old one stays") { $0.field("reason", reason) }
     }
 
+    // MARK: Log
+
     private func logIdentity(_ identity: TLSIdentity, _ message: String) {
         shared.log(.info, message) { line in
             line.field("subject", identity.subject)
             line.field("fingerprint", identity.fingerprint)
             line.field("not_after", UnixTime(seconds: identity.notAfter).description)
         }
-        if identity.notAfter < SystemClock.now().seconds {
-            shared.log(.warn, "certificate has expired") { line in
-                line.field("not_after", UnixTime(seconds: identity.notAfter).description)
-            }
+    }
+
+    /// Tells what is wrong with the certificate in force, for the routes in force, unless that was told before.
+    ///
+    /// - Parameter ofTime: also what comes with time alone, which ``watchClock()`` tells from then on.
+    private func tellFindings(ofTime: Bool = true) {
+        let leaf = shared.credentials.current.identity.leaf
+        let findings = CertificateCheck(shared.snapshot.configuration).findings(leaf, now: now())
+            .filter { ofTime || !$0.isOfTime }
+        let news = seen.withLock { seen in
+            defer { seen.told.formUnion(findings) }
+            return findings.filter { !seen.told.contains($0) }
         }
+        for finding in news { shared.log.report(finding) }
     }
 }

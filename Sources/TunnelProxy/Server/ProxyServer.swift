@@ -36,16 +36,15 @@ public final class ProxyServer: Sendable {
 
     private let shared: SharedState
     private let parts = Mutex(Parts())
-    private let identityAtStart: IdentityFiles.Contents
+    private let identityAtStart: IdentityFiles.Digest
 
     /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
     ///
     /// - Throws: ``ConfigurationError`` or ``ProxyError``, which name the file.
     public init(configuration: ProxyConfiguration, log: Log) throws {
-        let snapshot = try ProxySnapshot(configuration, listeners: [])
-        let files = IdentityFiles(configuration.tls)
-        do throws(FileError) { identityAtStart = try files.read() } catch { throw ProxyError(error.description) }
-        let identity = try files.identity(of: identityAtStart)
+        let snapshot = try ProxySnapshot(configuration, listeners: configuration.listenAddress.policyListeners)
+        let identity: TLSIdentity
+        (identity, identityAtStart) = try configuration.readIdentity()
         let options = TLSServerOptions(
             minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12, alpn: ["http/1.1"],
             sessionTickets: configuration.tls.sessionTickets)
@@ -143,6 +142,14 @@ public final class ProxyServer: Sendable {
     /// WebSockets open now.
     public var connections: Int { shared.connections }
 
+    /// What an operator should know of the configuration and the certificate in force; empty where nothing is wrong.
+    public var findings: [StartupFinding] {
+        let snapshot = shared.snapshot
+        let leaf = shared.credentials.current.identity.leaf
+        return snapshot.findings
+            + CertificateCheck(snapshot.configuration).findings(leaf, now: SystemClock.now().seconds)
+    }
+
     private var running: RunningProxy? {
         switch parts.withLock({ $0.life }) {
         case .running(let running): running
@@ -160,14 +167,15 @@ public final class ProxyServer: Sendable {
     /// - Throws: ``ConfigurationError``; everything stays as it was.
     @discardableResult
     public func reload(_ configuration: ProxyConfiguration) throws -> [String] {
-        let kept = try shared.replaceSnapshot { current in
+        let (kept, before) = try shared.replaceSnapshot { current in
             let (next, kept) = current.configuration.reloading(configuration)
-            return (try ProxySnapshot(next, after: current), kept)
+            return (try ProxySnapshot(next, after: current), (kept, current.findings))
         }
         let snapshot = shared.snapshot
         shared.log.threshold = configuration.logLevel
         for setting in kept { shared.log(.warn, "setting needs a restart") { $0.field("setting", setting) } }
         RunningProxy.logRoutes(snapshot, to: shared.log)
+        for finding in snapshot.findings where !before.contains(finding) { shared.log.report(finding) }
         // Also one that began to run meanwhile.
         running?.adopt(snapshot)
         return kept

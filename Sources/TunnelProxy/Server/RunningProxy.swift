@@ -15,7 +15,7 @@ struct RunningProxy: Sendable {
     /// Binds and starts serving.
     ///
     /// - Parameter identity: what the identity in use was made from.
-    static func open(_ shared: SharedState, _ identity: IdentityFiles.Contents) throws -> RunningProxy {
+    static func open(_ shared: SharedState, _ identity: IdentityFiles.Digest) throws -> RunningProxy {
         // What a reload has put in force meanwhile counts.
         let configuration = shared.snapshot.configuration
         let group = try LoopGroup(count: configuration.threads)
@@ -30,6 +30,7 @@ struct RunningProxy: Sendable {
                 line.field("loops", group.loops.count)
             }
             logRoutes(shared.snapshot, to: shared.log)
+            for finding in shared.snapshot.findings { shared.log.report(finding) }
             for (loop, listener) in zip(group.loops, listeners.listeners) {
                 let isShared = listeners.isShared
                 loop.spawn { loop in
@@ -53,13 +54,14 @@ struct RunningProxy: Sendable {
             log(.info, "route configured") { line in
                 line.field("route", route.name)
                 line.field("upstream", route.upstream.description)
+                if let url = snapshot.publicURL(of: route) { line.field("url", url) }
             }
         }
     }
 
     /// Takes up what a new snapshot changes outside of requests.
     func adopt(_ snapshot: ProxySnapshot) {
-        watcher.check()
+        watcher.adopt()
         onEachWorker { $0.adopt(snapshot) }
     }
 

@@ -15,7 +15,7 @@ final class ProxySnapshot: Sendable {
     private let generation: UInt64
     /// Counts those that allow other addresses than the one before.
     private let policyGeneration: UInt64
-    private let listeners: [UpstreamPolicy.Listener]
+    let listeners: [UpstreamPolicy.Listener]
     let routes: [Route]
     let policy: UpstreamPolicy
     let headLimits: HeadLimits
@@ -65,15 +65,7 @@ final class ProxySnapshot: Sendable {
             configuration.upstream.hostHeader == .preserve
                 ? .preserve : .replace(Array(ProxySnapshot.authority(of: route.upstream).utf8))
         }
-        let tls = configuration.upstream.tls
-        // A file that is named is read even where no route needs it yet, so that a mistake shows at once.
-        let anchors = try tls.caFile.map { try FileBytes.read($0) }
-        if anchors != nil || routes.contains(where: { $0.upstream.scheme == .https }) {
-            let trust = try TrustStore(pem: anchors, includingSystem: tls.includeSystemCAs)
-            upstreamTLS = try TLSClientContext(trust: trust, options: TLSClientOptions(alpn: ["http/1.1"]))
-        } else {
-            upstreamTLS = nil
-        }
+        upstreamTLS = try ProxySnapshot.upstreamTLS(configuration)
         headerTimeout = limits.headerTimeout.nanoseconds
         keepAliveTimeout = limits.keepAliveTimeout.nanoseconds
         bodyTimeout = limits.bodyTimeout.nanoseconds
@@ -99,10 +91,49 @@ final class ProxySnapshot: Sendable {
         (dnsTimeout, dnsTTL) = (other.dnsTimeout, other.dnsTTL)
     }
 
+    private static func upstreamTLS(_ configuration: ProxyConfiguration) throws -> TLSClientContext? {
+        let tls = configuration.upstream.tls
+        // A file that is named is read even where no route needs it yet, so that a mistake shows at once.
+        let anchors = try tls.caFile.map { file in try authorities(in: file, configuration) }
+        guard anchors != nil || configuration.routes.contains(where: { $0.upstream.scheme == .https }) else {
+            return nil
+        }
+        let trust: TrustStore
+        do throws(TLSError) { trust = try TrustStore(pem: anchors, includingSystem: tls.includeSystemCAs) } catch {
+            throw configuration.error(
+                "upstream.tls.include_system_cas", error.description,
+                remedy: "install the system's CA certificates (ca-certificates), or name a file in upstream.tls.ca_file"
+            )
+        }
+        return try TLSClientContext(trust: trust, options: TLSClientOptions(alpn: ["http/1.1"]))
+    }
+
+    /// The content of `upstream.tls.ca_file`, which is known to hold CAs that can be trusted.
+    private static func authorities(
+        in file: String, _ configuration: ProxyConfiguration
+    ) throws(ConfigurationError) -> [UInt8] {
+        let field = "upstream.tls.ca_file"
+        let bytes: [UInt8]
+        do throws(FileError) { bytes = try FileBytes.read(file) } catch {
+            throw configuration.error(
+                field, error.description, remedy: "name a PEM file that the proxy's user, 65532 in the image, can read")
+        }
+        do throws(TLSError) { _ = try TrustStore(pem: bytes) } catch {
+            throw configuration.error(
+                field, "\(file): \(error.detail)", remedy: "name a PEM file of the CAs that sign for your upstreams")
+        }
+        return bytes
+    }
+
     /// By which a pool knows connections that were found good under an older configuration. A plain one was checked for
     /// its address; a TLS one also by CAs, whose files are read anew with each snapshot.
     func generation(of scheme: UpstreamAddress.Scheme) -> UInt64 {
         scheme == .https ? generation : policyGeneration
+    }
+
+    /// Where Claude reaches a route; see `ProxyConfiguration.publicURL(of:)`.
+    func publicURL(of route: Route) -> String? {
+        configuration.publicURL(of: TunnelProxy.Route(key: route.name, upstream: route.upstream))
     }
 
     /// The index in `routes` of the route for a Host value.

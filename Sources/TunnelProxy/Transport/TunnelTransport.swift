@@ -85,6 +85,7 @@ package struct TunnelTransport: ~Copyable {
     package var isResumed: Bool { ask { $0.isResumed } ?? false }
     package var applicationProtocol: String? { ask { $0.alpn } ?? nil }
     package var peerFingerprint: String? { ask { $0.peerFingerprint } ?? nil }
+    package var peerCertificate: [UInt8]? { ask { $0.peerCertificate } ?? nil }
     /// A client's, to resume with.
     package var session: TLSClientSession? { ask { $0.session } ?? nil }
 

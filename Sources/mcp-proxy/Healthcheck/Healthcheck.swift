@@ -3,8 +3,8 @@ import TunnelCore
 import TunnelIO
 import TunnelProxy
 
-/// `mcp-proxy healthcheck`: whether a proxy accepts tunnels, asked in the way cloudflared opens them. Images without a
-/// shell have nothing else to ask with.
+/// `mcp-proxy healthcheck`: whether a proxy accepts tunnels, asked in the way cloudflared opens them, and with a certificate
+/// that a client can take. Images without a shell have nothing else to ask with.
 enum Healthcheck {
     /// The whole check ends within this time: it is shorter than the time-outs that container engines give a check.
     static let timeout = Duration.seconds(3)
@@ -13,17 +13,31 @@ enum Healthcheck {
         "addr", takes: "ADDRESS",
         "where it listens: 127.0.0.1:8080, :8080, mcp-proxy:8080 or unix:/path (default: listen_addr)")
 
+    private static let listenerOnly = CommandFlag(
+        "listener-only", "do not look at the certificate: for a check that restarts the proxy, which mends none")
+
     static let command = ProxyCommand(
         path: ["healthcheck"], summary: "open a tunnel to a running proxy, to see that it serves",
-        details: "Exit status 0 if it agrees within \(timeout.components.seconds) s, else 1 and the reason.",
-        flags: [address, .config, .tunnelDomain], example: "mcp-proxy healthcheck -addr 127.0.0.1:8080"
+        details: """
+            Exit status 0 if it agrees within \(timeout.components.seconds) s and its certificate is valid now and for the tunnel, else 1
+            and the reason. With -addr the tunnel's domain is known by -tunnel-domain only.
+            """,
+        flags: [address, listenerOnly, .config, .tunnelDomain], example: "mcp-proxy healthcheck -addr 127.0.0.1:8080"
     ) { arguments in
         if arguments[address] != nil, arguments[.config] != nil {
             throw UsageError("flags -addr and -config exclude each other")
         }
         do {
-            let given = try arguments[address].map { try Place($0) }
-            try check(given ?? .address(try target(of: try ProxyConfiguration.load(arguments).listenAddress)))
+            var certificate = CertificateCheck(tunnelDomain: arguments[.tunnelDomain])
+            let place: Place
+            if let given = try arguments[address].map({ try Place($0) }) {
+                place = given
+            } else {
+                let configuration = try ProxyConfiguration.load(arguments)
+                place = .address(try target(of: configuration.listenAddress))
+                certificate = CertificateCheck(configuration).ofDomain
+            }
+            try check(place, certificate: arguments.has(listenerOnly) ? nil : certificate)
             return .done
         } catch let error as UsageError {
             throw error
@@ -76,10 +90,13 @@ enum Healthcheck {
         }
     }
 
-    /// Opens a WebSocket and closes it again.
+    /// Opens a WebSocket, shakes hands inside, and closes it again.
     ///
-    /// - Throws: for any other response than 101, and when `limit` has passed.
-    static func check(_ place: Place, within limit: Duration = timeout) throws {
+    /// - Parameter certificate: what the proxy's certificate is held against; without it there is no handshake.
+    /// - Throws: for any other response than 101, for a certificate that no client takes, and when `limit` has passed.
+    static func check(
+        _ place: Place, certificate: CertificateCheck? = nil, within limit: Duration = timeout
+    ) throws {
         try Loop.run { loop in
             let farSide: FarSide
             switch place {
@@ -92,7 +109,10 @@ enum Healthcheck {
             }
             try await farSide.openWebSocket()
             // The response is in; the rest is courtesy.
-            await farSide.closeWebSocket()
+            guard let certificate else { return await farSide.closeWebSocket() }
+            let shown = try await farSide.inspectCertificate(name: certificate.anyHost)
+            let failures = try certificate.failures(der: shown, now: SystemClock.now().seconds)
+            if let first = failures.first { throw FarSideError("\(first)") }
         }
     }
 

@@ -139,7 +139,7 @@ def test_the_proxys_commands_and_flags(shell: str, binaries: Path, tmp_path: Pat
     serving = flags(usage.split("\n  healthcheck")[0])
     expected = {
         "mcp-proxy -": serving,
-        "mcp-proxy healthcheck -": {"addr", "config", "tunnel-domain", "help"},
+        "mcp-proxy healthcheck -": {"addr", "listener-only", "config", "tunnel-domain", "help"},
         "mcp-proxy demo -": {"data", "help"},
         "mcp-proxy hello -": {"listen", "help"},
     }

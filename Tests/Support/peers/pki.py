@@ -53,7 +53,7 @@ class Authority:
             .public_key(self._key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(_now() - datetime.timedelta(hours=1))
-            .not_valid_after(_now() + datetime.timedelta(days=30))
+            .not_valid_after(_now() + datetime.timedelta(days=180))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
@@ -67,28 +67,34 @@ class Authority:
         path.write_bytes(self.pem)
         return path
 
-    def issue(self, *names: str, expired: bool = False, key: ec.EllipticCurvePrivateKey | None = None) -> Leaf:
-        """A server certificate for DNS names or IP addresses. An expired one ended an hour ago."""
+    def issue(
+        self, *names: str, expired: bool = False, key: ec.EllipticCurvePrivateKey | None = None,
+        left: datetime.timedelta = datetime.timedelta(days=90),
+    ) -> Leaf:
+        """A server certificate for DNS names or IP addresses, or none, good for `left`. An expired one ended an hour ago."""
         key = key or ec.generate_private_key(ec.SECP256R1())
-        ends = _now() - datetime.timedelta(hours=1) if expired else _now() + datetime.timedelta(days=7)
+        ends = _now() + (datetime.timedelta(hours=-1) if expired else left)
         serial = x509.random_serial_number()
-        certificate = (
+        common_name = names[0][:64] if names else "nameless"
+        builder = (
             x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])]))
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(serial)
             .not_valid_before(_now() - datetime.timedelta(days=1))
             .not_valid_after(ends)
-            .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
             )
-            .sign(self._key, hashes.SHA256())
         )
+        if names:
+            entries = [_general_name(name) for name in names]
+            builder = builder.add_extension(x509.SubjectAlternativeName(entries), critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
         return Leaf(certificate.public_bytes(serialization.Encoding.PEM), _pem(key), serial)
 
 

@@ -77,11 +77,12 @@ class Proxy:
     """One running proxy. Its log is collected by a thread, so that the pipe never fills unless a test wants it."""
 
     def __init__(
-        self, binary: Path, config_file: Path, *, arguments: list[str] | None = None, collect: bool = True
+        self, binary: Path, config_file: Path, *, arguments: list[str] | None = None, collect: bool = True,
+        folder: Path | None = None,
     ) -> None:
         self.config_file = config_file
         command = [str(binary), "-config", str(config_file), *(arguments or [])]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=folder)
         self.lines: list[LogLine] = []
         self._changed = threading.Condition()
         self._ended = False

@@ -10,6 +10,11 @@ import TunnelCore
         )
     }
 
+    @Test func showsTheRangeAsItWasWritten() throws {
+        let error = try #require(throws: AddressError.self) { try IPPrefix("FD00:0:0::1/8") }
+        #expect(error.description.hasPrefix("FD00:0:0::1/8 has bits set behind the prefix; did you mean fd00::/8"))
+    }
+
     @Test func comparesByCode() {
         #expect(failure("10.0.0.1/8") != nil && failure("10.0.0.1/8") == failure("10.0.0.2/9"))
         #expect(failure("10.0.0.1/8") != failure("10.0.0.1/99"))

@@ -66,11 +66,11 @@ private func decode(_ text: String) throws -> (Sample, [String]) {
         ),
         (
             "name: n\ncount: 9223372036854775808",
-            "f:2:8: count: cannot unmarshal !!int `9223372...` into int (write a whole number, without quotes or unit)"
+            "f:2:8: count: cannot unmarshal !!int `9223372036854775808` into int (write a whole number, without quotes or unit)"
         ),
         (
-            "name: n\nflag: yes",
-            "f:2:7: flag: cannot unmarshal !!str `yes` into bool (write true or false, without quotes)"
+            "name: n\nflag: yES",
+            "f:2:7: flag: cannot unmarshal !!str `yES` into bool (write true or false, without quotes)"
         ),
         (
             "name: n\nflag: \"true\"",
@@ -121,8 +121,48 @@ private func decode(_ text: String) throws -> (Sample, [String]) {
         #expect(try decode(document).1 == [problem])
     }
 
+    /// Go's YAML package takes these where a field is a boolean, and no other spelling.
+    @Test(arguments: [
+        (["true", "True", "TRUE", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "'yes'", "\"On\""], true),
+        (["false", "False", "FALSE", "n", "N", "no", "No", "NO", "off", "Off", "OFF", "'n'", "\"OFF\""], false),
+        (["yES", "oN", "t", "T", "1", "'true'", "\"false\"", "yes!", "''"], nil),
+    ])
+    func takesTheWordsOfYAML1_1(_ spellings: [String], _ value: Bool?) throws {
+        for spelling in spellings {
+            let (sample, problems) = try decode("name: n\nflag: \(spelling)")
+            #expect(problems.isEmpty == (value != nil), "\(spelling)")
+            #expect(value == nil || sample.flag == value, "\(spelling)")
+        }
+        // A text stays what it is.
+        #expect(try decode("name: yes\nlist: [no, on]").0 == Sample(name: "yes", list: ["no", "on"]))
+    }
+
+    @Test(arguments: [
+        ("name: ${NAME}", ["f:1:7: name: variables are not expanded: \"${NAME}\""]),
+        ("name: n\nnote: /data/${A}/x", ["f:2:7: note: variables are not expanded: \"${A}\""]),
+        ("name: n\ncount: \"${N}\"", ["f:2:8: count: variables are not expanded: \"${N}\""]),
+        ("name: n\nwait: '${W:-30s}'", ["f:2:7: wait: variables are not expanded: \"${W:-30s}\""]),
+        (
+            "name: n\nlist: [a, '${B}', '${C}']",
+            [
+                "f:2:11: list[1]: variables are not expanded: \"${B}\"",
+                "f:2:19: list[2]: variables are not expanded: \"${C}\"",
+            ]
+        ),
+        ("name: n\nlist: {'${D}': x}", ["f:2:8: list.${D}: variables are not expanded: \"${D}\""]),
+        ("name: n\ninner:\n  deep: {file: '${E}'}", ["f:3:16: inner.deep.file: variables are not expanded: \"${E}\""]),
+    ])
+    func tellsThatVariablesAreNotExpanded(_ document: String, _ expected: [String]) throws {
+        let remedy = " (write the value itself, or have a shell or envsubst make the file)"
+        #expect(try decode(document).1 == expected.map { $0 + remedy })
+    }
+
+    @Test(arguments: ["$NAME", "${", "}${", "$ {A}", "a$", "{A}"]) func leavesOtherDollarsAlone(_ text: String) throws {
+        #expect(try decode("name: '\(text)'").0 == Sample(name: text))
+    }
+
     @Test func reportsEverythingAtOnce() throws {
-        let (_, problems) = try decode("nam: x\ncount: x\ninner:\n  count: [1]\n  cuont: 1\nflag: yes\nflag: no\n")
+        let (_, problems) = try decode("nam: x\ncount: x\ninner:\n  count: [1]\n  cuont: 1\nflag: 1\nflag: no\n")
         #expect(problems.count == 7)
     }
 

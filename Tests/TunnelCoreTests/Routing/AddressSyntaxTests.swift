@@ -51,6 +51,16 @@ import TunnelCore
         #expect(!AddressSyntax.isHostName(text))
     }
 
+    @Test(arguments: ["a", "123", "0", "0x7f", "a_b", "1-2", String(repeating: "1", count: 63)])
+    func knowsLabels(_ text: String) {
+        #expect(AddressSyntax.isLabel(text))
+    }
+
+    @Test(arguments: ["", ".", "1.2", "a.b", "-1", "1-", "1 2", "*", "é", String(repeating: "1", count: 64)])
+    func refusesAsLabel(_ text: String) {
+        #expect(!AddressSyntax.isLabel(text))
+    }
+
     @Test func limitsHostNames() {
         let label = String(repeating: "a", count: 63)
         #expect(AddressSyntax.isHostName(label) && !AddressSyntax.isHostName(label + "a"))

@@ -7,7 +7,7 @@ import TunnelCore
     static func table(_ domain: String? = domain) throws -> RouteTable {
         let hosts = [
             "echo", "Auth", "a.b", "full.example", "wins.abcd1234.tunnel.example", "wins", "10.0.0.1", "[fd00::1]",
-            "fd00:0::2", "dotted.example.",
+            "fd00:0::2", "dotted.example.", "123", "0x7f",
         ]
         return try RouteTable(routes: hosts.enumerated().map { ($1, $0) }, tunnelDomain: domain)
     }
@@ -26,6 +26,9 @@ import TunnelCore
         // The whole name comes first.
         ("wins.abcd1234.tunnel.example", 4), ("wins", 5), ("echo", 0), ("full.example", 3), ("FULL.example:80", 3),
         ("full.example.abcd1234.tunnel.example", 3), ("dotted.example", 9), ("dotted.example.", 9),
+        // A label may be a number.
+        ("123.abcd1234.tunnel.example", 10), ("0X7F.abcd1234.tunnel.example:443", 11),
+        ("0123.abcd1234.tunnel.example", nil),
         // Addresses.
         ("10.0.0.1", 6), ("10.0.0.1:8080", 6), ("[fd00::1]", 7), ("[FD00:0:0::1]:443", 7), ("[fd00::2]", 8),
         ("[fd00::3]", nil), ("fd00::1", nil), ("10.0.0.1.abcd1234.tunnel.example", 6),

@@ -18,7 +18,7 @@ private struct TemporaryDirectory: ~Copyable {
 
     func write(_ name: String, _ text: String, mode: mode_t = 0o644) -> String {
         let file = "\(path)/\(name)"
-        let descriptor = open(file, O_WRONLY | O_CREAT, mode)
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, mode)
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let size = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -82,6 +82,37 @@ private func asNobody(_ body: () -> Void) {
         let configuration = try ProxyConfiguration.load(path: "/proc/self/fd/\(ends[0])", tunnelDomain: "t.example.com")
         close(ends[0])
         #expect(configuration.routes.count == 1)
+        // A pipe lies in no folder.
+        #expect(configuration.tls.certFile == "c")
+    }
+
+    /// Wherever the process was started: a file's names begin at its own folder.
+    @Test func relativeNamesBeginAtTheFile() throws {
+        let directory = TemporaryDirectory()
+        let text =
+            "listen_addr: ':1'\ntls: {cert_file: tls.crt, key_file: ../keys/tls.key}\nroutes: {a.b: 'https://a:1'}\n"
+            + "upstream: {tls: {ca_file: ./ca.pem}}\n"
+        let configuration = try ProxyConfiguration.load(path: directory.write("c.yaml", text))
+        #expect(configuration.tls.certFile == "\(directory.path)/tls.crt")
+        #expect(configuration.tls.keyFile == "\(directory.path)/../keys/tls.key")
+        #expect(configuration.upstream.tls.caFile == "\(directory.path)/./ca.pem")
+        let absolute = text.replacing("tls.crt", with: "/x/tls.crt")
+        #expect(try ProxyConfiguration.load(path: directory.write("c.yaml", absolute)).tls.certFile == "/x/tls.crt")
+        // A text has no folder.
+        #expect(try ProxyConfiguration.parse(Array(text.utf8), file: "/etc/c.yaml").tls.certFile == "tls.crt")
+    }
+
+    /// Here, because a test may not change its process's folder: the working folder of the test runner is the package.
+    @Test func aFileOfTheWorkingFolderIsNotTaken() throws {
+        try #require(access("Package.swift", F_OK) == 0, "run from the package's folder")
+        let directory = TemporaryDirectory()
+        let text =
+            "listen_addr: ':1'\ntls: {cert_file: Package.swift, key_file: absent.key}\nroutes: {a.b: 'http://a:1'}\n"
+        let file = directory.write("c.yaml", text)
+        #expect(
+            problem(file) == "\(file):2:18: tls.cert_file: open \(directory.path)/Package.swift: no such file or"
+                + " directory (it is in the working folder, but since 0.2 a name begins at the configuration's folder:"
+                + " move the file there, or write its path from /)")
     }
 
     @Test func limitsTheSize() throws {

@@ -81,6 +81,28 @@ private func problems(_ text: String, tunnelDomain: String? = nil) -> [String] {
                 "f: -tunnel-domain: not a domain name \"*.a.b\"") == true)
     }
 
+    /// Letter for letter, though the proxy goes on with another form.
+    @Test(arguments: [
+        ("tunnel_domain: LOCAL\n", "not a domain name \"LOCAL\""),
+        ("shutdown_timeout: 90000h\n", "shutdown_timeout: 90000h is out of range"),
+        ("shutdown_timeout: -60s\n", "shutdown_timeout: -60s is out of range"),
+        ("threads: 0x101\n", "threads: 0x101 is out of range"), ("threads: +257\n", "threads: +257 is out of range"),
+        ("limits: {buffer_size: 0o17}\n", "limits.buffer_size: 0o17 is out of range"),
+        ("upstream: {allowed_ips: ['FD00::1/8']}\n", "upstream.allowed_ips[0]: FD00::1/8 has bits set"),
+        ("tunnel_domain: '${TUNNEL_DOMAIN}'\n", "tunnel_domain: variables are not expanded: \"${TUNNEL_DOMAIN}\""),
+    ])
+    func showsValuesAsTheyWereWritten(_ line: String, _ part: String) {
+        #expect(problems(base + routes + line).count == 1)
+        #expect(problems(base + routes + line).first?.contains(part) == true, "\(problems(base + routes + line))")
+    }
+
+    @Test func tellsOfVariablesInTheFlag() {
+        let found = problems(base + routes, tunnelDomain: "${TUNNEL_DOMAIN}")
+        #expect(found.first?.hasPrefix("f: -tunnel-domain: variables are not expanded: \"${TUNNEL_DOMAIN}\" (") == true)
+        let name = problems(base + routes, tunnelDomain: "LOCAL")
+        #expect(name.first?.hasPrefix("f: -tunnel-domain: not a domain name \"LOCAL\"") == true)
+    }
+
     // MARK: Routes
 
     @Test func allowsLabelAndFullNameOfOneHost() throws {
@@ -88,6 +110,40 @@ private func problems(_ text: String, tunnelDomain: String? = nil) -> [String] {
             base
             + "tunnel_domain: t.example.com\nroutes: {echo: 'http://a:1', Echo.T.example.com: 'http://b:2', a.b: 'http://c:3'}\n"
         #expect(try parse(text).routes.map(\.key) == ["echo", "echo.t.example.com", "a.b"])
+    }
+
+    /// A label that is a number, in quotes or not, in whatever notation: it is taken letter for letter.
+    @Test(arguments: ["'123'", "123", "\"0x1F\"", "0x1F", "007", "1e3", "1_000"])
+    func takesNumbersAsSubdomains(_ key: String) throws {
+        let text = base + "tunnel_domain: t.example.com\nroutes: {\(key): 'http://a:1'}\n"
+        let configuration = try parse(text)
+        let label = key.filter { $0 != "'" && $0 != "\"" }.lowercased()
+        #expect(configuration.routes.map(\.key) == [label])
+        #expect(configuration.publicURL(of: configuration.routes[0]) == "https://\(label).t.example.com")
+        #expect(
+            problems(base + "routes: {\(key): 'http://a:1'}\n").first?.contains(
+                "a bare subdomain needs the tunnel domain") == true)
+    }
+
+    /// With dots it would be an address to others.
+    @Test(arguments: ["127.1", "10.0.0.1", "1.5", "a.1"]) func refusesNumbersWithDots(_ key: String) {
+        let text = base + "tunnel_domain: t.example.com\nroutes: {\(key): 'http://a:1'}\n"
+        #expect(problems(text).first?.hasPrefix("f:4:10: routes.\(key): not a host name") == true)
+    }
+
+    @Test(
+        arguments: [
+            ("t.example", "echo", "https://echo.t.example"), ("t.example", "t.example", "https://t.example"),
+            ("t.example", "echo.t.example", "https://echo.t.example"),
+            ("t.example", "a.b.t.example", "https://a.b.t.example"), ("t.example", "a.b", nil),
+            ("t.example", "xt.example", nil), (nil, "echo.example.org", "https://echo.example.org"),
+        ] as [(String?, String, String?)])
+    func knowsThePublicURL(_ domain: String?, _ key: String, _ url: String?) throws {
+        let route = Route(key: key, upstream: try UpstreamAddress("http://a:1"))
+        let tls = ProxyConfiguration.TLS(certFile: "/c", keyFile: "/k")
+        let configuration = try ProxyConfiguration(
+            listenAddress: .tcp(nil, port: 8080), tls: tls, routes: [route], tunnelDomain: domain)
+        #expect(configuration.publicURL(of: route) == url)
     }
 
     @Test(arguments: [
@@ -126,7 +182,7 @@ private func problems(_ text: String, tunnelDomain: String? = nil) -> [String] {
         ),
         (
             "routes: {a.b: 'http://a:1', A.B: 'http://a:2'}\n",
-            "f:3:29: routes.a.b: duplicate route (keep one of them; host names do not differ by case)"
+            "f:3:29: routes.A.B: duplicate route (keep one of them; host names do not differ by case)"
         ),
         (
             "routes: {a.b: 'http://a:1', a.b: 'http://a:2'}\n",

@@ -3,6 +3,8 @@ import TunnelPKI
 import TunnelTLS
 import TunnelTestSupport
 
+@testable import TunnelProxy
+
 /// Certificates made once per run: an authority and a server of `t.example`. Nothing lies in the repository.
 enum TestIdentity {
     static let domain = "t.example"
@@ -18,15 +20,20 @@ enum TestIdentity {
     struct Pair: Sendable {
         let certificate: [UInt8]
         let key: [UInt8]
+
+        func digest() throws -> IdentityFiles.Digest {
+            try IdentityFiles.Digest(of: IdentityFiles.Contents(certificate: certificate, key: key))
+        }
     }
 
     private static let authority: Result<CertificateAuthority, any Error> = Result {
         try CertificateAuthority.generate(now: Int64(time(nil)))
     }
 
-    static func makePair() throws -> Pair {
+    static func makePair(domain: String = domain) throws -> Pair {
         let identity = try authority.get().issueServerIdentity(
-            domain: domain, keyType: .ecdsaP256, now: Int64(time(nil)), additionalNames: ["localhost"])
+            domain: domain, keyType: .ecdsaP256, now: Int64(time(nil)),
+            additionalNames: domain == TestIdentity.domain ? ["localhost"] : [])
         return try Pair(certificate: identity.certificate.pem, key: identity.key.pem)
     }
 

@@ -9,6 +9,7 @@ complete -c mcp-proxy -n 'not __fish_seen_subcommand_from demo hello' -o tunnel-
 complete -c mcp-proxy -n __fish_use_subcommand -o version -d 'print the versions'
 complete -c mcp-proxy -o help -d 'print the usage'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from healthcheck' -o addr -x -d 'where the proxy listens'
+complete -c mcp-proxy -n '__fish_seen_subcommand_from healthcheck' -o listener-only -d 'do not look at the certificate'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from hello' -o listen -x -d 'where to listen'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from demo' -o data -x -a '(__fish_complete_directories)' \
     -d 'folder of setup'
