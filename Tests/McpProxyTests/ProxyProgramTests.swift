@@ -84,8 +84,8 @@ import TunnelProxy
     /// What is found only when the command runs.
     @Test(arguments: [
         (
-            ["healthcheck", "-addr", "proxy:8080"],
-            "flag -addr: invalid address \"proxy:8080\" (write 127.0.0.1:8080, [::1]:8080 or unix:/path)"
+            ["healthcheck", "-addr", "proxy:http"],
+            "flag -addr: invalid address \"proxy:http\" (write 127.0.0.1:8080, [::1]:8080, NAME:8080 or unix:/path)"
         ),
         (["healthcheck", "-addr", ":1", "-config", "c"], "flags -addr and -config exclude each other"),
         (
