@@ -141,7 +141,7 @@ public final class ProxyServer: Sendable {
     public var requestsInFlight: Int { shared.requests }
 
     /// WebSockets open now.
-    public var connections: Int { shared.connections }
+    public var connections: Int { shared.tunnels }
 
     private var running: RunningProxy? {
         switch parts.withLock({ $0.life }) {
