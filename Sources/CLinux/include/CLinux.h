@@ -57,6 +57,9 @@ int CLinux_set_thread_groups(const uint32_t *groups, int count);
 
 int CLinux_O_PATH(void);
 
+/// Gives what a descriptor of O_PATH leads to to another group: fchownat with AT_EMPTY_PATH. 0 or -1 with errno.
+int CLinux_set_group(int fd, uint32_t group);
+
 void CLinux_name_thread(const char *name);
 
 /// Raises the nice value of the calling thread alone, at most to 19. 0 or -1 with errno.
@@ -65,6 +68,9 @@ int CLinux_nice_thread(int more);
 /// Waits for a post of a `sem_t`, by CLOCK_MONOTONIC: a step of the wall clock neither ends nor prolongs it. 0, or -1
 /// when none came in time. At most 2^63 nanoseconds.
 int CLinux_sem_wait(void *semaphore, uint64_t nanoseconds);
+
+/// Gives free memory of the allocator back to the system: malloc_trim.
+void CLinux_trim_memory(void);
 
 /// Cores that this thread may run on; 0 if the kernel does not say.
 int CLinux_core_count(void);

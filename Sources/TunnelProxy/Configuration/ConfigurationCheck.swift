@@ -30,6 +30,9 @@ struct ConfigurationCheck {
         if case .unix(let path) = configuration.listenAddress, !ListenAddress.isSocketPath(path) {
             report("listen_addr", "invalid listen address", "use an absolute path of up to 107 bytes")
         }
+        if !(0...0o777).contains(configuration.listenMode) {
+            report("listen_mode", "out of range", "use 0000 to 0777, such as 0660")
+        }
         range("shutdown_timeout", configuration.shutdownTimeout, from: .zero)
         range("threads", configuration.threads, 0...256)
         required("tls.cert_file", configuration.tls.certFile)
@@ -128,7 +131,8 @@ struct ConfigurationCheck {
         range("limits.send_timeout", limits.sendTimeout, from: .zero)
         range("limits.max_requests_per_connection", limits.maxRequestsPerConnection, 1...100_000)
         range("limits.max_requests", limits.maxRequests, 1...1_000_000)
-        range("limits.max_connections", limits.maxConnections, 1...1_000_000)
+        range("limits.max_connections", limits.maxConnections, 0...1_000_000)
+        range("limits.max_pending_connections", limits.maxPendingConnections, 1...1_000_000)
         range("limits.buffer_size", limits.bufferSize, 16_384...1_048_576)
     }
 
