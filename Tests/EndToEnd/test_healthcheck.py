@@ -45,7 +45,7 @@ def test_a_proxy_by_its_name(start, binary: Path, tmp_path: Path) -> None:
         proxy = start(NOWHERE, log_level="debug")
         result = check(check_there, "-addr", f"mcp-proxy.test:{proxy.endpoint.port}")
         assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-        proxy.wait_for("closed before a tls handshake")
+        proxy.wait_for("tls handshake complete")
         assert_unhealthy(check(check_there, "-addr", "gone.test:8080"), "lookup gone.test: no such host")
 
 
