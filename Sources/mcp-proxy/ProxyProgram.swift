@@ -12,8 +12,8 @@ enum ProxyProgram {
     static let table = CommandTable(
         program: "mcp-proxy", style: .go, about: "Serves the customer side of an MCP tunnel behind cloudflared.",
         root: ProxyCommand(
-            path: [], summary: "serve the customer side of an MCP tunnel", flags: [.config, .tunnelDomain],
-            example: "mcp-proxy -config config.yaml"
+            path: [], summary: "serve the customer side of an MCP tunnel",
+            flags: [.config, .tunnelDomain, .debuggable], example: "mcp-proxy -config config.yaml"
         ) { Serve.run($0) },
         commands: [Healthcheck.command, Demo.command, HelloCommand.command],
         notes: """
@@ -30,6 +30,8 @@ enum ProxyProgram {
             case .version: print(version)
             case .run(let found, let arguments):
                 command = found
+                // Before anything is read.
+                if !arguments.has(.debuggable) { ProcessHardening.apply() }
                 return try found.action(arguments)
             }
             return .done
@@ -60,6 +62,8 @@ extension CommandFlag {
         "config", takes: "PATH", "configuration file (default \(ProxyConfiguration.defaultPath))")
     static let tunnelDomain = CommandFlag(
         "tunnel-domain", takes: "DOMAIN", "takes the place of tunnel_domain in the file")
+    static let debuggable = CommandFlag(
+        "debuggable", "let debuggers attach and core files be written: both show keys and tokens")
 }
 
 extension ProxyConfiguration {

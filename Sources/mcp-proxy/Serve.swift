@@ -56,7 +56,7 @@ enum Signals {
         for number in [SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR] + realTime {
             signal(number, SIG_IGN)
         }
-        // Whoever asks for a core file gets one, whatever the Swift runtime has installed for its own reports.
+        // With -debuggable, whoever asks for a core file gets one, whatever the Swift runtime has installed for its reports.
         signal(SIGQUIT, SIG_DFL)
         var set = makeSet()
         pthread_sigmask(SIG_BLOCK, &set, nil)

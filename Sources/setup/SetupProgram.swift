@@ -1,5 +1,3 @@
-import CLinux
-import Glibc
 import Synchronization
 import TunnelCLI
 import TunnelIO
@@ -78,20 +76,5 @@ enum SetupProgram {
         console.note(table.message(error, in: command))
         if isJSON { console.show(json: FailureReport(error, remedy: table.remedy(error, in: command))) }
         return .usage
-    }
-}
-
-/// Keeps keys and tokens in memory from reaching a core file, a crash report, or a debugger of another process of the
-/// same user.
-enum ProcessHardening {
-    static func apply() {
-        var none = rlimit(rlim_cur: 0, rlim_max: 0)
-        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
-        // A core_pattern that pipes to a program ignores the limit, but not this.
-        _ = CLinux_forbid_dump()
-        // The runtime's own report of a crash shows registers and the memory that they point to.
-        for number in [SIGQUIT, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP] { signal(number, SIG_DFL) }
-        // A peer that closes early is an error of that write, not the end of the process.
-        signal(SIGPIPE, SIG_IGN)
     }
 }

@@ -169,11 +169,12 @@ def start(
     running = request.node.stash.setdefault(_running, [])
 
     def start_proxy(
-        routes: Routes, *, arguments: list[str] | None = None, collect: bool = True, **changes: object
+        routes: Routes, *, arguments: list[str] | None = None, collect: bool = True, program: Path | None = None,
+        before: list[str] | None = None, user: int | None = None, **changes: object
     ) -> Proxy:
         file = tmp_path / f"config-{len(running)}.yaml"
         write_configuration(file, configuration, routes, **changes)
-        proxy = Proxy(binary, file, arguments=arguments, collect=collect)
+        proxy = Proxy(program or binary, file, arguments=arguments, collect=collect, before=before, user=user)
         running.append(proxy)
         proxy.far_side(DOMAIN, certificates.ca_file)
         return proxy

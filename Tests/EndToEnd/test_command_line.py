@@ -34,7 +34,7 @@ def test_help_names_every_flag(binary: Path, flag: str) -> None:
     result = run(binary, flag)
     assert result.returncode == 0
     text = result.stdout + result.stderr
-    for name in ("-config", "-tunnel-domain", "-version", "-help", "demo", "/etc/mcp-gateway/config.yaml"):
+    for name in ("-config", "-tunnel-domain", "-debuggable", "-version", "-help", "demo", "/etc/mcp-gateway/config.yaml"):
         assert name in text
 
 

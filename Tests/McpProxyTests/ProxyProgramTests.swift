@@ -34,6 +34,7 @@ import TunnelProxy
         (["-config", "a", "-config", "b"], "serve b -"),
         (["-tunnel-domain", "t.example"], "serve \(config) t.example"),
         (["--tunnel-domain=t.example", "--config", "c"], "serve c t.example"),
+        (["-debuggable"], "serve \(config) -"),
         (["-version"], "version"),
         (["--version"], "version"),
         (["-help"], "help"),

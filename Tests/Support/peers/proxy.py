@@ -78,11 +78,17 @@ class Proxy:
 
     def __init__(
         self, binary: Path, config_file: Path, *, arguments: list[str] | None = None, collect: bool = True,
-        folder: Path | None = None,
+        folder: Path | None = None, before: list[str] | None = None, user: int | None = None,
     ) -> None:
+        """`before` is a command that runs the rest of its line, and `user` whom the process runs as."""
         self.config_file = config_file
-        command = [str(binary), "-config", str(config_file), *(arguments or [])]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=folder)
+        command = [*(before or []), str(binary), "-config", str(config_file), *(arguments or [])]
+        # What the tests ask /proc for is shown to root alone.
+        if os.geteuid() != 0 and "-debuggable" not in command:
+            command.append("-debuggable")
+        identity = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=folder, **identity)
         self.lines: list[LogLine] = []
         self._changed = threading.Condition()
         self._ended = False

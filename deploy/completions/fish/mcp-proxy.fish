@@ -6,6 +6,7 @@ complete -c mcp-proxy -n __fish_use_subcommand -a demo -d 'run the whole path on
 complete -c mcp-proxy -n __fish_use_subcommand -a hello -d 'serve a sample MCP server'
 complete -c mcp-proxy -n 'not __fish_seen_subcommand_from demo hello' -o config -rF -d 'configuration file'
 complete -c mcp-proxy -n 'not __fish_seen_subcommand_from demo hello' -o tunnel-domain -x -d 'domain of the tunnel'
+complete -c mcp-proxy -n __fish_use_subcommand -o debuggable -d 'let debuggers and core files see secrets'
 complete -c mcp-proxy -n __fish_use_subcommand -o version -d 'print the versions'
 complete -c mcp-proxy -o help -d 'print the usage'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from healthcheck' -o addr -x -d 'where the proxy listens'
