@@ -34,7 +34,7 @@ package struct IOError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The failure without what was tried.
     package var reason: String {
         switch code {
-        case .system(let number): IOError.text(of: number)
+        case .system(let number): IOError.text(of: number) + (detail.isEmpty ? "" : ": \(detail)")
         case .timedOut: "i/o timeout"
         case .closed: "closed"
         case .endOfStream: "unexpected end of stream"

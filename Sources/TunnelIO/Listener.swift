@@ -17,45 +17,74 @@ package final class Listener: Sendable {
     /// - Parameters:
     ///   - address: where.
     ///   - isShared: lets several listeners bind the same port, so that the kernel spreads connections over them.
-    /// - Throws: ``IOError`` with the failed call; a Unix path in use by a live server is `EADDRINUSE`.
-    package init(_ address: SocketAddress, isShared: Bool) throws(IOError) {
+    ///   - access: who may connect to a Unix socket.
+    /// - Throws: ``IOError`` with the failed call; a Unix path that cannot be had is `EADDRINUSE`, and `detail` says why.
+    package init(
+        _ address: SocketAddress, isShared: Bool, access: SocketFile.Access = SocketFile.Access()
+    ) throws(IOError) {
         let descriptor = CLinux_socket(address.family)
         guard descriptor >= 0 else { throw .fromErrno("socket") }
         do throws(IOError) {
             if case .unix(let path) = address {
-                try Listener.removeStale(path)
+                file = try Listener.listen(descriptor, at: path, access)
+                self.address = address
             } else {
-                _ = CLinux_set_flag(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
-                if isShared, CLinux_set_flag(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) != 0 {
-                    throw IOError.fromErrno("setsockopt SO_REUSEPORT")
-                }
-                if address.family == AF_INET6 {
-                    // A wildcard serves both families, as Go's listeners and so the vendor's samples do.
-                    _ = CLinux_set_flag(descriptor, CInt(IPPROTO_IPV6), CLinux_IPV6_V6ONLY(), 0)
-                }
+                try Listener.listen(descriptor, on: address, isShared: isShared)
+                file = nil
+                self.address = try Listener.boundAddress(descriptor)
             }
-            guard let result = address.withSockaddr({ Glibc.bind(descriptor, $0, $1) }) else {
-                throw IOError(.system(ENAMETOOLONG), "bind")
-            }
-            if result != 0 { throw IOError.fromErrno("bind") }
-            if Glibc.listen(descriptor, Listener.backlog) != 0 { throw IOError.fromErrno("listen") }
-            self.address = try Listener.boundAddress(descriptor, asked: address)
         } catch {
             close(descriptor)
             throw error
         }
         self.descriptor = descriptor
-        if case .unix(let path) = address { file = SocketFile(path) } else { file = nil }
     }
 
     deinit {
-        // In this order: once it is closed, another server may take the path for stale and bind its own.
+        // In this order: once it is closed, another server may take the path for stale and bind its own. And as long as it
+        // is open, the file's inode is not given to another one.
         file?.remove()
         close(descriptor)
     }
 
-    private static func boundAddress(_ descriptor: CInt, asked: SocketAddress) throws(IOError) -> SocketAddress {
-        if case .unix = asked { return asked }
+    private static func listen(_ descriptor: CInt, on address: SocketAddress, isShared: Bool) throws(IOError) {
+        _ = CLinux_set_flag(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+        if isShared, CLinux_set_flag(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) != 0 {
+            throw IOError.fromErrno("setsockopt SO_REUSEPORT")
+        }
+        if address.family == AF_INET6 {
+            // A wildcard serves both families, as Go's listeners and so the vendor's samples do.
+            _ = CLinux_set_flag(descriptor, CInt(IPPROTO_IPV6), CLinux_IPV6_V6ONLY(), 0)
+        }
+        try bind(descriptor, address)
+        if Glibc.listen(descriptor, backlog) != 0 { throw IOError.fromErrno("listen") }
+    }
+
+    private static func listen(
+        _ descriptor: CInt, at path: String, _ access: SocketFile.Access
+    ) throws(IOError) -> SocketFile {
+        try SocketFile.makeRoom(at: path)
+        // Until it has its group and mode nobody but our own user may connect: the mode of the socket is that of the file
+        // which bind(2) makes, less the umask.
+        if fchmod(descriptor, 0o600) != 0 { throw IOError.fromErrno("fchmod") }
+        try bind(descriptor, .unix(path: path))
+        if Glibc.listen(descriptor, backlog) != 0 { throw IOError.fromErrno("listen") }
+        let file = try SocketFile(bound: path)
+        do throws(IOError) { try file.allow(access) } catch {
+            file.remove()
+            throw error
+        }
+        return file
+    }
+
+    private static func bind(_ descriptor: CInt, _ address: SocketAddress) throws(IOError) {
+        guard let result = address.withSockaddr({ Glibc.bind(descriptor, $0, $1) }) else {
+            throw IOError(.system(ENAMETOOLONG), "bind")
+        }
+        if result != 0 { throw IOError.fromErrno("bind") }
+    }
+
+    private static func boundAddress(_ descriptor: CInt) throws(IOError) -> SocketAddress {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let result = withUnsafeMutablePointer(to: &storage) {
@@ -63,43 +92,6 @@ package final class Listener: Sendable {
         }
         guard result == 0, let address = SocketAddress(storage) else { throw .fromErrno("getsockname") }
         return address
-    }
-
-    /// Removes a socket file that no server listens on any more; a live one, or another kind of file, stays.
-    private static func removeStale(_ path: String) throws(IOError) {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return }
-        guard status.st_mode & S_IFMT == S_IFSOCK else { throw IOError(.system(EADDRINUSE), "bind") }
-        let probe = CLinux_socket(AF_UNIX)
-        guard probe >= 0 else { throw .fromErrno("socket") }
-        defer { close(probe) }
-        let isRefused =
-            SocketAddress.unix(path: path).withSockaddr { Glibc.connect(probe, $0, $1) != 0 && errno == ECONNREFUSED }
-        guard isRefused == true else { throw IOError(.system(EADDRINUSE), "bind") }
-        unlink(path)
-    }
-}
-
-/// A path and which file it led to. Somebody may have removed that one and bound another since: a second server in a
-/// shared folder, or an operator who made room. Theirs is not removed.
-private struct SocketFile {
-    let path: String
-    let device: UInt
-    let inode: UInt
-
-    init?(_ path: String) {
-        guard let (device, inode) = SocketFile.identity(path) else { return nil }
-        (self.path, self.device, self.inode) = (path, device, inode)
-    }
-
-    func remove() {
-        guard let found = SocketFile.identity(path), found == (device, inode) else { return }
-        unlink(path)
-    }
-
-    private static func identity(_ path: String) -> (UInt, UInt)? {
-        var status = stat()
-        return lstat(path, &status) == 0 ? (UInt(status.st_dev), UInt(status.st_ino)) : nil
     }
 }
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import socket
+import stat
+import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import write_configuration
 from peers.endpoint import Endpoint
 from peers.far_side import LibraryWebSocket
 from peers.raw_websocket import PING, PONG, Answer, RawWebSocket, frame, read_answer, upgrade_head
@@ -151,12 +155,10 @@ async def test_a_head_that_never_ends_is_given_up(start, sent: bytes) -> None:
 
 async def test_connections_over_the_limit_get_503(start) -> None:
     proxy = start(NOWHERE, limits={"max_connections": 2})
-    first, second = await proxy.far.raw(), await proxy.far.raw()
+    first, second = await proxy.far.open(), await proxy.far.open()
     answer = await ask(proxy.endpoint, upgrade_head("echo.t.example")[0])
     assert answer.status == 503 and answer.headers["retry-after"]
     await first.close()
-    await first.read_until_close()
-    assert await first.at_end()
     # The place is free again as soon as the proxy is done with the first connection.
     while True:
         reader, writer = await proxy.endpoint.open()
@@ -194,6 +196,66 @@ async def test_unix_socket(start, tmp_path: Path) -> None:
                 assert (await http.get()).status == 200
         assert proxy.stop() == 0
         assert not path.exists(), "the socket file stays behind"
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(None, 0o660), ("0600", 0o600), ("666", 0o666)])
+def test_mode_of_a_unix_socket(start, tmp_path: Path, mode: str | None, expected: int) -> None:
+    """The umask, which a service manager sets for other files, has no part in it."""
+    path = tmp_path / "proxy.sock"
+    start(NOWHERE, listen_addr=f"unix:{path}", listen_mode=mode, before=["bash", "-c", 'umask 077; exec "$0" "$@"'])
+    assert stat.S_IMODE(path.stat().st_mode) == expected
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes users, which is for root")
+async def test_the_group_of_a_unix_socket_may_connect(start, tmp_path: Path) -> None:
+    """As the operator's guide has it for cloudflared: another user, of the socket's group."""
+    for folder in [tmp_path, *list(tmp_path.parents)[:2]]:
+        folder.chmod(0o755)
+    path = tmp_path / "proxy.sock"
+    start(NOWHERE, listen_addr=f"unix:{path}", listen_group="65533")
+    connect = f"import socket; socket.socket(socket.AF_UNIX).connect({str(path)!r})"
+    for groups, status in (([65533], 0), ([], 1)):
+        result = subprocess.run(
+            ["python3", "-c", connect], user=65532, group=65532, extra_groups=groups, capture_output=True, text=True,
+            check=False)
+        assert result.returncode == status, result.stderr
+        assert status == 0 or "PermissionError" in result.stderr
+
+
+async def test_what_is_not_its_own_stays(start, tmp_path: Path) -> None:
+    """Somebody has put another file at the path while the proxy ran."""
+    path = tmp_path / "proxy.sock"
+    proxy = start(NOWHERE, listen_addr=f"unix:{path}")
+    path.unlink()
+    path.write_text("precious")
+    assert proxy.stop() == 0
+    assert path.read_text() == "precious"
+    second = start(NOWHERE, listen_addr=f"unix:{tmp_path / 'other.sock'}")
+    (tmp_path / "other.sock").unlink()
+    third = start(NOWHERE, listen_addr=f"unix:{tmp_path / 'other.sock'}")
+    assert second.stop() == 0
+    await (await third.far.raw()).close()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.write_text("x"), "is there and not a socket; remove it, or name another path"),
+        (lambda path: path.mkdir(), "is there and not a socket; remove it, or name another path"),
+        (lambda path: path.symlink_to("/nonexistent"), "is there and not a socket"),
+    ],
+    ids=["file", "folder", "link"])
+def test_a_path_that_is_no_socket_is_refused_with_words(
+    binary: Path, configuration: dict, tmp_path: Path, make, words: str
+) -> None:
+    path = tmp_path / "proxy.sock"
+    make(path)
+    file = tmp_path / "config.yaml"
+    write_configuration(file, configuration, NOWHERE, listen_addr=f"unix:{path}")
+    result = subprocess.run([str(binary), "-config", str(file)], capture_output=True, text=True, check=False, timeout=20)
+    assert result.returncode == 1
+    assert f"mcp-proxy: listen unix {path}: bind: address already in use: {path} {words}" in result.stderr
+    assert os.path.lexists(path)
 
 
 async def test_unix_socket_left_by_a_dead_process_is_replaced(start, tmp_path: Path) -> None:

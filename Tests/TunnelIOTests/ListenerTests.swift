@@ -104,14 +104,7 @@ import TunnelIO
     @Test func aStaleSocketFileIsReplaced() throws {
         let path = temporaryPath()
         defer { unlink(path) }
-        // A bound socket that does not listen: what a server that was killed leaves behind.
-        let stale = try Listener(.unix(path: path), isShared: false)
-        let copy = path + ".kept"
-        link(path, copy)
-        defer { unlink(copy) }
-        _ = consume stale
-        rename(copy, path)
-        #expect(isThere(path))
+        try leaveStale(path)
         let listener = try Listener(.unix(path: path), isShared: false)
         #expect(isThere(path))
         withExtendedLifetime(listener) {}
@@ -122,17 +115,98 @@ import TunnelIO
         let live = try Listener(.unix(path: path), isShared: false)
         let error = #expect(throws: IOError.self) { try Listener(.unix(path: path), isShared: false) }
         #expect(error?.code == .system(EADDRINUSE))
+        #expect(error?.description == "bind: address already in use: another process listens on \(path)")
         #expect(isThere(path))
         withExtendedLifetime(live) {}
     }
 
-    @Test func anotherKindOfFileStays() throws {
+    @Test(arguments: [S_IFREG, S_IFDIR, S_IFIFO, S_IFLNK]) func anotherKindOfFileStays(_ kind: mode_t) throws {
         let path = temporaryPath()
-        close(open(path, O_CREAT | O_WRONLY, 0o600))
-        defer { unlink(path) }
+        switch kind {
+        case S_IFREG: close(open(path, O_CREAT | O_WRONLY, 0o600))
+        case S_IFDIR: mkdir(path, 0o700)
+        case S_IFIFO: mkfifo(path, 0o600)
+        // What it leads to is not looked at: whoever made the link may not choose what we remove.
+        default: symlink("/nonexistent", path)
+        }
+        defer { remove(path) }
         let error = #expect(throws: IOError.self) { try Listener(.unix(path: path), isShared: false) }
         #expect(error?.code == .system(EADDRINUSE))
+        #expect(error?.detail == "\(path) is there and not a socket; remove it, or name another path")
+        #expect((look(path)?.st_mode ?? 0) & S_IFMT == kind)
+    }
+
+    /// Only root can make a file of somebody else.
+    @Test(.enabled(if: geteuid() == 0)) func anotherUsersStaleSocketStays() throws {
+        let path = temporaryPath()
+        try leaveStale(path)
+        defer { unlink(path) }
+        chown(path, 65532, 65532)
+        let error = #expect(throws: IOError.self) { try Listener(.unix(path: path), isShared: false) }
+        #expect(error?.code == .system(EADDRINUSE))
+        #expect(error?.detail == "\(path) is a socket of user 65532; remove it, or name another path")
         #expect(isThere(path))
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func aFileThatWasGivenAwayStays() throws {
+        let path = temporaryPath()
+        defer { unlink(path) }
+        do {
+            let listener = try Listener(.unix(path: path), isShared: false)
+            chown(path, 65532, 65532)
+            withExtendedLifetime(listener) {}
+        }
+        #expect(isThere(path))
+    }
+
+    /// Whatever the umask, which a service manager sets to protect other files. In a process of its own, for it is the
+    /// process's.
+    @Test(arguments: [0o000, 0o077, 0o177, 0o777] as [mode_t]) func theModeIsTheOneAskedFor(_ mask: mode_t) async {
+        await #expect(processExitsWith: .success) { [mask] in
+            umask(mask)
+            for (access, expected) in [
+                (SocketFile.Access(), 0o660), (SocketFile.Access(mode: 0o600), 0o600),
+                (SocketFile.Access(mode: 0o666), 0o666), (SocketFile.Access(mode: 0), 0),
+            ] as [(SocketFile.Access, mode_t)] {
+                let path = temporaryPath()
+                let listener = try Listener(.unix(path: path), isShared: false, access: access)
+                var status = stat()
+                guard lstat(path, &status) == 0, status.st_mode == S_IFSOCK | expected else { exit(EXIT_FAILURE) }
+                withExtendedLifetime(listener) {}
+            }
+            exit(EXIT_SUCCESS)
+        }
+    }
+
+    @Test func theGroupIsTheOneAskedFor() throws {
+        // Root may give a file to any group, and everybody to their own.
+        let group = geteuid() == 0 ? 65532 : getegid()
+        let path = temporaryPath()
+        let listener = try Listener(.unix(path: path), isShared: false, access: SocketFile.Access(group: group))
+        #expect(look(path)?.st_gid == group && look(path)?.st_mode == S_IFSOCK | 0o660)
+        withExtendedLifetime(listener) {}
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func aGroupThatIsNotOursIsRefused() async {
+        await #expect(processExitsWith: .success) {
+            setgid(65532)
+            setuid(65532)
+            let path = temporaryPath()
+            do throws(IOError) {
+                _ = try Listener(.unix(path: path), isShared: false, access: SocketFile.Access(group: 65533))
+                exit(EXIT_FAILURE)
+            } catch {
+                let isNamed = error.operation == "chown" && error.detail.contains("a member of group 65533")
+                exit(isNamed && access(path, F_OK) != 0 ? EXIT_SUCCESS : EXIT_FAILURE)
+            }
+        }
+    }
+
+    @Test func groupsHaveNamesAndNumbers() throws {
+        #expect(SystemGroup.number(of: "root") == 0)
+        #expect(SystemGroup.number(of: "65532") == 65532)
+        #expect(SystemGroup.number(of: "no-such-group") == nil && SystemGroup.number(of: "4294967295") == nil)
+        #expect(SystemGroup.number(of: "-1") == nil && SystemGroup.number(of: "") == nil)
     }
 
     /// sockaddr_un has room for 107 bytes and a zero.
@@ -144,7 +218,22 @@ import TunnelIO
         #expect(error?.code == .system(ENAMETOOLONG))
     }
 
-    private func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 }
+    private func isThere(_ path: String) -> Bool { look(path) != nil }
+
+    private func look(_ path: String) -> stat? {
+        var status = stat()
+        return lstat(path, &status) == 0 ? status : nil
+    }
+
+    /// What a server that was killed leaves behind: a bound socket on which nobody listens.
+    private func leaveStale(_ path: String) throws {
+        let stale = try Listener(.unix(path: path), isShared: false)
+        let copy = path + ".kept"
+        link(path, copy)
+        _ = consume stale
+        rename(copy, path)
+        #expect(isThere(path))
+    }
 
     private func isReadable(_ descriptor: CInt) -> Bool {
         var readiness = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

@@ -44,4 +44,30 @@ private let loopback = IPAddress(v4Bytes: 127, 0, 0, 1)
         }
         #expect(error?.description == "listen tcp 127.0.0.1:\(taken.port): bind: address already in use")
     }
+
+    @Test func aPathInUseNamesIt() throws {
+        let path = "\(TestIdentity.directory)/in-use"
+        let first = try ListenerSet(.unix(path: path), count: 1)
+        let error = #expect(throws: ProxyError.self) { try ListenerSet(.unix(path: path), count: 1) }
+        #expect(
+            error?.description
+                == "listen unix \(path): bind: address already in use: another process listens on \(path)")
+        withExtendedLifetime(first) {}
+    }
+
+    /// The group is looked up for a Unix socket only, and named when there is none.
+    @Test func readsWhoMayConnect() throws {
+        func access(_ address: String, _ mode: Int, _ group: String?) throws -> SocketFile.Access {
+            let settings = try TestProxy.Settings()
+            return try ListenerSet.access(
+                ProxyConfiguration(
+                    listenAddress: #require(ListenAddress(address)), listenMode: mode, listenGroup: group,
+                    tls: settings.tls, routes: settings.routes, tunnelDomain: TestIdentity.domain))
+        }
+        #expect(try access("unix:/a", 0o600, nil) == SocketFile.Access(mode: 0o600, group: nil))
+        #expect(try access("unix:/a", 0o660, "root") == SocketFile.Access(mode: 0o660, group: 0))
+        #expect(try access(":1", 0o660, "no-such-group").group == nil)
+        let error = #expect(throws: ProxyError.self) { try access("unix:/a", 0o660, "no-such-group") }
+        #expect(error?.description.hasPrefix("listen_group: no group \"no-such-group\"") == true)
+    }
 }

@@ -57,6 +57,9 @@ int CLinux_set_thread_groups(const uint32_t *groups, int count);
 
 int CLinux_O_PATH(void);
 
+/// Gives what a descriptor of O_PATH leads to to another group: fchownat with AT_EMPTY_PATH. 0 or -1 with errno.
+int CLinux_set_group(int fd, uint32_t group);
+
 void CLinux_name_thread(const char *name);
 
 /// Raises the nice value of the calling thread alone, at most to 19. 0 or -1 with errno.

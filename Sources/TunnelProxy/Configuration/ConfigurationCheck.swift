@@ -30,6 +30,9 @@ struct ConfigurationCheck {
         if case .unix(let path) = configuration.listenAddress, !ListenAddress.isSocketPath(path) {
             report("listen_addr", "invalid listen address", "use an absolute path of up to 107 bytes")
         }
+        if !(0...0o777).contains(configuration.listenMode) {
+            report("listen_mode", "out of range", "use 0000 to 0777, such as 0660")
+        }
         range("shutdown_timeout", configuration.shutdownTimeout, from: .zero)
         range("threads", configuration.threads, 0...256)
         required("tls.cert_file", configuration.tls.certFile)

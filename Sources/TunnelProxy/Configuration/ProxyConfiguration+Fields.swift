@@ -5,6 +5,8 @@ extension ProxyConfiguration {
     package static var fields: [ConfigurationField<ProxyConfiguration>] {
         [
             ConfigurationField("listen_addr", \.listenAddress, isRequired: true, needsRestart: true),
+            ConfigurationField("listen_mode", \.listenFileMode, needsRestart: true),
+            ConfigurationField("listen_group", \.listenGroup, needsRestart: true),
             ConfigurationField("log_level", \.logLevel),
             ConfigurationField("log_format", \.logFormat, needsRestart: true),
             ConfigurationField("shutdown_timeout", \.shutdownTimeout),
@@ -55,7 +57,11 @@ extension ProxyConfiguration {
     /// The defaults as the reference page shows them.
     package static var defaults: ProxyConfiguration { ProxyConfiguration(blank: ()) }
 
-    // Two fields in the types that read them from a file.
+    // Fields in the types that read them from a file.
+    fileprivate var listenFileMode: FileMode {
+        get { FileMode(bits: listenMode) }
+        set { listenMode = newValue.bits }
+    }
     fileprivate var routeList: RouteList {
         get { RouteList(routes: routes) }
         set { routes = newValue.routes }
@@ -164,4 +170,32 @@ private func withoutCredentials(_ text: String) -> String {
     guard let at = text.lastIndex(of: "@") else { return text }
     let start = text.firstRange(of: "://")?.upperBound ?? text.startIndex
     return start < at ? "\(text[..<start])...\(text[at...])" : text
+}
+
+/// Permission bits, written as chmod(1) takes them.
+private struct FileMode: ConfigurationValue {
+    static var typeName: String { "octal" }
+    static var kindName: String { "string" }
+
+    var bits: Int
+
+    /// With quotes or without: what YAML takes for a decimal number is a mode too.
+    static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> FileMode? {
+        let remedy = "write it as for chmod(1), such as 0660"
+        guard let text = node.text else { return decoder.mismatch(node, FileMode.self, field: field, remedy: remedy) }
+        let digits = text.hasPrefix("0o") ? text.dropFirst(2) : text[...]
+        guard (3...4).contains(digits.utf8.count), digits.utf8.allSatisfy({ (0x30...0x37).contains($0) }),
+            let bits = Int(digits, radix: 8)
+        else {
+            decoder.report(
+                "not a file mode \"\(Diagnostic.excerpt(text))\"", remedy: remedy, field: field, at: node.mark)
+            return nil
+        }
+        return FileMode(bits: bits)
+    }
+
+    var shown: String {
+        let octal = String(bits, radix: 8)
+        return String(repeating: "0", count: max(0, 4 - octal.utf8.count)) + octal
+    }
 }

@@ -8,6 +8,10 @@ public import TunnelCore
 public struct ProxyConfiguration: Sendable, Equatable {
     /// Address and port, or Unix socket, to listen on.
     public internal(set) var listenAddress: ListenAddress
+    /// Permission bits of a Unix socket: who may connect to it.
+    public internal(set) var listenMode: Int
+    /// Name or number of the group that a Unix socket belongs to; `nil` for the process's own.
+    public internal(set) var listenGroup: String?
     public internal(set) var logLevel: LogLevel
     public internal(set) var logFormat: LogFormat
     /// How long requests in flight may take to finish when the proxy is to stop.
@@ -27,11 +31,14 @@ public struct ProxyConfiguration: Sendable, Equatable {
 
     /// - Throws: everything that the same values would be refused for in a file.
     public init(
-        listenAddress: ListenAddress, tls: TLS, routes: [Route], tunnelDomain: String? = nil,
-        logLevel: LogLevel = .info, logFormat: LogFormat = .text, shutdownTimeout: Duration = .seconds(30),
-        threads: Int = 0, upstream: Upstream = Upstream(), webSocket: WebSocket = WebSocket(), limits: Limits = Limits()
+        listenAddress: ListenAddress, listenMode: Int = 0o660, listenGroup: String? = nil, tls: TLS, routes: [Route],
+        tunnelDomain: String? = nil, logLevel: LogLevel = .info, logFormat: LogFormat = .text,
+        shutdownTimeout: Duration = .seconds(30), threads: Int = 0, upstream: Upstream = Upstream(),
+        webSocket: WebSocket = WebSocket(), limits: Limits = Limits()
     ) throws(ConfigurationError) {
         self.listenAddress = listenAddress
+        self.listenMode = listenMode
+        self.listenGroup = listenGroup.flatMap { $0.isEmpty ? nil : $0 }
         self.tls = tls
         self.routes = routes
         self.tunnelDomain = tunnelDomain.flatMap { $0.isEmpty ? nil : $0.lowercased() }
@@ -51,6 +58,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
     /// The defaults, without what is required: a form to be filled from a file, not yet a configuration.
     init(blank: Void) {
         listenAddress = .tcp(nil, port: 0)
+        listenMode = 0o660
+        listenGroup = nil
         logLevel = .info
         logFormat = .text
         shutdownTimeout = .seconds(30)

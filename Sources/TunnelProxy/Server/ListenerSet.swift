@@ -9,10 +9,13 @@ package struct ListenerSet {
     let address: SocketAddress
     let isShared: Bool
 
-    package init(_ wanted: ListenAddress, count: Int) throws {
+    /// - Parameter access: who may connect to a Unix socket.
+    package init(
+        _ wanted: ListenAddress, access: SocketFile.Access = SocketFile.Access(), count: Int
+    ) throws {
         switch wanted {
         case .unix(let path):
-            let listener = try ListenerSet.bind(.unix(path: path), isShared: false)
+            let listener = try ListenerSet.bind(path, access)
             listeners = Array(repeating: listener, count: count)
             isShared = count > 1
         case .tcp(let ip, let port):
@@ -41,10 +44,28 @@ package struct ListenerSet {
         }
     }
 
+    private static func bind(_ path: String, _ access: SocketFile.Access) throws -> Listener {
+        do throws(IOError) { return try Listener(.unix(path: path), isShared: false, access: access) } catch {
+            throw ProxyError("listen unix \(path): \(error)")
+        }
+    }
+
     private static func bind(_ address: SocketAddress, isShared: Bool) throws -> Listener {
         do throws(IOError) { return try Listener(address, isShared: isShared) } catch {
             throw ProxyError("listen tcp \(address): \(error)")
         }
+    }
+
+    /// Reads what the configuration says of a Unix socket.
+    static func access(_ configuration: ProxyConfiguration) throws -> SocketFile.Access {
+        var access = SocketFile.Access(mode: UInt32(clamping: configuration.listenMode))
+        guard case .unix = configuration.listenAddress, let name = configuration.listenGroup else { return access }
+        guard let group = SystemGroup.number(of: name) else {
+            let remedy = "create it, or write the number of a group"
+            throw ProxyError("listen_group: no group \"\(Diagnostic.excerpt(name))\" on this system (\(remedy))")
+        }
+        access.group = group
+        return access
     }
 
     /// What the policy must know to never dial the proxy itself.

@@ -20,7 +20,8 @@ struct RunningProxy: Sendable {
         let configuration = shared.snapshot.configuration
         let group = try LoopGroup(count: configuration.threads)
         do {
-            let listeners = try ListenerSet(configuration.listenAddress, count: group.loops.count)
+            let listeners = try ListenerSet(
+                configuration.listenAddress, access: ListenerSet.access(configuration), count: group.loops.count)
             try shared.replaceSnapshot { current in
                 (try ProxySnapshot(current.configuration, listeners: listeners.own, after: current), ())
             }

@@ -95,6 +95,9 @@ def test_listens_on_a_unix_socket(tunnel: Tunnel) -> None:
     machine.systemctl("start", "mcp-proxy")
     machine.wait_for("mcp-proxy", " listening ", cursor)
     machine.run("mcp-proxy", "healthcheck")
+    # As operating.md has it for cloudflared: whoever is of the group may connect, whatever the unit's umask.
+    found = machine.run("stat", "--format=%a %U %G", "/run/mcp-proxy/proxy.sock", "/run/mcp-proxy").split("\n")
+    assert found[:2] == ["660 mcp-tunnel mcp-tunnel", "755 mcp-tunnel mcp-tunnel"]
     answer = tunnel.get("/unix", listener=f"unix:/proc/{machine.leader}/root/run/mcp-proxy/proxy.sock")
     assert answer == "200 hello from /unix"
 
