@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -119,3 +120,5 @@ int CLinux_set_thread_groups(const uint32_t *groups, int count) {
 int CLinux_O_PATH(void) { return O_PATH; }
 
 int CLinux_set_group(int fd, uint32_t group) { return fchownat(fd, "", (uid_t)-1, group, AT_EMPTY_PATH); }
+
+void CLinux_trim_memory(void) { malloc_trim(0); }

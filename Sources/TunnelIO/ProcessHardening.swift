@@ -15,4 +15,14 @@ package enum ProcessHardening {
         // A peer that closes early is an error of that write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
     }
+
+    /// Lets the process have as many descriptors as it is allowed. The limit that a shell or a service manager sets is for
+    /// programs that use select(2), which would take a higher number for another one.
+    package static func raiseDescriptorLimit() {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(resource, &limit)
+    }
 }

@@ -8,6 +8,7 @@ import TunnelProxy
 enum Serve {
     static func run(_ arguments: Arguments) -> ExitStatus {
         Signals.take()
+        ProcessHardening.raiseDescriptorLimit()
         let server: ProxyServer
         let log: ProxyLog
         do {

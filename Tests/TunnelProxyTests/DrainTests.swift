@@ -22,9 +22,10 @@ import TunnelTestSupport
         let far = try proxy.farSide()
         let late = try connect(port: proxy.port)
         try far.send("GET / HTTP/1.1\r\nHost: a.t.example\r\n\r\n")
+        // The one loop has then also accepted who came before. It is no WebSocket yet.
         #expect(arrived.wait(seconds: 20))
         let server = proxy.server
-        #expect(waitUntil { server.connections == 2 })
+        #expect(server.connections == 1)
         server.beginGracefulShutdown()
         #expect(!proxy.log.wait(for: "shutting down").isEmpty)
         var request = ByteBuffer()
@@ -83,7 +84,7 @@ import TunnelTestSupport
         let state = try SharedState.forTests(TestProxy.Settings(["a": upstream.port]).configuration())
         let events = try onLoop { loop in
             let listener = try Listener(.loopback(0), isShared: false)
-            let worker = ProxyWorker(loop.reactor, state)
+            let worker = ProxyWorker(loop.reactor, state, loops: 1)
             loop.reactor.context = worker
             try worker.accept(from: listener, isShared: false)
             let port = listener.address.port

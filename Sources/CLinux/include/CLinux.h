@@ -69,6 +69,9 @@ int CLinux_nice_thread(int more);
 /// when none came in time. At most 2^63 nanoseconds.
 int CLinux_sem_wait(void *semaphore, uint64_t nanoseconds);
 
+/// Gives free memory of the allocator back to the system: malloc_trim.
+void CLinux_trim_memory(void);
+
 /// Cores that this thread may run on; 0 if the kernel does not say.
 int CLinux_core_count(void);
 

@@ -131,7 +131,8 @@ struct ConfigurationCheck {
         range("limits.send_timeout", limits.sendTimeout, from: .zero)
         range("limits.max_requests_per_connection", limits.maxRequestsPerConnection, 1...100_000)
         range("limits.max_requests", limits.maxRequests, 1...1_000_000)
-        range("limits.max_connections", limits.maxConnections, 1...1_000_000)
+        range("limits.max_connections", limits.maxConnections, 0...1_000_000)
+        range("limits.max_pending_connections", limits.maxPendingConnections, 1...1_000_000)
         range("limits.buffer_size", limits.bufferSize, 16_384...1_048_576)
     }
 

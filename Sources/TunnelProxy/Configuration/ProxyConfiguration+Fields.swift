@@ -50,6 +50,7 @@ extension ProxyConfiguration {
             ConfigurationField("limits.max_requests_per_connection", \.limits.maxRequestsPerConnection),
             ConfigurationField("limits.max_requests", \.limits.maxRequests),
             ConfigurationField("limits.max_connections", \.limits.maxConnections),
+            ConfigurationField("limits.max_pending_connections", \.limits.maxPendingConnections),
             ConfigurationField("limits.buffer_size", \.limits.bufferSize),
         ]
     }

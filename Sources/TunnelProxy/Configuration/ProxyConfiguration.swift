@@ -202,8 +202,10 @@ extension ProxyConfiguration {
         public var maxRequestsPerConnection = 100
         /// Requests in flight in all.
         public var maxRequests = 10_000
-        /// WebSocket connections in all.
-        public var maxConnections = 20_000
+        /// WebSocket connections in all; 0 for as many as the memory is good for.
+        public var maxConnections = 0
+        /// Connections before their upgrade, and as many again between it and the end of the inner handshake.
+        public var maxPendingConnections = 1_024
         /// Bytes buffered for each direction of an exchange.
         public var bufferSize = 65_536
 

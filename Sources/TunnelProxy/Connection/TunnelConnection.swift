@@ -6,7 +6,7 @@ internal import TunnelTLS
 final class TunnelConnection {
     /// How far it has come, with what there is to end then.
     private enum Phase {
-        case upgrading(RequestReader)
+        case upgrading
         case shakingHands(TunnelStream)
         case serving(TunnelStream, HTTP1Server, Exchange)
         case over
@@ -14,19 +14,29 @@ final class TunnelConnection {
 
     private let worker: Worker
     private let upstreams: UpstreamPools
+    private let room: WaitingRoom
     private let socket: Socket
     private let peer: SocketAddress?
     /// Names this connection in the log.
     private let number: UInt64
     private var phase = Phase.over
+    /// Where it waits, until its inner handshake is complete.
+    private var place: WaitingRoom.Place?
+    /// It is one of the WebSockets that are counted.
+    private var isCounted = false
+    /// Others came while it let us wait.
+    private var isCrowdedOut = false
     /// The proxy ends, and this connection with it.
     private var isEnding = false
     /// A far side that takes nothing more must not hold up the end.
     private var lastDeadline: Deadline?
     private static let endTimeout: UInt64 = 1_000_000_000
 
-    init(_ socket: Socket, peer: SocketAddress?, on worker: Worker, _ upstreams: UpstreamPools) {
+    init(
+        _ socket: Socket, peer: SocketAddress?, on worker: Worker, _ upstreams: UpstreamPools, _ room: WaitingRoom
+    ) {
         (self.socket, self.peer, self.worker, self.upstreams) = (socket, peer, worker, upstreams)
+        self.room = room
         number = worker.shared.connectionBegan()
     }
 
@@ -39,20 +49,25 @@ final class TunnelConnection {
             stream.cut()
         }
         phase = .over
+        wait(for: nil)
+        giveCountBack()
         upstreams.closeBound(of: number)
         socket.close()
         worker.shared.connectionEnded()
     }
 
     private func serveToEnd() async {
-        let reader = RequestReader(socket, on: worker)
-        phase = .upgrading(reader)
-        let upgrade = await WebSocketUpgrade.receive(
-            from: reader, on: socket, worker, number: number, peer: peerName)
-        guard let upgrade, !isEnding, let stream = openStream(upgrade) else { return }
+        phase = .upgrading
+        wait(for: .upgrade)
+        let upgrade = await WebSocketUpgrade.receive(on: socket, worker, room, number: number, peer: peerName)
+        guard let upgrade else { return }
+        isCounted = true
+        guard !isEnding, !isCrowdedOut, let stream = openStream(upgrade) else { return }
         phase = .shakingHands(stream)
+        wait(for: .handshake)
         stream.start(early: upgrade.early)
         guard await shakeHands(stream), !isEnding else { return await stream.close(lastWord) }
+        wait(for: nil)
         let exchange = Exchange(on: worker, upstreams)
         let server = HTTP1Server(
             RequestReader(stream, on: worker), exchange, number: number, clientAddress: clientAddress, on: worker)
@@ -66,6 +81,37 @@ final class TunnelConnection {
 
     /// What the WebSocket is closed with when nothing went wrong.
     private var lastWord: CloseCode { isEnding || worker.shared.isDraining ? .goingAway : .normal }
+
+    // MARK: Waiting
+
+    private func wait(for stage: WaitingRoom.Stage?) {
+        if let place { room.leave(place) }
+        place = nil
+        if let stage { place = room.enter(self, stage) }
+    }
+
+    /// Whether it waits for its peer. While another thread makes the signature of its handshake it is we who let it wait,
+    /// and what that has cost is not thrown away.
+    var isHolding: Bool {
+        if case .shakingHands(let stream) = phase { stream.signing == nil } else { true }
+    }
+
+    /// Ends at once and without a word, because others have come and this one has said nothing for the longest time.
+    func crowdOut() {
+        guard !isCrowdedOut else { return }
+        isCrowdedOut = true
+        // Now, and not when its task has run: somebody needs it.
+        giveCountBack()
+        if case .shakingHands(let stream) = phase { stream.cut() }
+        socket.close()
+    }
+
+    private func giveCountBack() {
+        if isCounted { worker.shared.tunnelEnded() }
+        isCounted = false
+    }
+
+    // MARK: Ending
 
     /// The request that is under way is the last one.
     func takeNoMoreRequests() {
@@ -148,6 +194,11 @@ final class TunnelConnection {
             return true
         }
         if isEnding { return false }
+        if isCrowdedOut {
+            worker.metrics.handshakesFailed += 1
+            worker.log(.debug, "connection dropped for another one") { $0.field("id", number) }
+            return false
+        }
         if stream.end == .closed, !stream.isHandshakeBegun {
             // A health check: whoever agreed on a WebSocket and closed it in order has no failure to report.
             worker.log(.debug, "closed before a tls handshake") {

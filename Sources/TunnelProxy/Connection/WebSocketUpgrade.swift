@@ -10,27 +10,41 @@ struct WebSocketUpgrade {
     /// How long a connection that was refused may take to go.
     private static let closeTimeout: UInt64 = 2_000_000_000
 
-    /// Reads the request and answers it.
+    /// Waits for the request, reads it and responds.
     ///
-    /// - Returns: `nil` after any response but 101, and when nothing came.
+    /// - Returns: `nil` after any response but 101, and when nothing came in time. Otherwise the connection has a place
+    ///   among the WebSockets, which is the caller's to give back.
     static func receive(
-        from reader: RequestReader, on socket: Socket, _ worker: Worker, number: UInt64, peer: String
+        on socket: Socket, _ worker: Worker, _ room: WaitingRoom, number: UInt64, peer: String
     ) async -> WebSocketUpgrade? {
         let snapshot = worker.snapshot
+        // One for all of it: a first byte that comes late leaves no more time for the others.
+        let deadline = Deadline(on: worker.reactor) { socket.close(IOError(.timedOut, "upgrade")) }
+        deadline.set(after: snapshot.upgradeTimeout)
+        // The peer has begun to ask, so that it takes what we say for a response. A refusal needs no more than that.
+        while !socket.hasInput { await socket.readable() }
+        if !room.hasPlace {
+            deadline.cancel()
+            await refuse(tooMany(worker, number: number), on: socket, worker.reactor)
+            return nil
+        }
+        let reader = RequestReader(socket, on: worker)
         defer { reader.close() }
-        let outcome = await reader.nextHead(
-            snapshot.headLimits, timeout: snapshot.headerTimeout, idleTimeout: snapshot.headerTimeout)
+        let outcome = await reader.nextHead(snapshot.upgradeLimits, timeout: snapshot.upgradeTimeout, idleTimeout: 0)
+        deadline.cancel()
         switch outcome {
         case .head(let size):
             let request = reader.input.withBytes { upgradeRequest(reader.head, $0) }
             reader.consume(size)
-            switch decide(request, worker, number: number, peer: peer) {
+            switch decide(request, worker, room, number: number, peer: peer) {
             case .upgrade(let acceptance):
                 acceptance.appendResponse(into: &worker.reactor.staging)
                 // A few hundred bytes into a socket that has sent nothing yet.
                 _ = socket.send(&worker.reactor.staging)
                 return WebSocketUpgrade(deflate: acceptance.deflate, early: reader.input.array)
-            case .refuse(let response): await refuse(response, on: socket, worker.reactor)
+            case .refuse(let response):
+                reader.close()
+                await refuse(response, on: socket, worker.reactor)
             }
         case .malformed(let error):
             worker.log(.warn, "bad upgrade request") {
@@ -39,6 +53,7 @@ struct WebSocketUpgrade {
                 $0.field("status", Int(error.status))
                 $0.field("reason", error.reason)
             }
+            reader.close()
             await refuse(
                 OwnResponse(status: error.status, body: "\(ErrorResponse.reasonPhrase(error.status))"), on: socket,
                 worker.reactor)
@@ -54,25 +69,19 @@ struct WebSocketUpgrade {
     }
 
     private static func decide(
-        _ request: UpgradeRequest, _ worker: Worker, number: UInt64, peer: String
+        _ request: UpgradeRequest, _ worker: Worker, _ room: WaitingRoom, number: UInt64, peer: String
     ) -> Decision {
         let shared = worker.shared
-        let configuration = shared.snapshot.configuration
-        let retry = [(name: "Retry-After", value: "1")]
         if shared.isDraining {
             return .refuse(OwnResponse(status: 503, body: "The tunnel proxy is shutting down", fields: retry))
         }
-        if shared.connections > configuration.limits.maxConnections {
-            shared.log(.warn, "too many connections") { $0.field("id", number) }
-            return .refuse(OwnResponse(status: 503, body: "Too many connections", fields: retry))
-        }
-        let websocket = configuration.webSocket
+        let websocket = worker.snapshot.configuration.webSocket
         let decision = request.evaluate(
             subprotocol: websocket.subprotocol.isEmpty ? nil : websocket.subprotocol,
             deflate: websocket.compression ? DeflateParameters() : nil)
         switch decision {
         case .reject(let rejection):
-            shared.log(.info, "not a websocket upgrade") {
+            worker.log(.info, "not a websocket upgrade") {
                 $0.field("id", number)
                 $0.field("peer", peer)
                 $0.field("status", rejection.status)
@@ -81,8 +90,16 @@ struct WebSocketUpgrade {
             return .refuse(
                 OwnResponse(
                     status: UInt16(rejection.status), body: rejection.reason, fields: fields(of: rejection)))
-        case .upgrade(let acceptance): return .upgrade(acceptance)
+        case .upgrade(let acceptance):
+            return room.takePlace() ? .upgrade(acceptance) : .refuse(tooMany(worker, number: number))
         }
+    }
+
+    private static let retry = [(name: "Retry-After", value: "1")]
+
+    private static func tooMany(_ worker: Worker, number: UInt64) -> OwnResponse {
+        worker.log(.warn, "too many connections") { $0.field("id", number) }
+        return OwnResponse(status: 503, body: "Too many connections", fields: retry)
     }
 
     private static func upgradeRequest(_ head: RequestHead, _ bytes: Span<UInt8>) -> UpgradeRequest {

@@ -140,7 +140,7 @@ public final class ProxyServer: Sendable {
     public var requestsInFlight: Int { shared.requests }
 
     /// WebSockets open now.
-    public var connections: Int { shared.connections }
+    public var connections: Int { shared.tunnels }
 
     /// What an operator should know of the configuration and the certificate in force; empty where nothing is wrong.
     public var findings: [StartupFinding] {

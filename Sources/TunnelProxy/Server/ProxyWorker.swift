@@ -6,12 +6,15 @@ internal import TunnelIO
 final class ProxyWorker {
     let worker: Worker
     let upstreams: UpstreamPools
+    private let room: WaitingRoom
     private var connections: [ObjectIdentifier: TunnelConnection] = [:]
     private var acceptor: Acceptor?
 
-    init(_ reactor: Reactor, _ shared: SharedState) {
+    /// - Parameter loops: of the proxy, in all.
+    init(_ reactor: Reactor, _ shared: SharedState, loops: Int) {
         worker = Worker(reactor, shared)
         upstreams = UpstreamPools(on: worker)
+        room = WaitingRoom(worker, loops: loops)
     }
 
     /// The one on the current loop, for a task that has just started there.
@@ -27,7 +30,10 @@ final class ProxyWorker {
             accepted: { descriptor, peer in
                 loop.spawn { loop in await ProxyWorker.current(on: loop)?.serve(descriptor, peer) }
             },
-            failed: { error in log(.error, "accept failed") { $0.field("error", error.description) } })
+            failed: { [unowned room] error in
+                log(.error, "accept failed") { $0.field("error", error.description) }
+                room.giveDescriptorsBack()
+            })
     }
 
     private func serve(_ descriptor: CInt, _ peer: SocketAddress?) async {
@@ -36,10 +42,11 @@ final class ProxyWorker {
             worker.log(.error, "accept failed") { $0.field("error", error.description) }
             return
         }
-        let connection = TunnelConnection(socket, peer: peer, on: worker, upstreams)
+        let connection = TunnelConnection(socket, peer: peer, on: worker, upstreams, room)
         connections[ObjectIdentifier(connection)] = connection
         await connection.serve()
         connections[ObjectIdentifier(connection)] = nil
+        worker.shared.memory.sessionEnded(on: worker.reactor)
     }
 
     /// Forgets what belongs to upstreams that are no longer configured.

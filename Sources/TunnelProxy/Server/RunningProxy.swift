@@ -30,12 +30,13 @@ struct RunningProxy: Sendable {
                 line.field("addr", "\(listeners.address)")
                 line.field("loops", group.loops.count)
             }
+            logLimit(shared.snapshot.connectionLimit, to: shared.log)
             logRoutes(shared.snapshot, to: shared.log)
             for finding in shared.snapshot.findings { shared.log.report(finding) }
             for (loop, listener) in zip(group.loops, listeners.listeners) {
-                let isShared = listeners.isShared
+                let (isShared, count) = (listeners.isShared, group.loops.count)
                 loop.spawn { loop in
-                    let worker = ProxyWorker(loop.reactor, shared)
+                    let worker = ProxyWorker(loop.reactor, shared, loops: count)
                     loop.reactor.context = worker
                     do throws(IOError) { try worker.accept(from: listener, isShared: isShared) } catch {
                         shared.log(.error, "accept failed") { $0.field("error", error.description) }
@@ -47,6 +48,14 @@ struct RunningProxy: Sendable {
         } catch {
             group.stop()
             throw error
+        }
+    }
+
+    private static func logLimit(_ limit: ConnectionLimit, to log: Log) {
+        log(.info, "connection limit") { line in
+            line.field("max_connections", limit.count)
+            line.field("from", limit.source.rawValue)
+            if let memory = limit.memory { line.field("memory", memory) }
         }
     }
 

@@ -19,6 +19,10 @@ final class ProxySnapshot: Sendable {
     let routes: [Route]
     let policy: UpstreamPolicy
     let headLimits: HeadLimits
+    /// For the head of the outer upgrade, which anybody can send.
+    let upgradeLimits: HeadLimits
+    /// How many WebSockets there may be.
+    let connectionLimit: ConnectionLimit
     let hostRules: [HostRule]
     /// For `https` upstreams; `nil` when no route needs it.
     let upstreamTLS: TLSClientContext?
@@ -26,6 +30,7 @@ final class ProxySnapshot: Sendable {
 
     // The configuration's durations in the loop's unit.
     let headerTimeout: UInt64
+    let upgradeTimeout: UInt64
     let keepAliveTimeout: UInt64
     let bodyTimeout: UInt64
     let sendTimeout: UInt64
@@ -35,6 +40,10 @@ final class ProxySnapshot: Sendable {
     let dnsTimeout: UInt64
     let dnsTTL: UInt64
     let poolIdleTimeout: UInt64
+
+    /// cloudflared's requests have less than 2 KiB, and come at once.
+    private static let maxUpgradeBytes = 16_384
+    private static let maxUpgradeTime: UInt64 = 10_000_000_000
 
     /// - Parameters:
     ///   - listeners: the proxy's own addresses, never to be dialled; `nil` for those of `previous`.
@@ -61,12 +70,16 @@ final class ProxySnapshot: Sendable {
             ownListeners: listeners, localAddresses: SocketAddress.interfaceAddresses())
         let limits = configuration.limits
         headLimits = HeadLimits(maxBytes: limits.maxHeaderBytes, maxFields: limits.maxHeaders)
+        upgradeLimits = HeadLimits(
+            maxBytes: min(limits.maxHeaderBytes, ProxySnapshot.maxUpgradeBytes), maxFields: limits.maxHeaders)
+        connectionLimit = ConnectionLimit(setting: limits.maxConnections)
         hostRules = routes.map { route in
             configuration.upstream.hostHeader == .preserve
                 ? .preserve : .replace(Array(ProxySnapshot.authority(of: route.upstream).utf8))
         }
         upstreamTLS = try ProxySnapshot.upstreamTLS(configuration)
         headerTimeout = limits.headerTimeout.nanoseconds
+        upgradeTimeout = min(headerTimeout, ProxySnapshot.maxUpgradeTime)
         keepAliveTimeout = limits.keepAliveTimeout.nanoseconds
         bodyTimeout = limits.bodyTimeout.nanoseconds
         sendTimeout = limits.sendTimeout.nanoseconds
@@ -84,7 +97,9 @@ final class ProxySnapshot: Sendable {
         (generation, policyGeneration, listeners) = (other.generation, other.policyGeneration, other.listeners)
         (routes, hostRules) = (other.routes.map { $0 }, other.hostRules.map { $0 })
         (policy, headLimits, upstreamTLS, table) = (other.policy, other.headLimits, other.upstreamTLS, other.table)
-        (headerTimeout, keepAliveTimeout) = (other.headerTimeout, other.keepAliveTimeout)
+        (upgradeLimits, connectionLimit) = (other.upgradeLimits, other.connectionLimit)
+        (headerTimeout, upgradeTimeout) = (other.headerTimeout, other.upgradeTimeout)
+        keepAliveTimeout = other.keepAliveTimeout
         (bodyTimeout, sendTimeout) = (other.bodyTimeout, other.sendTimeout)
         (handshakeTimeout, connectTimeout) = (other.handshakeTimeout, other.connectTimeout)
         (responseHeaderTimeout, poolIdleTimeout) = (other.responseHeaderTimeout, other.poolIdleTimeout)

@@ -1,5 +1,6 @@
 internal import Synchronization
 internal import TunnelCore
+internal import TunnelIO
 internal import TunnelTLS
 
 /// What all workers of one proxy share: the configuration and the certificate in force, counters, and the log.
@@ -15,12 +16,15 @@ final class SharedState: Sendable {
     private let requestCount = SharedCounter()
     /// Requests that the end of the proxy cut off.
     private let cutCount = Atomic<Int>(0)
-    /// WebSockets open in all.
+    /// Connections open in all, whatever they have come to be.
     private let connectionCount = Atomic<Int>(0)
+    /// WebSockets open in all.
+    private let tunnelCount = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
     private let lastConnection = Atomic<UInt64>(0)
     /// Wakes who waits for requests or connections to reach zero.
     let idle = IdleGate()
+    let memory = MemoryTrim()
 
     init(_ snapshot: ProxySnapshot, credentials: ServerCredentials, log: Log) {
         (self.credentials, self.log) = (credentials, log)
@@ -59,6 +63,7 @@ final class SharedState: Sendable {
     var requests: Int { requestCount.value.load(ordering: .sequentiallyConsistent) }
     var requestsCut: Int { cutCount.load(ordering: .sequentiallyConsistent) }
     var connections: Int { connectionCount.load(ordering: .sequentiallyConsistent) }
+    var tunnels: Int { tunnelCount.load(ordering: .sequentiallyConsistent) }
 
     /// - Returns: the requests under way, this one among them.
     func requestBegan() -> Int { requestCount.value.add(1, ordering: .relaxed).newValue }
@@ -81,6 +86,17 @@ final class SharedState: Sendable {
         let left = connectionCount.subtract(1, ordering: .sequentiallyConsistent).newValue
         if left == 0 && isDraining { idle.wake() }
     }
+
+    /// Counts one WebSocket more, unless there are `limit`.
+    ///
+    /// - Returns: whether it is counted, and ``tunnelEnded()`` to be called at its end.
+    func tunnelBegan(limit: Int) -> Bool {
+        if tunnelCount.add(1, ordering: .sequentiallyConsistent).newValue <= limit { return true }
+        tunnelEnded()
+        return false
+    }
+
+    func tunnelEnded() { tunnelCount.subtract(1, ordering: .sequentiallyConsistent) }
 
     /// The proxy takes no new connections, and closes each after its current request.
     var isDraining: Bool { draining.load(ordering: .sequentiallyConsistent) }

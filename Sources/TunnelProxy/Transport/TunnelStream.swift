@@ -57,7 +57,7 @@ final class TunnelStream: SocketReader, ByteStream {
     /// Decrypted, and not yet taken.
     private var plaintext = ByteBuffer()
     private var waiter: UnsafeContinuation<Void, Never>?
-    private var signing: SigningJob?
+    private(set) var signing: SigningJob?
 
     var onEnd: (() -> Void)?
     var readsBeforeEnd = false

@@ -26,7 +26,8 @@ import TunnelProxy
         ("websocket", "max_frame_size", 1_024, 1_073_741_824),
         ("limits", "max_header_bytes", 1_024, 1_048_576), ("limits", "max_headers", 1, 10_000),
         ("limits", "max_requests_per_connection", 1, 100_000),
-        ("limits", "max_requests", 1, 1_000_000), ("limits", "max_connections", 1, 1_000_000),
+        ("limits", "max_requests", 1, 1_000_000), ("limits", "max_connections", 0, 1_000_000),
+        ("limits", "max_pending_connections", 1, 1_000_000),
         ("limits", "buffer_size", 16_384, 1_048_576),
     ])
     func limitsNumbers(_ section: String, _ field: String, _ least: Int, _ most: Int) {

@@ -1,0 +1,89 @@
+import Glibc
+import Testing
+import TunnelCore
+import TunnelIO
+import TunnelTestSupport
+
+@testable import TunnelProxy
+
+@Suite struct WaitingRoomTests {
+    private func upgraded(_ proxy: TestProxy) throws -> FarSide {
+        let far = try FarSide(connect(port: proxy.port))
+        try far.upgrade()
+        return far
+    }
+
+    /// Whether the connection is over, however it ended; waits for it if it has to.
+    private func isOver(_ far: FarSide) -> Bool { far.peer.receive()?.isEmpty ?? true }
+
+    /// At the bound all may stay, one beyond it the one that came first goes.
+    @Test func theOldestHandshakeGoes() throws {
+        let proxy = try TestProxy { $0.limits.maxPendingConnections = 2 }
+        let waiting = [try upgraded(proxy), try upgraded(proxy)]
+        #expect(proxy.server.connections == 2)
+        let third = try upgraded(proxy)
+        #expect(isOver(waiting[0]))
+        #expect(!proxy.log.wait(for: "connections dropped that waited longest before=handshake count=1").isEmpty)
+        // Both of the others are in their midst still.
+        try third.shakeHands()
+        try waiting[1].shakeHands()
+        #expect(waitUntil { proxy.server.connections == 2 })
+    }
+
+    /// Who has shaken hands waits no more and is not dropped for anybody.
+    @Test func whoHasShakenHandsStays() throws {
+        let proxy = try TestProxy { $0.limits.maxPendingConnections = 1 }
+        let first = try proxy.farSide()
+        let second = try proxy.farSide()
+        let third = try upgraded(proxy)
+        #expect(try first.request(host: "x.t.example").status == 502)
+        #expect(try second.request(host: "x.t.example").status == 502)
+        withExtendedLifetime(third) {}
+    }
+
+    /// It is the proxy that lets this one wait, and what its signature costs is not thrown away.
+    @Test func aHandshakeThatIsBeingSignedStays() throws {
+        let files = try TestIdentity.files(TestIdentity.rsa.get(), name: "waiting")
+        let proxy = try TestProxy {
+            $0.tls = ProxyConfiguration.TLS(certFile: files.certificate, keyFile: files.key)
+            $0.limits.maxPendingConnections = 1
+        }
+        // All threads that sign are kept busy meanwhile.
+        let (held, released) = (ThreadSignal(), ThreadSignal())
+        let threads = LoopGroup.availableCores
+        for _ in 0..<threads {
+            _ = BlockingPool.signatures.submit {
+                held.post()
+                _ = released.wait(seconds: 20)
+            }
+        }
+        for _ in 0..<threads { #expect(held.wait(seconds: 20)) }
+        let signed = try upgraded(proxy)
+        signed.peer.send(try signed.firstFlight())
+        let silent = try upgraded(proxy)
+        let newest = try upgraded(proxy)
+        #expect(isOver(silent))
+        for _ in 0..<threads { released.post() }
+        try signed.shakeHands()
+        #expect(try signed.request(host: "x.t.example").status == 502)
+        withExtendedLifetime(newest) {}
+    }
+
+    /// One more than the places: a WebSocket that has said nothing gives its own up.
+    @Test func aPlaceIsGivenUpByWhoIsSilent() throws {
+        let proxy = try TestProxy { $0.limits.maxConnections = 1 }
+        let silent = try upgraded(proxy)
+        let far = try proxy.farSide()
+        #expect(isOver(silent))
+        #expect(proxy.server.connections == 1)
+        #expect(try far.request(host: "x.t.example").status == 502)
+    }
+
+    /// Connections before their upgrade are no WebSockets.
+    @Test func whoHasNotUpgradedTakesNoPlace() throws {
+        let proxy = try TestProxy { $0.limits.maxConnections = 1 }
+        let silent = try (0..<5).map { _ in try connect(port: proxy.port) }
+        #expect(try proxy.farSide().request(host: "x.t.example").status == 502)
+        withExtendedLifetime(silent) {}
+    }
+}
