@@ -51,26 +51,6 @@ private func problems(_ text: String, tunnelDomain: String? = nil) -> [String] {
             configuration.upstream.tls.caFile == "/etc/ssl/corp-ca.pem" && configuration.upstream.tls.includeSystemCAs)
     }
 
-    /// As for chmod(1): quotes or none, three digits or four.
-    @Test(arguments: [
-        ("0660", 0o660), ("660", 0o660), ("'0600'", 0o600), ("0o666", 0o666), ("000", 0), ("0777", 0o777),
-    ])
-    func readsModes(_ text: String, _ mode: Int) throws {
-        let configuration = try parse(base + routes + "listen_mode: \(text)\nlisten_group: www\n")
-        #expect(configuration.listenMode == mode && configuration.listenGroup == "www")
-    }
-
-    @Test(arguments: ["0x1b0", "88", "0680", "rw-rw----", "[0660]", "-660", "06600", "''", "1"])
-    func refusesWhatIsNoMode(_ text: String) {
-        let found = problems(base + routes + "listen_mode: \(text)\n")
-        #expect(found.count == 1 && found[0].hasPrefix("f:4:14: listen_mode: "), "\(found)")
-        #expect(found[0].contains("(write it as for chmod(1), such as 0660)"), "\(found)")
-    }
-
-    @Test func modesHaveNoMoreThanPermissions() {
-        #expect(problems(base + routes + "listen_mode: 1777\n").first?.contains("listen_mode: out of range") == true)
-    }
-
     @Test func hasTheDocumentedDefaults() throws {
         let configuration = try parse(base + routes)
         #expect(configuration.logLevel == .info && configuration.logFormat == .text && configuration.threads == 0)
