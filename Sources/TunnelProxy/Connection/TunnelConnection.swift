@@ -49,9 +49,9 @@ final class TunnelConnection {
             stream.cut()
         }
         phase = .over
-        upstreams.closeBound(of: number)
         wait(for: nil)
         giveCountBack()
+        upstreams.closeBound(of: number)
         socket.close()
         worker.shared.connectionEnded()
     }

@@ -75,13 +75,13 @@ struct WebSocketUpgrade {
         if shared.isDraining {
             return .refuse(OwnResponse(status: 503, body: "The tunnel proxy is shutting down", fields: retry))
         }
-        let websocket = shared.snapshot.configuration.webSocket
+        let websocket = worker.snapshot.configuration.webSocket
         let decision = request.evaluate(
             subprotocol: websocket.subprotocol.isEmpty ? nil : websocket.subprotocol,
             deflate: websocket.compression ? DeflateParameters() : nil)
         switch decision {
         case .reject(let rejection):
-            shared.log(.info, "not a websocket upgrade") {
+            worker.log(.info, "not a websocket upgrade") {
                 $0.field("id", number)
                 $0.field("peer", peer)
                 $0.field("status", rejection.status)

@@ -98,8 +98,8 @@ final class ProxySnapshot: Sendable {
         (routes, hostRules) = (other.routes.map { $0 }, other.hostRules.map { $0 })
         (policy, headLimits, upstreamTLS, table) = (other.policy, other.headLimits, other.upstreamTLS, other.table)
         (upgradeLimits, connectionLimit) = (other.upgradeLimits, other.connectionLimit)
-        (headerTimeout, keepAliveTimeout) = (other.headerTimeout, other.keepAliveTimeout)
-        upgradeTimeout = other.upgradeTimeout
+        (headerTimeout, upgradeTimeout) = (other.headerTimeout, other.upgradeTimeout)
+        keepAliveTimeout = other.keepAliveTimeout
         (bodyTimeout, sendTimeout) = (other.bodyTimeout, other.sendTimeout)
         (handshakeTimeout, connectTimeout) = (other.handshakeTimeout, other.connectTimeout)
         (responseHeaderTimeout, poolIdleTimeout) = (other.responseHeaderTimeout, other.poolIdleTimeout)

@@ -78,8 +78,7 @@ class Proxy:
 
     def __init__(
         self, binary: Path, config_file: Path, *, arguments: list[str] | None = None, collect: bool = True,
-        folder: Path | None = None,
-        before: list[str] | None = None, user: int | None = None,
+        folder: Path | None = None, before: list[str] | None = None, user: int | None = None,
     ) -> None:
         """`before` is a command that runs the rest of its line, and `user` whom the process runs as."""
         self.config_file = config_file
@@ -88,7 +87,8 @@ class Proxy:
         if os.geteuid() != 0 and "-debuggable" not in command:
             command.append("-debuggable")
         identity = {} if user is None else {"user": user, "group": user, "extra_groups": []}
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=folder, **identity)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=folder, **identity)
         self.lines: list[LogLine] = []
         self._changed = threading.Condition()
         self._ended = False
