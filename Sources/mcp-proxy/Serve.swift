@@ -11,29 +11,27 @@ enum Serve {
         ProcessHardening.raiseDescriptorLimit()
         let server: ProxyServer
         let log: ProxyLog
+        let reloader: ConfigurationReloader
         do {
-            let configuration = try ProxyConfiguration.load(arguments)
+            let file = ConfigurationFile(
+                path: arguments[.config] ?? ProxyConfiguration.defaultPath, tunnelDomain: arguments[.tunnelDomain])
+            let contents = try file.read()
+            let configuration = try file.parse(contents)
             log = try ProxyLog.standardError(configuration)
             server = try ProxyServer(configuration: configuration, log: log.log)
             try server.start()
+            reloader = ConfigurationReloader(file, contents: contents, of: server, log: log.log)
+            ReloadServer.start(reloader, path: file.path, log: log.log)
+            reloader.watchIfWanted()
         } catch {
             ProxyProgram.complain("mcp-proxy: \(error)")
             return .failed
         }
-        while Signals.next() == .reload { reload(server, log, arguments) }
+        while Signals.next() == .reload { _ = reloader.reload(by: .signal) }
         Signals.onStop { server.stopNow() }
         let isClean = server.stopAndWait()
         log.finish()
         return isClean ? .done : .failed
-    }
-
-    private static func reload(_ server: ProxyServer, _ log: ProxyLog, _ arguments: Arguments) {
-        do {
-            try server.reload(try ProxyConfiguration.load(arguments))
-            log.log(.info, "configuration reloaded")
-        } catch {
-            log.log(.error, "configuration not reloaded, the old one stays") { $0.field("error", "\(error)") }
-        }
     }
 }
 

@@ -16,9 +16,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY}/Tests/Support:{REPOSITORY}/Tests/Deploy"}
-# The SDK of today for clients, and the one the guide's sample server is written for.
 PYTHON = REPOSITORY / "Tests/Deploy/.venv/bin/python"
-SAMPLE_PYTHON = REPOSITORY / "Tests/EndToEnd/.venv-mcp1/bin/python"
 
 
 def run(*command: object, **options: object) -> str:

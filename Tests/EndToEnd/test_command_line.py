@@ -38,7 +38,7 @@ def test_help_names_every_flag(binary: Path, flag: str) -> None:
         assert name in text
 
 
-@pytest.mark.parametrize("command", ["healthcheck", "demo", "hello"])
+@pytest.mark.parametrize("command", ["healthcheck", "reload", "demo", "hello"])
 @pytest.mark.parametrize("form", ["{} --help", "--help {}", "help {}", "{} -h"])
 def test_commands_have_help(binary: Path, command: str, form: str) -> None:
     result = run(binary, *form.format(command).split())

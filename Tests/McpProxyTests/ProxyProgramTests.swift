@@ -48,6 +48,8 @@ import TunnelProxy
         (["healthcheck", "-addr", ":8080"], "healthcheck \(config) -"),
         (["healthcheck", "-config=c", "-tunnel-domain", "t.example"], "healthcheck c t.example"),
         (["-config", "c", "healthcheck"], "healthcheck c -"),
+        (["reload"], "reload \(config) -"),
+        (["reload", "-config=c"], "reload c -"),
         (["healthcheck", "-help"], "help"),
     ]
 
@@ -70,7 +72,8 @@ import TunnelProxy
         (["demo", "more"], "unexpected argument \"more\""),
         (["demo", "-data"], "flag needs an argument: -data"),
         (["-data", "d"], "flag -data belongs to demo"),
-        (["demo", "-config", "c"], "flag -config belongs to mcp-proxy and healthcheck"),
+        (["demo", "-config", "c"], "flag -config does not belong to demo"),
+        (["reload", "-tunnel-domain", "t"], "flag -tunnel-domain belongs to mcp-proxy and healthcheck"),
         (["-version", "demo"], "unexpected argument \"demo\""),
         (["healthcheck", "demo"], "unexpected argument \"demo\""),
         (["-addr", ":8080"], "flag -addr belongs to healthcheck"),
@@ -103,7 +106,9 @@ import TunnelProxy
     }
 
     @Test func usageNamesEveryFlag() {
-        for flag in ["-config", "-tunnel-domain", "-version", "-help", "demo", "healthcheck", "-addr", "hello"] {
+        for flag in [
+            "-config", "-tunnel-domain", "-version", "-help", "demo", "healthcheck", "-addr", "reload", "hello",
+        ] {
             #expect(Self.table.help.contains(flag))
         }
     }

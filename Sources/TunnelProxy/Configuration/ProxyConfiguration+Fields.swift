@@ -12,6 +12,7 @@ extension ProxyConfiguration {
             ConfigurationField("shutdown_timeout", \.shutdownTimeout),
             ConfigurationField("tunnel_domain", \.tunnelDomain),
             ConfigurationField("threads", \.threads, needsRestart: true),
+            ConfigurationField("config_watch", \.configWatch),
 
             ConfigurationField("tls.cert_file", \.tls.certFile, isRequired: true),
             ConfigurationField("tls.key_file", \.tls.keyFile, isRequired: true),

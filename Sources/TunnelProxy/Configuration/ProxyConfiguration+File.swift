@@ -43,10 +43,31 @@ extension ProxyConfiguration {
     public static func load(
         path: String, tunnelDomain: String? = nil
     ) throws(ConfigurationError) -> ProxyConfiguration {
-        let (bytes, isFile) = try readFile(path)
-        var configuration = try parse(bytes, file: path, tunnelDomain: tunnelDomain)
+        let file = ConfigurationFile(path: path, tunnelDomain: tunnelDomain)
+        return try file.parse(try file.read())
+    }
+}
+
+/// Where a configuration comes from: a file, and what the command line says in its place.
+package struct ConfigurationFile: Sendable {
+    package let path: String
+    package let tunnelDomain: String?
+
+    /// What it held at one time.
+    package struct Contents: Sendable, Equatable {
+        let bytes: [UInt8]
+        /// It is a regular file, and none that is read but once.
+        let isFile: Bool
+    }
+
+    package init(path: String, tunnelDomain: String?) { (self.path, self.tunnelDomain) = (path, tunnelDomain) }
+
+    package func read() throws(ConfigurationError) -> Contents { try readFile(path) }
+
+    package func parse(_ contents: Contents) throws(ConfigurationError) -> ProxyConfiguration {
+        var configuration = try ProxyConfiguration.parse(contents.bytes, file: path, tunnelDomain: tunnelDomain)
         // The names in these two folders stand for what a process has open, and say nothing of where it lies.
-        if isFile, !path.hasPrefix("/dev/"), !path.hasPrefix("/proc/") {
+        if contents.isFile, !path.hasPrefix("/dev/"), !path.hasPrefix("/proc/") {
             try configuration.resolveFiles(besides: path)
         }
         return configuration
@@ -54,9 +75,7 @@ extension ProxyConfiguration {
 }
 
 /// The content of a file, up to one byte more than a document may have: the parser says that it is too large.
-///
-/// - Returns: also whether it is a regular file.
-private func readFile(_ path: String) throws(ConfigurationError) -> ([UInt8], isFile: Bool) {
+private func readFile(_ path: String) throws(ConfigurationError) -> ConfigurationFile.Contents {
     var descriptor: CInt
     repeat { descriptor = open(path, O_RDONLY | O_CLOEXEC) } while descriptor < 0 && errno == EINTR
     guard descriptor >= 0 else { throw fileError("open", path, errno) }
@@ -83,7 +102,7 @@ private func readFile(_ path: String) throws(ConfigurationError) -> ([UInt8], is
         filled += size
     }
     bytes.removeSubrange(filled...)
-    return (bytes, kind == S_IFREG)
+    return ConfigurationFile.Contents(bytes: bytes, isFile: kind == S_IFREG)
 }
 
 /// A failed system call in Go's words, which operators' notes and scripts look for.

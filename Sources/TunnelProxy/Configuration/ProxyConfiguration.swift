@@ -20,6 +20,9 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var tunnelDomain: String?
     /// Event loops; 0 for one on each core that the process may run on.
     public internal(set) var threads: Int
+    /// Whether the file that this came from is read again whenever its content has changed. Who builds a configuration in
+    /// code has no such file, and nothing is watched then.
+    public internal(set) var configWatch = false
     public internal(set) var tls: TLS
     /// In the order of the file. Keys are unique.
     public internal(set) var routes: [Route]

@@ -150,6 +150,9 @@ public final class ProxyServer: Sendable {
             + CertificateCheck(snapshot.configuration).findings(leaf, now: SystemClock.now().seconds)
     }
 
+    /// The configuration in force.
+    package var configuration: ProxyConfiguration { shared.snapshot.configuration }
+
     private var running: RunningProxy? {
         switch parts.withLock({ $0.life }) {
         case .running(let running): running

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
+import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, PYTHON, REPOSITORY, SAMPLE_PYTHON, Image, Namespace, run
+from conftest import ENVIRONMENT, PYTHON, REPOSITORY, Image, Namespace, run
 from compose.engine import Engine
 from compose.python_image import write_tar
 from cryptography import x509
@@ -41,41 +43,43 @@ def engine(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[E
 
 
 def load_images(engine: Engine, image: Image, folder: Path) -> None:
-    """Ours as it was built, and stand-ins for the two that would be pulled."""
+    """Ours as it was built, and a stand-in for the one that would be pulled."""
     engine.docker("load", "--input", image.archive)
     tar = folder / "python.tar"
+    program = folder / "cloudflared"
+    program.write_text('#!/bin/sh\nexec python /cloudflared.py "$@"\n')
     stand_in = REPOSITORY / "Tests/Deploy/compose/cloudflared_stand_in.py"
-    variables = write_tar(SAMPLE_PYTHON, tar, {"/cloudflared.py": stand_in})
-    changes = [part for name, value in variables.items() for part in ("--change", f"ENV {name}={value}")]
-    engine.docker("import", *changes, tar, "python:3.13-slim")
+    variables = write_tar(PYTHON, tar, {"/cloudflared.py": stand_in, "/usr/local/bin/cloudflared": program})
+    changes = [f"ENV {name}={value}" for name, value in variables.items()] + ['ENTRYPOINT ["cloudflared"]']
+    engine.docker("import", *(part for change in changes for part in ("--change", change)), tar, CLOUDFLARED)
     tar.unlink()
-    # One layer for both: only the entry point differs.
-    context = folder / "cloudflared"
-    context.mkdir()
-    (context / "Dockerfile").write_text('FROM python:3.13-slim\nENTRYPOINT ["python", "/cloudflared.py"]\n')
-    run("docker", "build", "--quiet", "--tag", CLOUDFLARED, context, env={**engine.environment, "DOCKER_BUILDKIT": "0"})
 
 
 class Project:
     """A deployment folder made from deploy/compose, and what an operator does in it."""
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
+    def __init__(self, folder: Path, engine: Engine, compose: str) -> None:
         self.folder, self.engine = folder, engine
         shutil.copytree(REPOSITORY / "deploy/compose", folder)
         self.environment = {**engine.environment, "CLOUDFLARED_IMAGE": CLOUDFLARED}
-        plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
-        self._compose = ["docker", "compose"] if plugin else ["docker-compose"]
+        self._compose = compose
+        self._clients: dict[tuple[Path, str], subprocess.Popen[str]] = {}
+
+    @property
+    def name(self) -> str:
+        """The project's: its folder's."""
+        return self.folder.name
 
     def shell(self, script: str) -> str:
         """Runs lines of the guide."""
         return run("bash", "-euc", script, cwd=self.folder, env=self.environment)
 
     def compose(self, *arguments: str) -> str:
-        return run(*self._compose, *arguments, cwd=self.folder, env=self.environment)
+        return run(self._compose, *arguments, cwd=self.folder, env=self.environment)
 
     def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self._compose, *arguments], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+            [self._compose, *arguments], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=120,
         )
 
@@ -84,9 +88,18 @@ class Project:
 
     def address(self) -> str:
         """Where the stand-in for cloudflared takes what would come through the tunnel."""
-        networks = self.engine.inspect(self.container("mcp-proxy"))["NetworkSettings"]["Networks"]
-        (network,) = networks.values()
-        return f"{network['IPAddress']}:7844"
+        container = self.engine.inspect(self.container("cloudflared"))
+        if shared := container["HostConfig"]["NetworkMode"].partition("container:")[2]:
+            container = self.engine.inspect(shared)
+        networks = container["NetworkSettings"]["Networks"]
+        (address,) = (at["IPAddress"] for name, at in networks.items() if not name.endswith("_tunnel"))
+        return f"{address}:7844"
+
+    def kill(self, service: str) -> None:
+        """Ends a service's process from outside of the engine, which takes its own `kill` for the operator's wish."""
+        container = self.engine.inspect(self.container(service))
+        (process,) = self.engine.processes(container["Id"])
+        os.kill(process, signal.SIGKILL)
 
     def served_serial(self) -> int:
         """The serial number of the certificate in data/."""
@@ -115,54 +128,76 @@ class Project:
             process.wait()
             process.stdout.close()  # type: ignore[union-attr]
 
-    def call(self, ca_file: Path, domain: str = DOMAIN) -> tuple[str, int]:
+    def call(self, ca_file: Path, domain: str = DOMAIN, route: str = "echo") -> tuple[str, int]:
         """An MCP call of the far side: the sample's answer, and the serial of the certificate that was shown."""
-        output = self.engine.network.run(
-            PYTHON, "-m", "compose.hello_client", self.address(), ca_file, domain, "echo", env=ENVIRONMENT
+        answer = self._ask(ca_file, domain, route, seconds=30)
+        serial, _, text = answer.partition(" ")
+        assert serial.isdigit(), answer
+        return text, int(serial)
+
+    def try_call(self, ca_file: Path, seconds: float) -> bool:
+        """Whether a call works now."""
+        return not self._ask(ca_file, DOMAIN, "echo", seconds).startswith("failed")
+
+    def _ask(self, ca_file: Path, domain: str, route: str, seconds: float) -> str:
+        try:
+            address = self.address()
+        except (AssertionError, ValueError):
+            return "failed: no container, or none with an address"
+        client = self._clients.get((ca_file, domain)) or self._start_client(ca_file, domain)
+        assert client.stdin and client.stdout
+        client.stdin.write(f"{address} {route} {seconds}\n")
+        client.stdin.flush()
+        answer = client.stdout.readline().strip()
+        assert answer, "the client ended"
+        return answer
+
+    def _start_client(self, ca_file: Path, domain: str) -> subprocess.Popen[str]:
+        command = self.engine.network.command(PYTHON, "-m", "compose.hello_client", ca_file, domain)
+        client = subprocess.Popen(
+            command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        answer, serial = output.splitlines()
-        return answer, int(serial)
+        assert client.stdout and client.stdout.readline() == "ready\n"
+        self._clients[ca_file, domain] = client
+        return client
+
+    def mending_command(self) -> str:
+        """What the timer for shared-namespace.yaml has run, in the words of this project's Compose."""
+        unit = (self.folder / "mcp-tunnel-compose-mend.service").read_text()
+        (command,) = re.findall(r"^ExecStart=/bin/sh -ec '(.*)'$", unit, re.MULTILINE)
+        assert command.count("docker compose ") == 1
+        return command.replace("docker compose ", f"{self._compose} ")
+
+    def end(self) -> None:
+        for client in self._clients.values():
+            client.kill()
+            client.communicate()
+        self.attempt("down", "--timeout", "0", "--volumes")
 
 
-@pytest.fixture
-def project(engine: Engine, tmp_path: Path) -> Iterator[Project]:
-    project = Project(tmp_path / "mcp-tunnel", engine)
-    yield project
-    project.attempt("down", "--timeout", "0", "--volumes")
+#: Variables that name the two: Compose 1, as Debian 12 has it, and Compose 2.
+COMPOSES = ["COMPOSE_1", "COMPOSE_2"]
 
 
-SAMPLE = """
-cat > hello_server.py <<'EOF'
-from mcp.server.fastmcp import FastMCP
-mcp = FastMCP("hello-server", host="0.0.0.0", port=9000)
-@mcp.tool()
-def hello(name: str = "world") -> str:
-    \"\"\"Say hello to someone.\"\"\"
-    return f"Hello, {name}!"
-if __name__ == "__main__":
-    mcp.run(transport="streamable-http")
-EOF
-cat >> docker-compose.yaml <<'EOF'
-  hello-mcp:
-    image: python:3.13-slim
-    working_dir: /app
-    volumes:
-      - ./hello_server.py:/app/hello_server.py:ro
-    command: sh -c "pip install --quiet mcp && python hello_server.py"
-    restart: unless-stopped
-EOF
-"""
+@pytest.fixture(params=COMPOSES)
+def project(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Project]:
+    project = Project(tmp_path / "mcp-tunnel", engine, os.environ[request.param])
+    try:
+        yield project
+    finally:
+        project.end()
+
+
+def sample_server() -> str:
+    """The service that docs/quickstart.md has appended to the file."""
+    text = (REPOSITORY / "docs/quickstart.md").read_text()
+    (block,) = re.findall(r"^ +```yaml\n( +hello-mcp:\n.*?)^ +```$", text, re.MULTILINE | re.DOTALL)
+    return textwrap.indent(textwrap.dedent(block), "  ")
+
+
+SAMPLE = f"cat >> docker-compose.yaml <<'EOF'\n{sample_server()}EOF\n"
 
 CONFIGURATION = """
-cat > config/mcp-proxy.yaml <<EOF
-listen_addr: ":8080"
-log_level: info
-shutdown_timeout: 30s
-tunnel_domain: ${TUNNEL_DOMAIN}
-tls:
-  cert_file: /data/tls.crt
-  key_file: /data/tls.key
-routes:
-  echo: http://hello-mcp:9000
-EOF
+mkdir -p config
+sed "s/^tunnel_domain: .*/tunnel_domain: ${TUNNEL_DOMAIN}/" mcp-proxy.example.yaml > config/mcp-proxy.yaml
 """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -64,6 +66,21 @@ class Engine:
     def inspect(self, container: str) -> dict:
         (only,) = json.loads(self.docker("inspect", container))
         return only
+
+    def processes(self, container: str) -> list[int]:
+        """A container's first processes, by their numbers on this system: the engine has numbers of its own."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and container in (entry / "cgroup").read_text():
+                    numbers = re.search(r"^NSpid:\s*(.*)$", (entry / "status").read_text(), re.MULTILINE)
+                    if numbers and numbers[1].split()[-1] == "1":
+                        found.append(int(entry.name))
+        return found
+
+    def in_network_of(self, process: int, script: str, *arguments: str) -> list[str]:
+        """The lines that a Python script prints in the network of a container's process."""
+        return run("nsenter", f"--net=/proc/{process}/ns/net", "--", "python3", "-c", script, *arguments).split()
 
     def stop(self) -> None:
         """Containers first, then the engine; what is left of its namespaces ends with it."""

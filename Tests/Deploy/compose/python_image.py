@@ -1,11 +1,10 @@
-"""A stand-in for the image `python:3.13-slim`, made of this machine's own files: nothing can be pulled in a test.
+"""A root file system with a Python, made of this machine's own files: nothing can be pulled in a test.
 
-It holds a Python with the packages of a virtual environment, a shell, and a `pip` for which all is installed already.
+It holds the packages of a virtual environment, and a shell.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -15,7 +14,6 @@ from pathlib import Path
 
 from conftest import run
 
-_PIP = "#!/bin/sh\n# Every package that the sample asks for is part of this image.\nexit 0\n"
 _UNNEEDED = {"__pycache__", "test", "tests", "idlelib", "tkinter", "ensurepip", "lib2to3", "turtledemo", "site-packages"}
 _QUERY = (
     "import json,sys,sysconfig;p=sysconfig.get_paths();"
@@ -35,7 +33,6 @@ def write_tar(python: Path, target: Path, scripts: dict[str, Path]) -> dict[str,
         root.file(str(program), program)
         root.link("/usr/local/bin/python", str(program))
         root.file("/bin/sh", shell)
-        root.text("/usr/local/bin/pip", _PIP)
         root.tree(library, Path(library))
         root.tree("/packages", packages)
         there = {f"/{name}" for name in archive.getnames()}
@@ -79,11 +76,6 @@ class _Root:
         entry.size, entry.mode = file.stat().st_size, 0o755
         with open(file, "rb") as content:
             self.archive.addfile(entry, content)
-
-    def text(self, place: str, text: str) -> None:
-        entry = self._entry(place)
-        entry.size, entry.mode = len(text), 0o755
-        self.archive.addfile(entry, io.BytesIO(text.encode()))
 
     def link(self, place: str, target: str) -> None:
         entry = self._entry(place)

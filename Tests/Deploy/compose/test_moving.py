@@ -45,6 +45,8 @@ def test_their_file_with_the_image_swapped(project: Project) -> None:
     project.environment |= {"TUNNEL_DOMAIN": DOMAIN, "TUNNEL_TOKEN": "eyJhIjoiYWNjb3VudCJ9"}
     project.shell("mkdir -p data config")
     project.shell(CERTIFICATES + CONFIGURATION + FILES)
+    # The guide's, as everything of this file is.
+    project.shell("""sed -i 's/^listen_addr: .*/listen_addr: ":8080"/' config/mcp-proxy.yaml""")
 
     project.shell(keep.replace("sudo ", ""))
     project.shell(swap)

@@ -68,7 +68,7 @@ def test_from_setup_to_rotation(project: Project, api: dict) -> None:
     write_environment(project, TUNNEL_TOKEN=token, **identifiers)
     project.compose("up", "-d")
     project.wait_for_log("cloudflared", "Registered tunnel connection", count=4)
-    project.wait_for_log("hello-mcp", "Uvicorn running")
+    project.wait_for_log("hello-mcp", "listening on")
     ca_file = project.folder / "data/ca.crt"
     answer, first = project.call(ca_file, domain)
     assert (answer, first) == ("Hello, tunnel!", project.served_serial())

@@ -140,6 +140,7 @@ def test_the_proxys_commands_and_flags(shell: str, binaries: Path, tmp_path: Pat
     expected = {
         "mcp-proxy -": serving,
         "mcp-proxy healthcheck -": {"addr", "listener-only", "config", "tunnel-domain", "help"},
+        "mcp-proxy reload -": {"config", "help"},
         "mcp-proxy demo -": {"data", "help"},
         "mcp-proxy hello -": {"listen", "help"},
     }
@@ -149,7 +150,7 @@ def test_the_proxys_commands_and_flags(shell: str, binaries: Path, tmp_path: Pat
         assert offered_flags(OFFERS[shell](line, tmp_path / str(number))) == wanted, line
     (tmp_path / "words").mkdir()
     words = OFFERS[shell]("mcp-proxy ", tmp_path / "words")
-    assert {word for word in words if not word.startswith("-")} == {"healthcheck", "demo", "hello"}
+    assert {word for word in words if not word.startswith("-")} == {"healthcheck", "reload", "demo", "hello"}
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def test_dependencies_are_those_of_the_programs(package: Path, files: Path) -> N
             for line in run("dpkg-query", "--search", f"*/{library}").splitlines():
                 needed.add(re.split(r"[:,]", line)[0])
     assert needed <= depends
-    assert depends - needed == {"procps", "systemd"}
-    assert "ExecReload=/bin/kill" in (files / "lib/systemd/system/mcp-proxy.service").read_text()
+    assert depends - needed == {"systemd"}
+    assert "ExecReload=/usr/bin/mcp-proxy reload " in (files / "lib/systemd/system/mcp-proxy.service").read_text()
 
 
 def test_every_file_is_roots_and_not_writable(package: Path) -> None:

@@ -67,16 +67,19 @@ def test_reloads(proxy: Tunnel) -> None:
     cursor = proxy.machine.cursor()
     proxy.configure(other=f"http://127.0.0.1:{proxy.upstream_port}")
     proxy.machine.systemctl("reload", "mcp-proxy")
-    proxy.machine.wait_for("mcp-proxy", "configuration reloaded", cursor)
+    # It is in force when the command returns.
     assert proxy.get("/again", route="other") == "200 hello from /again"
+    proxy.machine.wait_for("mcp-proxy", "configuration reloaded by=command", cursor)
     assert proxy.process == before
 
 
 def test_reload_of_an_error_changes_nothing(proxy: Tunnel) -> None:
     cursor = proxy.machine.cursor()
     proxy.machine.write(CONFIGURATION, "routes: []")
-    proxy.machine.systemctl("reload", "mcp-proxy")
+    proxy.machine.fails("systemctl", "reload", "mcp-proxy")
+    proxy.machine.wait_for("mcp-proxy", f"^{CONFIGURATION}:1:\\d+: routes: ", cursor)
     proxy.machine.wait_for("mcp-proxy", "configuration not reloaded, the old one stays", cursor)
+    assert proxy.machine.property("mcp-proxy", "ActiveState") == "active"
     assert proxy.get() == "200 hello from /"
 
 

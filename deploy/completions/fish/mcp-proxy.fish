@@ -2,10 +2,11 @@
 
 complete -c mcp-proxy -f
 complete -c mcp-proxy -n __fish_use_subcommand -a healthcheck -d 'open a tunnel to a running proxy'
+complete -c mcp-proxy -n __fish_use_subcommand -a reload -d 'have a running proxy read its configuration again'
 complete -c mcp-proxy -n __fish_use_subcommand -a demo -d 'run the whole path once on this machine'
 complete -c mcp-proxy -n __fish_use_subcommand -a hello -d 'serve a sample MCP server'
 complete -c mcp-proxy -n 'not __fish_seen_subcommand_from demo hello' -o config -rF -d 'configuration file'
-complete -c mcp-proxy -n 'not __fish_seen_subcommand_from demo hello' -o tunnel-domain -x -d 'domain of the tunnel'
+complete -c mcp-proxy -n 'not __fish_seen_subcommand_from reload demo hello' -o tunnel-domain -x -d 'domain of the tunnel'
 complete -c mcp-proxy -n __fish_use_subcommand -o debuggable -d 'let debuggers and core files see secrets'
 complete -c mcp-proxy -n __fish_use_subcommand -o version -d 'print the versions'
 complete -c mcp-proxy -o help -d 'print the usage'

@@ -1,0 +1,49 @@
+import TunnelProxy
+
+/// What `mcp-proxy reload` and a running proxy say to each other: one word there, one text back.
+enum ReloadMessage {
+    enum Request: String {
+        case describe
+        case reload
+    }
+
+    /// A proxy, by what it says of itself.
+    struct Proxy: Equatable, Sendable {
+        /// Its number where it runs.
+        let process: Int
+        /// Its configuration file.
+        let path: String
+    }
+
+    enum Reply: Equatable {
+        case proxy(Proxy)
+        case verdict(ConfigurationReloader.Verdict)
+        /// It does not listen to this user.
+        case stranger
+
+        /// The kind in the first line, then its content.
+        var text: String {
+            switch self {
+            case .proxy(let proxy): "proxy\n\(proxy.process)\n\(proxy.path)"
+            case .verdict(.done(let settings)): (["done"] + settings).joined(separator: "\n")
+            case .verdict(.refused(let reason)): "refused\n\(reason)"
+            case .stranger: "stranger"
+            }
+        }
+
+        init?(_ text: String) {
+            let parts = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+            let rest = parts.count > 1 ? parts[1] : ""
+            switch parts.first {
+            case "proxy":
+                let fields = rest.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+                guard fields.count == 2, let process = Int(fields[0]) else { return nil }
+                self = .proxy(Proxy(process: process, path: String(fields[1])))
+            case "done": self = .verdict(.done(needRestart: rest.split(separator: "\n").map(String.init)))
+            case "refused": self = .verdict(.refused(String(rest)))
+            case "stranger": self = .stranger
+            default: return nil
+            }
+        }
+    }
+}
