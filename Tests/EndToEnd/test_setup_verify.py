@@ -173,6 +173,7 @@ SERVER: list[tuple[str, Break, str]] = [
     ("without names", server_having(names=None), "server-names"),
     ("names of another tunnel", server_having(names=(names("x.example", "*.x.example"), False)), "server-names"),
     ("domain without wildcard", server_having(names=(names(DOMAIN), False)), "server-names"),
+    ("wildcard a label deeper", server_having(names=(names(f"*.a.{DOMAIN}"), False)), "server-names"),
     ("outside the CA's names", authority_having(constraints=(OTHER_NAMES, True)), "ca-name-constraints"),
     # serverAuth where there is ExtendedKeyUsage.
     ("for clients", server_having(extended=(CLIENTS, False)), "server-extended-key-usage"),
@@ -201,7 +202,6 @@ WARNINGS: list[tuple[str, Break, set[str]]] = [
     ("CA of 8000 bytes", file("authority", lambda case: filled(case.authority, 8000)), {"text-around"}),
     ("the CA behind the server's", file("server", lambda case: case.server + case.authority), {"single-certificate"}),
     ("outlives its CA", broken_server(ends=31 * DAY), {"server-outlives-ca"}),
-    ("wildcard a label deeper", server_having(names=(names(f"*.a.{DOMAIN}"), False)), {"server-names"}),
     ("key that may not sign", server_having(usage=(usage(key_encipherment=True), True)), {"server-key-usage"}),
     ("server that is a CA", server_having(basic=(x509.BasicConstraints(True, None), True)), {"server-not-authority"}),
     ("single hosts", server_having(names=(names(f"wiki.{DOMAIN}"), False)), {"server-names"}),
