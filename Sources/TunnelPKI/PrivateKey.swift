@@ -145,6 +145,10 @@ extension PrivateKey {
 
     /// The contents of the one block that holds a key.
     private static func onlyKey(in file: [UInt8]) throws(PKIError) -> [UInt8] {
+        guard !isDER(file) else {
+            throw PKIError(
+                .missing, "the file is DER, not PEM (`openssl pkey -inform DER -in FILE -out PEM` converts it)")
+        }
         var document = try PEMDocument(file)
         defer { document.wipe() }
         // By index: a second reference to a block would keep its bytes from being wiped.

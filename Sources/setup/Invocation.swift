@@ -61,6 +61,8 @@ struct Invocation: Sendable {
 
     // MARK: The parts
 
+    var patience: Patience { Patience(loop: loop, console: console) }
+
     var context: SetupContext {
         let (console, loop) = (console, loop)
         return SetupContext(
@@ -86,16 +88,29 @@ struct Invocation: Sendable {
         return TunnelsClient(
             service: service, credential: credential, generation: generation,
             transport: TimedTransport(
-                transport: HTTPSTransport(loop: loop, proxies: try environment.proxies()), stopwatch: stopwatch))
+                transport: PatientTransport(
+                    transport: HTTPSTransport(loop: loop, proxies: try environment.proxies()), patience: patience),
+                stopwatch: stopwatch))
+    }
+
+    /// What the output holds; `nil` where none is named.
+    func stored() async throws -> (contents: StoreContents, location: String)? {
+        guard let place = try OutputPlace.chosen(arguments, environment) else { return nil }
+        let store = try await place.open(for: .reading, self)
+        do throws(StoreError) { return (try await store.load(), store.location) } catch {
+            throw SetupError(error, at: store.location)
+        }
     }
 
     /// The tunnel that is meant: by flag, variable or what is stored.
     func tunnelID() async throws -> String {
         if let id = value(.tunnelID) { return id }
-        if let place = try OutputPlace.chosen(arguments, environment) {
-            let store = try await place.open(for: .reading, self)
-            if let id = try await StoredTunnel.id(in: store) { return id }
-        }
+        return try tunnelID(in: try await stored())
+    }
+
+    /// - Parameter stored: what the output holds.
+    func tunnelID(in stored: (contents: StoreContents, location: String)?) throws(UsageError) -> String {
+        if let id = value(.tunnelID) ?? stored?.contents.text(.tunnelID) { return id }
         throw UsageError("--tunnel-id, TUNNEL_ID or an --output that holds a tunnel is needed")
     }
 }

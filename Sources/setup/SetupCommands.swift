@@ -9,8 +9,9 @@ enum SetupCommands {
         about: "Provisions an MCP tunnel: certificates, token, and the place where they are kept.",
         commands: [
             InitCommand.command, RenewCertCommand.command, GenerateCertsCommand.command, VerifyCommand.command,
-            RotateCACommand.command, TunnelsCommand.list, TunnelsCommand.get, TunnelsCommand.archive, CertsCommand.list,
-            CertsCommand.add, CertsCommand.revoke, TokenCommand.reveal, TokenCommand.rotate,
+            RotateCACommand.command, TunnelsCommand.list, TunnelsCommand.get, TunnelsCommand.create,
+            TunnelsCommand.archive,
+            CertsCommand.list, CertsCommand.add, CertsCommand.revoke, TokenCommand.reveal, TokenCommand.rotate,
         ],
         groups: [
             "tunnels": "the tunnels of the organization or workspace", "certs": "the CA certificates of a tunnel",
@@ -40,6 +41,8 @@ extension CommandFlag {
     static let keyType = CommandFlag(
         "key-type", takes: "TYPE",
         "rsa-2048, rsa-3072, rsa-4096, ecdsa-p256 or ecdsa-p384; default: as before, at first rsa-4096")
+    static let displayName = CommandFlag("display-name", takes: "NAME", "name of a tunnel that is created")
+    static let archivedOnly = CommandFlag("archived-only", "those that are no longer in force, and no others")
     static let yes = CommandFlag("yes", "do not ask")
     static let dryRun = CommandFlag("dry-run", "print what would be done, and change nothing")
 }

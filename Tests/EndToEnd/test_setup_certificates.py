@@ -189,7 +189,7 @@ UNFIT_KEYS: list[tuple[str, Callable[[Any], bytes], str]] = [
     ("no PEM", lambda key: b"not a key\n", "no private key in the file"),
     ("cut", lambda key: pkcs8(key)[:120], "cut off"),
     ("DER", lambda key: key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
-     "no private key in the file"),
+     "the file is DER, not PEM"),
     ("another one", lambda key: pkcs8(make_key("p256")), "belong together"),
     ("public key", lambda key: key.public_key().public_bytes(
         Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), "PUBLIC KEY"),

@@ -14,18 +14,21 @@ from peers.certificates import DAY, Draft, make_key
 from peers.setup import FAST, Output, Setup, TunnelsAPI, finished
 
 COMMANDS = {
-    "init": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--display-name", "--token-version", "--cert-duration",
+    "init": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--display-name", "--token-version",
+             "--refresh-token", "--drop-old-ca", "--cert-duration",
              "--key-type", "--api-generation", "--dry-run", "--json"],
     "renew-cert": ["--output", "--output-owner", "--cert-duration", "--renew-before", "--key-type", "--json"],
     "generate-certs": ["--tunnel-domain", "--output", "--output-owner", "--cert-duration", "--key-type", "--json"],
-    "verify": ["--output", "--output-owner", "--ca", "--cert", "--key", "--tunnel-domain", "--expires-within", "--json"],
+    "verify": ["--output", "--output-owner", "--ca", "--cert", "--key", "--tunnel-domain", "--expires-within",
+               "--api", "--api-url", "--api-generation", "--json"],
     "rotate-ca": ["--api-url", "--output", "--output-owner", "--finish", "--json"],
-    "tunnels list": ["--api-url", "--archived", "--workspace", "--json"],
+    "tunnels list": ["--api-url", "--archived", "--archived-only", "--workspace", "--json"],
     "tunnels get": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--json"],
+    "tunnels create": ["--api-url", "--display-name", "--json"],
     "tunnels archive": ["--api-url", "--yes", "--json"],
-    "certs list": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--archived", "--json"],
+    "certs list": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--archived", "--archived-only", "--json"],
     "certs add": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--json"],
-    "certs revoke": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--yes", "--json"],
+    "certs revoke": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--force", "--yes", "--json"],
     "token reveal": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--json"],
     "token rotate": ["--api-url", "--tunnel-id", "--output", "--output-owner", "--reason", "--yes", "--json"],
 }
@@ -64,7 +67,7 @@ def test_example_works(setup: Setup, api: TunnelsAPI, output: Output, tmp_path: 
     for old, new in {"https://api.anthropic.com": api.url, "dir:/data": str(output),
                      "tcrt_01JmWq4ZxnBvR7tKpY2sLdH9": (api.authorities(TUNNEL_ID) or [{"id": ""}])[0]["id"]}.items():
         example = example.replace(old, new)
-    extra = ["--yes"] if command == "certs revoke" else [FAST] if command in ("init", "generate-certs") else []
+    extra = ["--yes", "--force"] if command == "certs revoke" else [FAST] if command in ("init", "generate-certs") else []
     setup(*example.split()[1:], *extra, environment={"API_URL": None}, cwd=tmp_path)
 
 
@@ -101,7 +104,7 @@ USAGE = [
     ([], "a command is needed"),
     (["inti"], "did you mean init?"),
     (["renew-crt"], "did you mean renew-cert?"),
-    (["tunnels"], "tunnels list|get|archive"),
+    (["tunnels"], "tunnels list|get|create|archive"),
     (["tunnels", "lst"], "did you mean list?"),
     (["token", "--yes"], "token reveal|rotate"),
     (["init", "--ouput=dir:/data"], "did you mean --output?"),
@@ -131,7 +134,7 @@ USAGE = [
     (["renew-cert", "--output=dir:/x", "--key-type=ecdsa-p265"], "did you mean ecdsa-p256?"),
     (["generate-certs", "--output=dir:/x"], "--tunnel-domain"),
     (["verify"], "--output"),
-    (["verify", "--ca=x"], "--ca, --cert, --key and --tunnel-domain go together"),
+    (["verify", "--ca=x"], "--ca, --cert and --key go together"),
     (["verify", "--output=dir:/x", "--ca=x"], "give one"),
     (["init", "--output=dir:/x", "--api-generation=3", "--api-url=https://api.anthropic.com"], "1 or 2"),
 ]
@@ -209,12 +212,28 @@ def test_tunnels_list_and_get(setup: Setup, api: TunnelsAPI) -> None:
     assert everything[2]["archived_at"] and everything[0]["display_name"] == "tunnel 2"
     table = setup("tunnels", "list", "--archived").stdout.splitlines()
     assert table[0].split() == ["ID", "DOMAIN", "CREATED", "STATE", "NAME"] and len(table) == 5
-    assert made[0] in table[3] and "archived" in table[3]
+    assert made[0] in table[3] and "Archived" in table[3]
+    only = setup("tunnels", "list", "--archived-only", "--json").json
+    assert [tunnel["id"] for tunnel in only] == [made[0]]
     got = setup("tunnels", "get", TUNNEL_ID, "--json").json
     assert got["id"] == TUNNEL_ID and got["domain"] == api.tunnel(TUNNEL_ID)["domain"]
     assert got["domain"] in setup("tunnels", "get", environment={"TUNNEL_ID": TUNNEL_ID}).stdout
     missing = setup("tunnels", "get", "tnl_01Missing", status=1)
     assert "HTTP 404" in missing.stderr and "request id req_" in missing.stderr
+
+
+def test_tunnels_have_the_state_that_the_console_shows(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    created = setup("tunnels", "create", "--display-name=made here", "--json").json
+    assert created["id"] == api.tunnels()[-1]["id"] and created["display_name"] == "made here"
+    assert created["state"] == "needs-certificate"
+    setup("init", f"--output={output}", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
+    gone = api.make_tunnel("gone")["id"]
+    setup("tunnels", "archive", gone, "--yes")
+    states = {entry["id"]: entry["state"] for entry in setup("tunnels", "list", "--archived", "--json").json}
+    assert states == {TUNNEL_ID: "active", created["id"]: "needs-certificate", gone: "archived"}
+    table = setup("tunnels", "list", "--archived").stdout
+    assert "Needs certificate" in table and "Active" in table and "Archived" in table
+    assert "Needs certificate" in setup("tunnels", "get", created["id"]).stdout
 
 
 def test_tunnels_list_reads_all_pages(setup: Setup, api: TunnelsAPI) -> None:
@@ -253,7 +272,7 @@ def at_terminal(setup: Setup, typed: str, *arguments: str) -> tuple[int, str]:
 
 ASKED = [
     (["tunnels", "archive", TUNNEL_ID], TUNNEL_ID, "cannot be undone", "tunnel_archived"),
-    (["certs", "revoke", "CERTIFICATE"], "CERTIFICATE", "the last one", "tunnel_certificate_revoked"),
+    (["certs", "revoke", "CERTIFICATE", "--force"], "CERTIFICATE", "the last one", "tunnel_certificate_revoked"),
     (["token", "rotate"], TUNNEL_ID, "ends the use of the old token", "tunnel_token_rotated"),
 ]
 
@@ -306,13 +325,44 @@ def test_certs_list_add_revoke(setup: Setup, api: TunnelsAPI, tmp_path: Path) ->
     third = tmp_path / "third.crt"
     third.write_bytes(Draft.authority().signed(keys[2], keys[2]))
     refused = setup("certs", "add", str(third), where, status=1)
-    assert "at most two CA certificates" in refused.stderr and "request id req_" in refused.stderr
+    assert "2 active CA certificates already" in refused.stderr
+    assert made[0]["id"] in refused.stderr and made[1]["id"] in refused.stderr
+    # One that is there already has words of its own.
+    again = setup("certs", "add", str(tmp_path / "ca-0.crt"), where, "--json")
+    assert "is registered already, as " + made[0]["id"] in again.stderr and again.json == made[0]
+    assert len(api.authorities(TUNNEL_ID)) == 2
     revoked = setup("certs", "revoke", made[0]["id"], where, "--yes", "--json").json
     assert revoked["archived_at"]
     assert len(setup("certs", "list", where, "--json").json) == 1
+    assert [entry["id"] for entry in setup("certs", "list", where, "--archived-only", "--json").json] == [made[0]["id"]]
+    assert "1 of 2 places for a CA are taken" in setup("certs", "list", where).stderr
     table = setup("certs", "list", where, "--archived").stdout
     assert "revoked" in table and "active" in table and made[0]["fingerprint"] in table
     setup("certs", "add", str(third), where)
+
+
+def test_the_ca_in_use_is_known_and_not_revoked_by_mistake(setup: Setup, api: TunnelsAPI, output: Output, tmp_path: Path) -> None:
+    setup("init", f"--output={output}", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
+    ours, = api.authorities(TUNNEL_ID)
+    # The tunnel's last one, whoever asks.
+    outcome = setup("certs", "revoke", ours["id"], f"--tunnel-id={TUNNEL_ID}", "--yes", status=1)
+    assert "the tunnel's last CA" in outcome.stderr and "--force" in outcome.stderr
+    key, file = make_key("p256"), tmp_path / "other.crt"
+    file.write_bytes(Draft.authority().signed(key, key))
+    other = setup("certs", "add", str(file), f"--output={output}", "--json").json
+    listed = setup("certs", "list", f"--output={output}")
+    line = next(line for line in listed.stdout.splitlines() if ours["id"] in line)
+    assert line.endswith(f"that of {output}") and listed.stdout.count(str(output)) == 1
+    assert "2 of 2 places for a CA are taken" in listed.stderr
+    known = {entry["id"]: entry["is_ours"] for entry in setup("certs", "list", f"--output={output}", "--json").json}
+    assert known == {ours["id"]: True, other["id"]: False}
+    # That of the output, although there is another.
+    outcome = setup("certs", "revoke", ours["id"], f"--output={output}", "--yes", status=1)
+    assert f"is the CA in {output}" in outcome.stderr and "rotate-ca" in outcome.stderr
+    assert len(api.authorities(TUNNEL_ID)) == 2
+    setup("certs", "revoke", other["id"], f"--output={output}", "--yes")
+    setup("certs", "revoke", ours["id"], f"--output={output}", "--yes", "--force")
+    assert "is not among those in force" in setup("certs", "list", f"--output={output}").stderr
 
 
 def test_certs_add_checks_before_it_sends(setup: Setup, api: TunnelsAPI, tmp_path: Path) -> None:
@@ -393,7 +443,7 @@ def test_result_of_init_is_readable_by_machines(setup: Setup, api: TunnelsAPI, o
     assert report["ca"]["certificate"]["fingerprint"] == output.fingerprint()
     assert report["server_certificate"]["certificate"]["key_type"] == "ECDSA P-256"
     assert report["server_certificate"]["certificate"]["dns_names"] == [tunnel["domain"], f"*.{tunnel['domain']}"]
-    assert report["token"] == {"action": "revealed", "version": "1"}
+    assert report["token"] == {"action": "revealed", "version": "1", "current": True}
     assert set(report["time"]) == {"total_ms", "api_ms", "api_requests", "output_ms"}
     again = setup("init", f"--output={output}", "--json").json
     assert again["changed"] is False

@@ -206,7 +206,8 @@ def test_two_runs_at_once(setup: Setup, api: TunnelsAPI, output: Output, attach:
     output.check(api)
     assert len(api.tunnels()) == (1 if attach else 2)
     assert len(api.authorities(output.text("tunnel-id"))) == 1
-    assert api.audit().count("tunnel_token_revealed") == 1
+    # Once to store it, and twice to compare the stored one with it.
+    assert api.audit().count("tunnel_token_revealed") == 3
 
 
 def test_second_run_waits_for_the_first(setup: Setup, api: TunnelsAPI, output: Output) -> None:
@@ -234,6 +235,17 @@ def test_failure_while_a_key_is_made(setup: Setup, api: TunnelsAPI, output: Outp
 
 
 # The network.
+
+
+def test_says_what_it_waits_for(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    """A server that takes the connection and stays silent: no minute passes without a word."""
+    api.fail("stall", "/v1/oauth/token")
+    process = setup.start("init", f"--output={output}", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
+    assert process.stderr
+    line = process.stderr.readline()
+    process.kill()
+    finished(process)
+    assert line == f"{api.url} has not responded to POST for 5 s; waiting up to 30 s\n"
 
 
 def test_refused_connection(setup: Setup, api: TunnelsAPI, output: Output, refusing_port: int) -> None:
@@ -375,16 +387,34 @@ def test_cap_of_ten_tunnels(setup: Setup, api: TunnelsAPI, output: Output) -> No
     finish(setup, api, output, tunnels=10)
 
 
-@pytest.mark.parametrize("query", [{"lifetime": -60}, {"subject": "somebody"}], ids=["expired", "another subject"])
-def test_failed_authentication(
-    setup: Setup, api: TunnelsAPI, output: Output, query: dict[str, object]
-) -> None:
-    outcome = init(setup, output, status=1, environment={"ANTHROPIC_IDENTITY_TOKEN": api.fresh_identity_token(**query)})
+def test_failed_authentication(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    """The server says no more than that it failed: what the token says of itself is laid beside the rule's fields."""
+    token = api.fresh_identity_token(subject="somebody")
+    outcome = init(setup, output, status=1, environment={"ANTHROPIC_IDENTITY_TOKEN": token})
     one_error(
         outcome, "token exchange", "HTTP 401", "Authentication failed",
         "Ensure your federation rule matches your identity token.", "ANTHROPIC_WORKSPACE_ID",
+        'its iss "https://', "with the URL of the rule's issuer", 'its sub "somebody" with subject_prefix', 'its aud "',
+        "with audience", "its exp is 20",
         "View your authentication events in the Workload identity page of Claude Console for more details.",
         "request id req_")
+    # Its claims are shown, and nothing of its text.
+    for part in token.split("."):
+        assert part not in outcome.all
+
+
+@pytest.mark.parametrize(("token", "words"), [
+    ("lifetime=-60", ["has ended at 20", "now", "this machine's clock"]),
+    ("sk-ant-oat01-0123456789abcdefghijklmnop", ["is not a JWT: it has 1 part"]),
+    ("eyJhbGciOiJub25lIn0.e30.", ["is not a JWT: it has no signature"])], ids=["ended", "a key", "not signed"])
+def test_what_cannot_be_taken_is_not_sent(
+    setup: Setup, api: TunnelsAPI, output: Output, token: str, words: list[str]
+) -> None:
+    if token == "lifetime=-60":
+        token = api.fresh_identity_token(lifetime=-60)
+    outcome = init(setup, output, status=1, environment={"ANTHROPIC_IDENTITY_TOKEN": token})
+    one_error(outcome, "identity token", *words, "ANTHROPIC_IDENTITY_TOKEN_FILE")
+    assert token not in outcome.all and api.calls() == []
 
 
 def test_forbidden_after_the_exchange(
@@ -415,7 +445,7 @@ def test_archived_tunnel(setup: Setup, api: TunnelsAPI, output: Output) -> None:
 def test_revoked_ca_is_not_registered_again(setup: Setup, api: TunnelsAPI, output: Output) -> None:
     init(setup, output)
     entry, = api.authorities(output.text("tunnel-id"))
-    setup("certs", "revoke", entry["id"], f"--output={output}", "--yes")
+    setup("certs", "revoke", entry["id"], f"--output={output}", "--yes", "--force")
     one_error(init(setup, output, status=1), entry["id"], entry["fingerprint"], "revoked", "setup rotate-ca")
     setup("rotate-ca", f"--output={output}")
     setup("rotate-ca", "--finish", f"--output={output}")

@@ -62,19 +62,28 @@ def test_setup_is_idempotent_over_data(setup: Setup, api: TunnelsAPI, output: Ou
     outcome = compose(setup, output)
     assert output.contents() == before
     assert {n: output.path(n).stat().st_mtime_ns for n in output.names()} == times
-    assert api.audit() == [*changes, "tunnel_token_minted"]
+    # The stored token is compared with the one in force, which the provider records.
+    assert api.audit() == [*changes, "tunnel_token_minted", "tunnel_token_revealed"]
     assert "nothing changed" in outcome.stderr
 
 
 def test_new_ca_when_tunnel_id_has_changed(setup: Setup, api: TunnelsAPI, output: Output) -> None:
     compose(setup, output, FAST)
     before, other = output.contents(), api.make_tunnel("other")
-    compose(setup, output, FAST, environment={"TUNNEL_ID": other["id"]})
-    output.check(api)
+    outcome = compose(setup, output, FAST, environment={"TUNNEL_ID": other["id"]})
     after = output.contents()
     assert output.text("tunnel-id") == other["id"]
     same = {name for name in NAMES if after[name] == before[name]}
     assert same == {"token-version"}
+    # What is still registered there is kept, and said.
+    assert {name.removeprefix("old-"): content for name, content in after.items() if name.startswith("old-")} == {
+        name: before[name] for name in ("tunnel-id", "ca.crt", "ca.key")}
+    assert output.mode("old-ca.key") == 0o600
+    for words in (f"changes from {before['tunnel-domain'].decode()} to {output.text('tunnel-domain')}", "stays registered",
+                  f"--tunnel-id={TUNNEL_ID}", "--drop-old-ca", f"tunnel_domain: {output.text('tunnel-domain')}"):
+        assert words in outcome.stderr
+    compose(setup, output, "--drop-old-ca", environment={"TUNNEL_ID": other["id"]})
+    output.check(api)
     # The old tunnel keeps its CA; nobody asked for it to be revoked.
     assert len(api.authorities(TUNNEL_ID)) == len(api.authorities(other["id"])) == 1
 
@@ -278,7 +287,7 @@ def test_identity_token_file_is_read_again_for_every_exchange(
 ) -> None:
     """A kubelet replaces it before it expires; the second attempt must not send the old one."""
     file = tmp_path / "token"
-    file.write_text(api.fresh_identity_token(lifetime=-60))
+    file.write_text(api.fresh_identity_token(subject="somebody"))
     api.fail("answer", "/v1/oauth/token", status=429, retry_after="1")
     process = setup.start("init", f"--output={output}", FAST, environment={
         "ANTHROPIC_IDENTITY_TOKEN": None, "ANTHROPIC_IDENTITY_TOKEN_FILE": str(file)})
@@ -352,5 +361,8 @@ def test_identity_token_file_that_cannot_be_used(
 
 def test_token_at_the_limit_is_sent(setup: Setup, api: TunnelsAPI, output: Output) -> None:
     """Refused by the fake, which knows no such token, and not before."""
-    outcome = setup("init", f"--output={output}", FAST, status=1, environment={"ANTHROPIC_IDENTITY_TOKEN": "a" * 16384})
+    start = next(token for subject in ("x", "xx", "xxx") if (16384 - (
+        token := api.fresh_identity_token(subject=subject)).rindex(".") - 1) % 4 != 1)
+    token = start + "A" * (16384 - len(start))
+    outcome = setup("init", f"--output={output}", FAST, status=1, environment={"ANTHROPIC_IDENTITY_TOKEN": token})
     assert "token exchange" in outcome.stderr and api.calls() == ["POST /v1/oauth/token"]

@@ -47,7 +47,7 @@ def test_rotate_ca_refuses_when_both_slots_are_foreign(
     setup: Setup, api: TunnelsAPI, output: Output, tmp_path: Path
 ) -> None:
     setup("init", f"--output={output}", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
-    setup("certs", "revoke", api.authorities(TUNNEL_ID)[0]["id"], f"--tunnel-id={TUNNEL_ID}", "--yes")
+    setup("certs", "revoke", api.authorities(TUNNEL_ID)[0]["id"], f"--tunnel-id={TUNNEL_ID}", "--yes", "--force")
     for number in range(2):
         setup("init", f"--output=dir:{tmp_path}/other-{number}", FAST, environment={"TUNNEL_ID": TUNNEL_ID})
     before, foreign = output.contents(), api.authorities(TUNNEL_ID)
@@ -79,7 +79,7 @@ def test_finish_does_not_cut_the_tunnel_off(setup: Setup, api: TunnelsAPI, outpu
     assert "renew-cert" in outcome.stderr and len(api.authorities(TUNNEL_ID)) == 2
     setup("renew-cert", f"--output={output}")
     new = next(entry for entry in api.authorities(TUNNEL_ID) if entry["fingerprint"] == output.fingerprint())
-    setup("certs", "revoke", new["id"], f"--output={output}", "--yes")
+    setup("certs", "revoke", new["id"], f"--output={output}", "--yes", "--force")
     outcome = setup("rotate-ca", "--finish", f"--output={output}", status=1)
     assert "not registered" in outcome.stderr and len(api.authorities(TUNNEL_ID)) == 1
 

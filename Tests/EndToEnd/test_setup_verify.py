@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from conftest import TUNNEL_ID
 from peers.certificates import DAY, DOMAIN, Draft, encrypted, make_key, name, names, pkcs8, usage, with_sha1
-from peers.setup import Setup
+from peers.setup import Output, Setup, TunnelsAPI
 
 
 @pytest.fixture
@@ -173,6 +174,7 @@ SERVER: list[tuple[str, Break, str]] = [
     ("without names", server_having(names=None), "server-names"),
     ("names of another tunnel", server_having(names=(names("x.example", "*.x.example"), False)), "server-names"),
     ("domain without wildcard", server_having(names=(names(DOMAIN), False)), "server-names"),
+    ("wildcard a label deeper", server_having(names=(names(f"*.a.{DOMAIN}"), False)), "server-names"),
     ("outside the CA's names", authority_having(constraints=(OTHER_NAMES, True)), "ca-name-constraints"),
     # serverAuth where there is ExtendedKeyUsage.
     ("for clients", server_having(extended=(CLIENTS, False)), "server-extended-key-usage"),
@@ -201,7 +203,6 @@ WARNINGS: list[tuple[str, Break, set[str]]] = [
     ("CA of 8000 bytes", file("authority", lambda case: filled(case.authority, 8000)), {"text-around"}),
     ("the CA behind the server's", file("server", lambda case: case.server + case.authority), {"single-certificate"}),
     ("outlives its CA", broken_server(ends=31 * DAY), {"server-outlives-ca"}),
-    ("wildcard a label deeper", server_having(names=(names(f"*.a.{DOMAIN}"), False)), {"server-names"}),
     ("key that may not sign", server_having(usage=(usage(key_encipherment=True), True)), {"server-key-usage"}),
     ("server that is a CA", server_having(basic=(x509.BasicConstraints(True, None), True)), {"server-not-authority"}),
     ("single hosts", server_having(names=(names(f"wiki.{DOMAIN}"), False)), {"server-names"}),
@@ -295,3 +296,33 @@ def test_curve_is_that_of_the_key(manual: Setup, tmp_path: Path) -> None:
     report = verify(manual, case, tmp_path, status=0)
     assert report["ca"]["key_type"] == report["server_certificate"]["key_type"] == "ECDSA P-256"
     assert report["server_certificate"]["dns_names"] == [DOMAIN, f"*.{DOMAIN}"]
+
+
+# What is stored, against the API.
+
+
+def test_verify_asks_the_api_where_it_is_told_to(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    setup("init", f"--output={output}", "--key-type=ecdsa-p256", environment={"TUNNEL_ID": TUNNEL_ID})
+    assert setup("verify", f"--output={output}", "--api", "--json").json["api"] == []
+    calls = api.calls()
+    assert "api" not in setup("verify", f"--output={output}", "--json").json and api.calls() == calls
+    # Rotated in the Console: no file tells.
+    setup("token", "rotate", f"--tunnel-id={TUNNEL_ID}", "--yes")
+    setup("verify", f"--output={output}")
+    outcome = setup("verify", f"--output={output}", "--api", status=1)
+    assert "API: the tunnel token in" in outcome.stdout and outcome.stdout.endswith("not good\n")
+    assert "setup init --refresh-token" in outcome.stdout
+    # `init` says it too, replaces nothing unasked, and fetches it where it is asked to.
+    outcome = setup("init", f"--output={output}", "--json", environment={"TUNNEL_ID": TUNNEL_ID})
+    assert "is not the one in force" in outcome.stderr and outcome.json["token"] == {"action": "kept", "current": False}
+    outcome = setup("init", f"--output={output}", "--refresh-token", "--json", environment={"TUNNEL_ID": TUNNEL_ID})
+    assert outcome.json["token"] == {"action": "revealed", "current": True}
+    output.check(api)
+    assert setup("verify", f"--output={output}", "--api").stdout.endswith(": good\n")
+    for token in api.tunnel(TUNNEL_ID)["former_tokens"]:
+        assert token not in outcome.all
+
+
+def test_verify_of_files_has_nothing_to_ask_the_api(setup: Setup, tmp_path: Path) -> None:
+    outcome = setup("verify", "--api", *(f"--{flag}=/dev/null" for flag in ("ca", "cert", "key")), status=2)
+    assert "--api compares what is stored" in outcome.stderr

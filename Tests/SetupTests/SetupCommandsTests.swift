@@ -15,7 +15,8 @@ import TunnelCLI
         #expect(
             names == [
                 "init", "renew-cert", "generate-certs", "verify", "rotate-ca", "tunnels list", "tunnels get",
-                "tunnels archive", "certs list", "certs add", "certs revoke", "token reveal", "token rotate",
+                "tunnels create", "tunnels archive", "certs list", "certs add", "certs revoke", "token reveal",
+                "token rotate",
             ])
         for name in names { #expect(SetupCommands.table.help.contains("  \(name) ")) }
     }
@@ -54,7 +55,7 @@ import TunnelCLI
         (["renew-crt"], "unknown command renew-crt (did you mean renew-cert?)"),
         (["tunnel"], "unknown command tunnel (did you mean tunnels?)"),
         (["zzz"], "unknown command zzz"),
-        (["tunnels"], "say which: tunnels list|get|archive"),
+        (["tunnels"], "say which: tunnels list|get|create|archive"),
         (["certs", "--json"], "say which: certs list|add|revoke"),
         (["token", "revael"], "unknown command token revael (did you mean reveal?), use token reveal|rotate"),
         (["certs", "zzz"], "unknown command certs zzz, use certs list|add|revoke"),

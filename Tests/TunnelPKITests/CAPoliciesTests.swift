@@ -40,6 +40,15 @@ import Testing
         Row(what: "keyCertSign alone, not critical", expected: []) {
             $0.replace(OID.keyUsage, with: .keyUsage([.keyCertSign], isCritical: false))
         },
+        Row(what: "for clients", expected: ["error ca-extended-key-usage"]) {
+            $0.extensions.append(.extendedKeyUsage(["1.3.6.1.5.5.7.3.2"]))
+        },
+        Row(what: "for any purpose", expected: ["error ca-extended-key-usage"]) {
+            $0.extensions.append(.extendedKeyUsage(["2.5.29.37.0"]))
+        },
+        Row(what: "for clients and servers", expected: []) {
+            $0.extensions.append(.extendedKeyUsage(["1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"]))
+        },
         Row(
             what: "nothing right",
             expected: ["error ca-basic-constraints", "error ca-subject-key-identifier", "error ca-key-usage"]
@@ -58,8 +67,8 @@ import Testing
         #expect(mint.checkCA(try Certificate(der: damaged)) == ["error ca-self-signature"])
     }
 
-    /// A new key under the old name, signed by the old key, is no damage: it names the old key as its issuer's.
-    @Test func allowsRollover() throws {
+    /// A new key under the old name, signed by the old key: no damage, but no root either.
+    @Test func refusesRollover() throws {
         let mint = try Mint()
         let old = try #require(mint.ca.certificate.extensions.subjectKeyIdentifier)
         let key = try PrivateKey.generate(.ecdsaP256)
@@ -70,6 +79,35 @@ import Testing
             ]
             if let identifier = try? key.keyIdentifier { $0.extensions.append(.subjectKeyIdentifier(identifier)) }
         }
-        #expect(mint.checkCA(rolled).isEmpty)
+        let findings = CertificateRequirements(now: Mint.now).checkCA(file: rolled.pem)
+        #expect(summary(findings) == ["error ca-self-signature"])
+        #expect(findings.first?.found == "another key of the same name signed it")
+    }
+
+    @Test func refusesIntermediates() throws {
+        let mint = try Mint()
+        let key = try PrivateKey.generate(.ecdsaP256)
+        let middle = try mint.server(key: key) {
+            $0.commonName = "middle"
+            $0.replace(OID.basicConstraints, with: .basicConstraints(isCA: true))
+            $0.replace(OID.keyUsage, with: .keyUsage([.keyCertSign]))
+        }
+        let findings = CertificateRequirements(now: Mint.now).checkCA(file: middle.pem)
+        #expect(summary(findings) == ["error ca-self-signature"])
+        #expect(findings.first?.found == #"it was issued by "CN=mcp-tunnel-ca", and is itself "CN=middle""#)
+    }
+
+    /// The upload is read by others than the proxy, who know no lone CR.
+    @Test func refusesLoneCarriageReturns() throws {
+        let mint = try Mint()
+        let text = String(decoding: mint.ca.certificate.pem, as: UTF8.self)
+        let check = { (file: String) in summary(CertificateRequirements(now: Mint.now).checkCA(file: bytes(file))) }
+        #expect(check(text.replacing("\n", with: "\r")) == ["error pem"])
+        #expect(check(text.replacing("\n", with: "\r\n")) == [])
+        #expect(check(text.replacing("\n", with: "\r\r\n")) == [])
+        let server = String(decoding: try mint.server().pem, as: UTF8.self).replacing("\n", with: "\r")
+        let findings = CertificateRequirements(now: Mint.now).checkServer(
+            file: bytes(server), caFile: mint.ca.certificate.pem, tunnelDomain: Mint.domain)
+        #expect(findings.isEmpty)
     }
 }

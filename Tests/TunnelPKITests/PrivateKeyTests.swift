@@ -60,6 +60,15 @@ import Testing
         #expect(try PrivateKey(der: der).pem == key.pem)
     }
 
+    @Test func saysThatAFileIsDER() throws {
+        let key = try PrivateKey.generate(.ecdsaP256)
+        let error = #expect(throws: PKIError.self) { try PrivateKey(pem: try key.der) }
+        #expect(error?.code == .missing && error?.reason.contains("DER, not PEM (`openssl pkey -inform DER") == true)
+        let certificate = try CertificateAuthority.generate(now: Mint.now).certificate
+        let other = #expect(throws: PKIError.self) { try Certificate(pem: certificate.der) }
+        #expect(other?.code == .missing && other?.reason.contains("openssl x509 -inform DER") == true)
+    }
+
     @Test func refusesEncryptedKeys() throws {
         let tool = try OpenSSLTool()
         try tool.write("plain", try PrivateKey.generate(.rsa2048).pem)

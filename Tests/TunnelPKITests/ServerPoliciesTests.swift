@@ -16,7 +16,9 @@ import Testing
         (["*.tunnel.example"], [], ["error server-names"], "it is good for hosts one label below tunnel.example"),
         (["x" + d], [], ["error server-names"], "it is good for x\(d), the"),
         (["echo." + d, d], [], ["warning server-names"], "it is good only for echo.\(d); other routes"),
-        (["*.a." + d], [], ["warning server-names"], "it is good only for hosts one label below a.\(d); other"),
+        (["*.a." + d], [], ["error server-names"], "it is good for hosts one label below a.\(d), the tunnel's domain"),
+        (["*.a." + d, "echo." + d], [], ["warning server-names"], "it is good only for echo.\(d); other routes"),
+        (["*.a." + d], ["x.a." + d], [], ""),
         ([], [], ["error server-names"], "no subject alternative names (the subject CN=\(d) is not looked at)"),
         (["*." + d, "*"], [], ["warning server-names"], #"no peer can match the names "*""#),
         (["*.*." + d], [], ["warning server-names", "error server-names"], "no peer can match"),
@@ -103,6 +105,14 @@ import Testing
             found(server).first?.contains(#"names "CN=renamed" as issuer and the CA is "CN=mcp-tunnel-ca""#) == true)
     }
 
+    /// RFC 5280 §7.1 calls these names equal; who compares bytes does not.
+    @Test func noticesOtherSpellingOfTheIssuer() throws {
+        let shouted = try mint.ca { $0.commonName = "MCP-Tunnel-CA" }
+        let server = try mint.server(issuer: shouted)
+        #expect(mint.checkServer(server) == ["error server-issuer"])
+        #expect(found(server).first?.contains("the CA writes its name otherwise") == true)
+    }
+
     @Test func recognisesSelfSigned() throws {
         let lone = try mint.ca(key: mint.serverKey) {
             $0.commonName = Mint.domain
@@ -158,6 +168,18 @@ import Testing
                 with: .init(OID.authorityKeyIdentifier, isCritical: false, value: [0x30, 0x00]))
         }
         #expect(mint.checkServer(withoutKey) == ["error server-authority-key-identifier"])
+        // The right keyid, and a serial number of another certificate beside it.
+        let identifier = try #require(mint.ca.certificate.extensions.subjectKeyIdentifier)
+        let otherSerial = try mint.server {
+            let value = DER.sequence(
+                DER.contextual(0, identifier), DER.element(0xA1, DER.element(0xA4, DER.sequence())),
+                DER.contextual(2, [1]))
+            $0.replace(
+                OID.authorityKeyIdentifier,
+                with: .init(OID.authorityKeyIdentifier, isCritical: false, value: value))
+        }
+        #expect(mint.checkServer(otherSerial) == ["error server-authority-key-identifier"])
+        #expect(found(otherSerial).first?.contains("the keyid in AuthorityKeyIdentifier is the CA's, but") == true)
     }
 
     @Test func needsTheCAsKeyIdentifier() throws {
@@ -191,7 +213,7 @@ import Testing
     @Test(
         arguments: [
             (nil, []), ([server], []), ([client, server], []), ([client], ["error server-extended-key-usage"]),
-            ([any], ["warning server-extended-key-usage"]),
+            ([any], ["error server-extended-key-usage"]), ([any, server], []),
         ] as [([String]?, [String])])
     func judgesExtendedKeyUsage(_ row: (purposes: [String]?, expected: [String])) throws {
         let mint = try Mint()
@@ -204,7 +226,10 @@ import Testing
     @Test(
         arguments: [
             (nil, []), ([.digitalSignature], []), ([.digitalSignature, .keyEncipherment], []),
-            ([.keyEncipherment], ["warning server-key-usage"]),
+            ([.keyEncipherment], ["warning server-key-usage"]), ([.keyAgreement], ["warning server-key-usage"]),
+            ([.keyCertSign], ["error server-key-usage"]), ([.crlSign], ["error server-key-usage"]),
+            ([.nonRepudiation], ["error server-key-usage"]), ([.dataEncipherment], ["error server-key-usage"]),
+            ([.nonRepudiation, .digitalSignature], []),
         ] as [(CertificateExtensions.KeyUsage?, [String])])
     func judgesKeyUsage(_ row: (usage: CertificateExtensions.KeyUsage?, expected: [String])) throws {
         let mint = try Mint()

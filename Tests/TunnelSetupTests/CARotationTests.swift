@@ -81,6 +81,19 @@ import TunnelsAPIFake
         #expect(active(bench).count == 2 && bench.defects == [])
     }
 
+    /// Where nobody is locked out: the new CA is the same one, and the other run's change stays.
+    @Test(arguments: [0, 1]) func beginsAnewWhereAnotherRunGetsAhead(_ write: Int) async throws {
+        let bench = Bench(store: MemoryStore(isExclusive: false))
+        try await bench.provision(Bench.options(version: "1"))
+        bench.store.interrupt(before: write) { bench.store.put(.tokenVersion, "2") }
+        let result = try await bench.rotation.start()
+        #expect(result.stage == .waitingToFinish && bench.told.contains { $0.contains("looking again") })
+        #expect(bench.defects == [] && bench.api.certificates.count == 2 && bench.store.text(.tokenVersion) == "2")
+        bench.store.interrupt(before: 0) { bench.store.put(.tokenVersion, "3") }
+        #expect(try await bench.rotation.finish().stage == .finished)
+        #expect(bench.store.contents[.setupState] == nil && bench.store.text(.tokenVersion) == "3")
+    }
+
     @Test func namesWhoHasTakenTheSlotMeanwhile() async throws {
         let bench = try await provisioned()
         bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .afterWrite))

@@ -48,6 +48,32 @@ import TunnelsAPIFake
         #expect(bench.store.history.count == (isRenewed ? 2 : 1))
     }
 
+    /// Where nobody is locked out: what the other run has written is taken up, and not written over.
+    @Test func beginsAnewWhereAnotherRunGetsAhead() async throws {
+        let bench = Bench(store: MemoryStore(isExclusive: false))
+        _ = try await ManualCertificates(
+            store: bench.store, domain: "abcd1234.tunnel.anthropic.com",
+            options: ServerCertificateOptions(keyType: .ecdsaP256), context: bench.context
+        ).run()
+        let other = "other.tunnel.anthropic.com"
+        bench.store.interrupt(before: 0) { bench.store.put(.tunnelDomain, other) }
+        let result = try await renew(bench)
+        #expect(result.isRenewed && result.certificate.dnsNames == [other, "*." + other])
+        #expect(bench.told.contains { $0.contains("another run has changed") && $0.contains("looking again") })
+        #expect(CredentialCheck(now: bench.api.now.seconds).check(.init(bench.store.contents)).isGood)
+    }
+
+    @Test func saysIssuedWhenItIsWritten() async throws {
+        let bench = try await bench()
+        let before = bench.told.count
+        bench.store.restart(crash: MemoryStore.Crash(write: 0, moment: .beforeWrite))
+        _ = try? await renew(bench)
+        #expect(!bench.told.dropFirst(before).contains { $0.contains("issued") })
+        bench.store.restart()
+        _ = try await renew(bench)
+        #expect(bench.told.last?.hasPrefix("server certificate issued for abcd1234") == true)
+    }
+
     @Test func renewsWhatIsBadHoweverLongItLasts() async throws {
         let bench = try await bench()
         bench.store.put(.tunnelDomain, "other.tunnel.anthropic.com")

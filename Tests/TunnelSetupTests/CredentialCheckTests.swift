@@ -39,10 +39,21 @@ import TunnelsAPIFake
             let report = CredentialCheck(now: now).check(less)
             #expect(!report.isGood && report.missing.contains { $0.contains(name) }, "\(name)")
         }
-        var less = files
-        less.tunnelDomain = nil
-        #expect(!CredentialCheck(now: now).check(less).isGood)
         #expect(CredentialCheck(now: now).check(CredentialCheck.Files()).missing.count == 3)
+    }
+
+    /// A folder made with openssl has no file for it.
+    @Test func domainMayBeTheCertificatesOwn() async throws {
+        var (files, now) = try await good()
+        let stored = CredentialCheck(now: now).check(files)
+        #expect(stored.tunnelDomain == "t.example" && !stored.isDomainAssumed)
+        files.tunnelDomain = nil
+        let own = CredentialCheck(now: now).check(files)
+        #expect(own.isGood && own.tunnelDomain == "t.example" && own.isDomainAssumed)
+        // What is no domain is checked as such, and not repeated.
+        files.tunnelDomain = "-----BEGIN PRIVATE KEY-----"
+        let wrong = CredentialCheck(now: now).check(files)
+        #expect(!wrong.isGood && wrong.tunnelDomain == nil && !wrong.isDomainAssumed)
     }
 
     @Test func eachFileIsLookedAt() async throws {

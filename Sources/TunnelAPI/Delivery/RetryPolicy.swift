@@ -91,7 +91,7 @@ package enum RetryPolicy {
         }
         guard let text = response.first("retry-after") else { return nil }
         if let seconds = number(text) { return .seconds(seconds) }
-        return UnixTime(httpDate: text).map { max($0.duration(since: now), .zero) }
+        return UnixTime(httpDate: text, now: now).map { max($0.duration(since: now), .zero) }
     }
 
     /// Digits with or without a fraction, so bounded that no `Duration` overflows.

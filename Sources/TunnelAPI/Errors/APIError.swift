@@ -151,8 +151,8 @@ enum Remedy {
     static let tryLater = "try again later"
     static let timedOut = "look at the network's speed and the service's state, and try again"
     static let assertion =
-        "give the token that the identity provider issued, a JWT, in ANTHROPIC_IDENTITY_TOKEN_FILE or "
-        + "ANTHROPIC_IDENTITY_TOKEN"
+        "give a token that the identity provider has just issued, a JWT, in ANTHROPIC_IDENTITY_TOKEN_FILE or "
+        + "ANTHROPIC_IDENTITY_TOKEN; if it is new, look at this machine's clock"
 
     /// The server's own wish, rounded up to seconds.
     static func busy(_ wait: Duration) -> String {

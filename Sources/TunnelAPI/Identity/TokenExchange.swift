@@ -52,8 +52,9 @@ package struct TokenExchange: Sendable {
     /// - Parameters:
     ///   - operation: what the token is for, for the error.
     ///   - busyFor: how long the server wants to be left alone.
+    ///   - now: for what the token says of its times.
     package func accessToken(
-        _ response: HTTPResponse, assertion: Secret, for operation: String, busyFor: Duration? = nil
+        _ response: HTTPResponse, assertion: Secret, for operation: String, busyFor: Duration? = nil, now: UnixTime
     ) throws(APIError) -> AccessToken {
         let redaction = Redaction([assertion])
         guard response.body.count <= Self.maxResponseBytes else {
@@ -65,7 +66,7 @@ package struct TokenExchange: Sendable {
             throw APIError(
                 .exchange, operation, APIError.Code(status: response.status), status: response.status,
                 type: said.type, said.message, requestID: said.requestID,
-                remedy: busyFor.map(Remedy.busy) ?? remedy(response.status))
+                remedy: busyFor.map(Remedy.busy) ?? remedy(response.status, assertion, now))
         }
         do throws(AccessToken.Failure) { return try AccessToken(response: response.body) } catch {
             throw malformed(error.reason, response, redaction, operation)
@@ -80,8 +81,10 @@ package struct TokenExchange: Sendable {
             requestID: ServerMessage(response, redaction).requestID, remedy: Remedy.wrongServer(service))
     }
 
-    /// The texts for 401 are those of Anthropic's own clients: the server says "Authentication failed" and no more.
-    private func remedy(_ status: Int) -> String {
+    /// The server says "Authentication failed" to every 401 and no more, so what it looks at is laid side by side here:
+    /// what the token says of itself, and the field of the rule that it must fit. The other sentences are those of
+    /// Anthropic's own clients.
+    private func remedy(_ status: Int, _ assertion: Secret, _ now: UnixTime) -> String {
         switch status {
         case 400:
             return "check the ids: the federation rule's begins with fdrl_, the organization's is a UUID, the "
@@ -90,7 +93,10 @@ package struct TokenExchange: Sendable {
             let workspace =
                 "If your federation rule is scoped to multiple workspaces, set the ANTHROPIC_WORKSPACE_ID environment "
                 + "variable. "
+            let claims = try? IdentityClaims(assertion, named: IdentityToken.name(of: identity.identityToken))
             return "Ensure your federation rule matches your identity token. "
+                + (claims.map { "Compare \($0.comparison). " } ?? "")
+                + (claims?.defect(now: now).map { "No rule would take it: \($0). " } ?? "")
                 + (identity.workspaceID == nil ? workspace : "")
                 + "View your authentication events in the Workload identity page of Claude Console for more details."
         case 429, 500...599: return Remedy.tryLater
@@ -108,7 +114,11 @@ extension TokenExchange {
     func accessToken(for operation: String, _ delivery: Delivery) async throws(APIError) -> AccessToken {
         var assertion = Secret("")
         let outcome = try await delivery.send(.always) { (timeout) throws(APIError) in
-            do throws(IdentityToken.Failure) { assertion = try IdentityToken.read(identity.identityToken) } catch {
+            do throws(IdentityToken.Failure) {
+                assertion = try IdentityToken.read(identity.identityToken)
+                let name = IdentityToken.name(of: identity.identityToken)
+                try IdentityClaims(assertion, named: name).check(now: delivery.now(), named: name)
+            } catch {
                 throw APIError(.identityToken, operation, .identityToken, error.reason, remedy: Remedy.assertion)
             }
             return request(assertion, timeout: timeout)
@@ -116,7 +126,8 @@ extension TokenExchange {
         switch outcome.last {
         case .failure(let error): throw .transport(error, .exchange, operation, service, Redaction([assertion]))
         case .response(let response):
-            return try accessToken(response, assertion: assertion, for: operation, busyFor: outcome.busyFor)
+            return try accessToken(
+                response, assertion: assertion, for: operation, busyFor: outcome.busyFor, now: delivery.now())
         }
     }
 }

@@ -149,15 +149,22 @@ package enum IdentityToken {
         package let reason: String
     }
 
+    /// What the token is called in a message.
+    static func name(of source: IdentityTokenSource) -> String {
+        switch source {
+        case .value: "identity token value"
+        case .file(let path): "identity token file \(quoted(path))"
+        }
+    }
+
     /// Blocks while a file is read.
     package static func read(_ source: IdentityTokenSource) throws(Failure) -> Secret {
         let text: String
-        let whose: String
+        let whose = name(of: source)
         switch source {
-        case .value(let secret): (text, whose) = (secret.reveal(), "identity token value")
+        case .value(let secret): text = secret.reveal()
         case .file(let path):
             guard !path.isEmpty else { throw Failure(reason: "identity token file path is empty") }
-            whose = "identity token file \(quoted(path))"
             guard let content = String(validating: try bytes(of: path), as: UTF8.self) else {
                 throw Failure(reason: "\(whose) is not text; a JWT is expected")
             }

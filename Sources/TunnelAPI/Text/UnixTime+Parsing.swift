@@ -30,19 +30,45 @@ extension UnixTime {
         self.init(seconds: seconds - offset, nanoseconds: nanoseconds)
     }
 
-    /// Reads `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7, the form that senders must use).
-    package init?(httpDate text: String) {
+    /// Reads the three forms of RFC 9110 §5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`, which senders must use, and those that
+    /// receivers must know all the same, `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994`. The day of the
+    /// week is not looked at.
+    ///
+    /// - Parameter now: a year of two digits is at most 50 years after it.
+    package init?(httpDate text: String, now: UnixTime) {
+        let parts = text.split(separator: " ")
+        let fields: (day: Substring, month: Substring, year: Substring, clock: Substring)
+        switch parts.count {
+        case 6
+        where parts[0].utf8.count == 4 && parts[0].hasSuffix(",") && parts[5] == "GMT" && parts[1].utf8.count == 2:
+            fields = (parts[1], parts[2], parts[3], parts[4])
+        case 4 where parts[0].hasSuffix("day,") && parts[3] == "GMT":
+            let date = parts[1].split(separator: "-", omittingEmptySubsequences: false)
+            guard date.count == 3, date[0].utf8.count == 2, date[2].utf8.count == 2 else { return nil }
+            fields = (date[0], date[1], date[2], parts[2])
+        case 5 where parts[0].utf8.count == 3 && parts[4].utf8.count == 4:
+            fields = (parts[2], parts[1], parts[4], parts[3])
+        default: return nil
+        }
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-        let parts = text.split(separator: " ", omittingEmptySubsequences: false)
-        guard parts.count == 6, parts[0].utf8.count == 4, parts[0].hasSuffix(","), parts[5] == "GMT",
-            let month = months.firstIndex(of: String(parts[2]))
-        else { return nil }
-        var (dayReader, yearReader) = (DigitReader(String(parts[1])), DigitReader(String(parts[3])))
-        var clock = DigitReader(String(parts[4]))
-        guard let day = dayReader.number(2), dayReader.isAtEnd, let year = yearReader.number(4), yearReader.isAtEnd,
-            let seconds = Self.seconds(year, Int64(month) + 1, day, &clock), clock.isAtEnd
+        var (dayReader, yearReader) = (DigitReader(String(fields.day)), DigitReader(String(fields.year)))
+        var clock = DigitReader(String(fields.clock))
+        let isShort = fields.year.utf8.count == 2
+        guard let month = months.firstIndex(of: String(fields.month)),
+            let day = dayReader.number(fields.day.utf8.count == 1 ? 1 : 2), dayReader.isAtEnd,
+            let year = yearReader.number(isShort ? 2 : 4), yearReader.isAtEnd,
+            let seconds = Self.seconds(
+                isShort ? Self.year(ofTwoDigits: year, now: now) : year, Int64(month) + 1, day, &clock), clock.isAtEnd
         else { return nil }
         self.init(seconds: seconds)
+    }
+
+    /// RFC 9110 §5.6.7: what seems to be more than 50 years ahead is the last year that ended so.
+    private static func year(ofTwoDigits digits: Int64, now: UnixTime) -> Int64 {
+        // 31,556,952 seconds are a year on average; days more or less count nowhere here.
+        let current = 1970 + max(0, min(now.seconds, 253_402_300_799)) / 31_556_952
+        let year = current - current % 100 + digits
+        return year > current + 50 ? year - 100 : year
     }
 
     /// Reads `08:49:37` and adds it to the day.

@@ -28,6 +28,10 @@ public final class Certificate: Sendable {
     /// The extensions that matter to a tunnel.
     public let extensions: CertificateExtensions
     let serial: SerialNumber
+    /// Of X.509: 3 where there are extensions.
+    let version: Int
+    /// The dates that are not written as RFC 5280 §4.1.2.5 wants them: `notBefore`, `notAfter`.
+    let oddDates: [String]
 
     /// The serial number in lowercase hexadecimal, two digits a byte, with a leading `-` if it is negative.
     public var serialNumber: String { serial.description }
@@ -52,7 +56,7 @@ public final class Certificate: Sendable {
         self.subject = reader.subject
         self.issuer = reader.issuer
         (self.notBefore, self.notAfter) = try reader.validity()
-        self.serial = reader.serial
+        (self.serial, self.version, self.oddDates) = (reader.serial, reader.version, reader.oddDates)
         self.keyAlgorithm = reader.keyAlgorithm
         self.signatureDigest = reader.signatureDigest
         self.extensions = reader.extensions
@@ -65,6 +69,10 @@ public final class Certificate: Sendable {
     ///
     /// - Throws: `.missing`, `.several`, `.malformed`, `.tooLarge`.
     public convenience init(pem file: [UInt8]) throws(PKIError) {
+        guard !isDER(file) else {
+            throw PKIError(
+                .missing, "the file is DER, not PEM (`openssl x509 -inform DER -in FILE -out PEM` converts it)")
+        }
         var document = try PEMDocument(file)
         defer { document.wipe() }
         guard let block = document.blocks.first else { throw PKIError(.missing, "no certificate in the file") }
@@ -142,6 +150,37 @@ public final class Certificate: Sendable {
     /// Whether the issuer's name is the subject's name of `ca`, compared as RFC 5280 §7.1 says.
     public func isIssuedInName(of ca: Certificate) -> Bool {
         X509_NAME_cmp(X509_get_issuer_name(pointer), X509_get_subject_name(ca.pointer)) == 0
+    }
+
+    /// Whether the issuer's name is the subject's name of `ca` byte for byte, as those compare names who know nothing of
+    /// letter case and kinds of strings.
+    func isIssuedInExactName(of ca: Certificate) -> Bool {
+        Self.bytes(of: X509_get_issuer_name(pointer)) == Self.bytes(of: X509_get_subject_name(ca.pointer))
+    }
+
+    private static func bytes(of name: OpaquePointer?) -> [UInt8] {
+        var (start, count): (UnsafePointer<UInt8>?, Int) = (nil, 0)
+        guard X509_NAME_get0_der(name, &start, &count) == 1 else { return [] }
+        // SAFETY: `start` points at `count` bytes of the name, which its certificate keeps; they are copied here.
+        return Array(UnsafeBufferPointer(start: start, count: count))
+    }
+
+    /// What AuthorityKeyIdentifier has in it that is not so of `ca`.
+    enum AuthorityMismatch { case keyIdentifier, issuerAndSerial }
+
+    /// - Returns: `nil` where each field that is there fits, also where none is.
+    func authorityMismatch(with ca: Certificate) -> AuthorityMismatch? {
+        ERR_clear_error()
+        defer { ERR_clear_error() }
+        guard let found = X509_get_ext_d2i(pointer, NID_authority_key_identifier, nil, nil) else { return nil }
+        // SAFETY: for this NID the result is an AUTHORITY_KEYID that is now ours.
+        let identifier = found.assumingMemoryBound(to: AUTHORITY_KEYID.self)
+        defer { AUTHORITY_KEYID_free(identifier) }
+        switch X509_check_akid(ca.pointer, identifier) {
+        case X509_V_OK: return nil
+        case X509_V_ERR_AKID_SKID_MISMATCH: return .keyIdentifier
+        default: return .issuerAndSerial
+        }
     }
 }
 

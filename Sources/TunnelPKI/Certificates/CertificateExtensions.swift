@@ -47,6 +47,8 @@ public struct CertificateExtensions: Sendable {
     /// What is wrong with the form of the extensions: those that are there twice or whose contents do not parse. Of a
     /// double the first counts.
     public var defects: [String] = []
+    /// How many there are, whatever they are.
+    var count = 0
 }
 
 /// A name that a certificate speaks for (RFC 5280 §4.2.1.6). Text is as found, with control characters escaped.
@@ -101,6 +103,7 @@ struct ExtensionReader {
     /// Doubles, and critical ones that TLS peers do not know.
     private mutating func readList() {
         var seen: Set<String> = []
+        result.count = max(0, Int(X509_get_ext_count(pointer)))
         for index in 0..<max(0, X509_get_ext_count(pointer)) {
             guard let found = X509_get_ext(pointer, index) else { continue }
             let identifier = Self.identifier(X509_EXTENSION_get_object(found))
@@ -164,6 +167,10 @@ struct ExtensionReader {
         result.subjectAlternativeNames = (0..<max(0, OPENSSL_sk_num(stack))).compactMap { index in
             // SAFETY: the stack is one of GENERAL_NAME, and keeps its elements until the defer above.
             OPENSSL_sk_value(stack, index).map { Self.name($0.assumingMemoryBound(to: GENERAL_NAME.self)) }
+        }
+        // Of an address that is neither of IPv4 nor of IPv6. Go and others refuse the whole certificate for it.
+        for case .ip(let text) in result.subjectAlternativeNames where text.hasPrefix("(") {
+            result.defects.append("an IP address among the subject alternative names has a wrong length \(text)")
         }
     }
 

@@ -49,6 +49,27 @@ struct CertificateReader: ~Copyable {
         return (notBefore, notAfter)
     }
 
+    /// 1, 2 or 3 in a certificate that is in order.
+    var version: Int { Int(X509_get_version(pointer)) + 1 }
+
+    /// Which dates have not the one form that RFC 5280 §4.1.2.5 leaves them: to the second, in UTC, in two digits of the
+    /// year until 2049. OpenSSL reads others and then refuses them in a chain.
+    var oddDates: [String] {
+        let dates = [("notBefore", X509_get0_notBefore(pointer)), ("notAfter", X509_get0_notAfter(pointer))]
+        return dates.compactMap { name, date in date.map(Self.isInForm) ?? false ? nil : name }
+    }
+
+    private static func isInForm(_ date: UnsafePointer<ASN1_TIME>) -> Bool {
+        // SAFETY: the date belongs to the certificate, and its bytes are read before it can go away.
+        let text = UnsafeBufferPointer(start: ASN1_STRING_get0_data(date), count: Int(ASN1_STRING_length(date)))
+        let isPlain = text.dropLast().allSatisfy { (0x30...0x39).contains($0) } && text.last == UInt8(ascii: "Z")
+        switch ASN1_STRING_type(date) {
+        case V_ASN1_UTCTIME: return isPlain && text.count == 13
+        case V_ASN1_GENERALIZEDTIME: return isPlain && text.count == 15 && !text.lexicographicallyPrecedes("2050".utf8)
+        default: return false
+        }
+    }
+
     var keyAlgorithm: KeyAlgorithm {
         guard let key = X509_get0_pubkey(pointer) else { return .other("an unreadable key") }
         return KeyAlgorithm(borrowing: key)

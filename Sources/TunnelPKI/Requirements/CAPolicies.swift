@@ -35,19 +35,42 @@ struct CAKeyUsagePolicy: CertificatePolicy {
     }
 }
 
-/// A certificate that names itself as issuer, by name and by key identifier, but was not signed by its key: damaged, or
-/// put together from parts of two CAs. A rollover certificate, signed by the former key of the same name, is let pass.
+/// ExtendedKeyUsage of a CA narrows what it may vouch for. anyExtendedKeyUsage alone is not enough for OpenSSL, which
+/// looks for serverAuth in each certificate of the chain.
+struct CAExtendedKeyUsagePolicy: CertificatePolicy {
+    func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
+        guard let purposes = certificate.extensions.extendedKeyUsage,
+            !purposes.contains(CertificateExtensions.serverAuthentication)
+        else { return [] }
+        return context.error(
+            .caExtendedKeyUsage,
+            "ExtendedKeyUsage has \(purposes.isEmpty ? "no purpose" : purposes.joined(separator: ", "))",
+            remedy: "without ExtendedKeyUsage, \(context.reissue)")
+    }
+}
+
+/// Self-signed, by name, by key identifier and by signature. A tunnel's CA stands alone: no certificate above it is
+/// registered beside it, so a client that looks for the root of the chain would find none.
 struct SelfSignaturePolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
-        let extensions = certificate.extensions
-        let namesOwnKey =
-            extensions.authorityKeyIdentifier == nil
-            || extensions.authorityKeyIdentifier == extensions.subjectKeyIdentifier
-        guard certificate.isIssuedInName(of: certificate), namesOwnKey, !certificate.isSigned(by: certificate) else {
-            return []
+        func error(_ found: String, _ remedy: String = context.reissue) -> [Finding] {
+            context.error(.selfSignature, found, remedy: remedy)
         }
-        return context.error(
-            .selfSignature, "it says that it signed itself, but the signature does not verify",
-            remedy: "fetch the file again, or \(context.reissue)")
+        guard certificate.isIssuedInName(of: certificate) else {
+            return error("it was issued by \"\(certificate.issuer)\", and is itself \"\(certificate.subject)\"")
+        }
+        guard certificate.isSigned(by: certificate) else {
+            // A new key under the old name names the old key as its issuer's; what names its own was damaged, or put
+            // together from parts of two CAs.
+            return certificate.authorityMismatch(with: certificate) == nil
+                ? error(
+                    "it says that it signed itself, but the signature does not verify",
+                    "fetch the file again, or \(context.reissue)")
+                : error("another key of the same name signed it")
+        }
+        guard certificate.authorityMismatch(with: certificate) == nil else {
+            return error("it signed itself, but its AuthorityKeyIdentifier names another certificate")
+        }
+        return []
     }
 }

@@ -9,7 +9,7 @@ struct CertificateFile {
 
     /// - Returns: the certificates that could be read, in order, and what is wrong with the file.
     func read(in context: PolicyContext) -> (certificates: [Certificate], findings: [Finding]) {
-        var findings = checkSize(context) + checkPrivateKey(context)
+        var findings = checkSize(context) + checkPrivateKey(context) + checkLineEnds(context)
         var document: PEMDocument
         do { document = try PEMDocument(bytes) } catch {
             return ([], findings + context.error(.pem, error.reason, remedy: "write the certificate out again as PEM"))
@@ -57,6 +57,17 @@ struct CertificateFile {
         return context.error(
             .noPrivateKey, "the file holds a private key",
             remedy: "keep the key in a file of its own, and replace it if the file has been handed on")
+    }
+
+    /// A lone CR ends a line for the proxy, which reads a server's file so; the upload's reader and OpenSSL see one long
+    /// line and no block.
+    private func checkLineEnds(_ context: PolicyContext) -> [Finding] {
+        // The last of several, so that white space before an LF is none.
+        let isAlone = zip(bytes, bytes.dropFirst()).contains { $0 == 0x0D && $1 != 0x0D && $1 != 0x0A }
+        guard context.document == .ca, isAlone else { return [] }
+        return context.error(
+            .pem, "a line ends with CR alone, which most readers take for no end",
+            remedy: "end the lines with LF: `tr '\\r' '\\n' <FILE >CLEAN`")
     }
 
     private func checkBlocks(_ document: PEMDocument, _ context: PolicyContext) -> [Finding] {

@@ -15,12 +15,12 @@ public struct CertificateRequirements: Sendable {
 
     private static let common: [any CertificatePolicy] = [
         ValidityPolicy(), KeyStrengthPolicy(), SignatureDigestPolicy(), ExtensionsPolicy(), CriticalExtensionsPolicy(),
-        SerialNumberPolicy(),
+        SerialNumberPolicy(), DateFormPolicy(), VersionPolicy(),
     ]
     private static let ca: [any CertificatePolicy] =
         [
             CABasicConstraintsPolicy(), CASubjectKeyIdentifierPolicy(), CAKeyUsagePolicy(),
-            SelfSignaturePolicy(),
+            CAExtendedKeyUsagePolicy(), SelfSignaturePolicy(),
         ] + common
     static let server: [any CertificatePolicy] =
         [

@@ -26,6 +26,28 @@ struct ValidityPolicy: CertificatePolicy {
     }
 }
 
+/// Dates in the one form that RFC 5280 §4.1.2.5 leaves them. Readers are lenient where they show a date, and strict where
+/// they verify a chain.
+struct DateFormPolicy: CertificatePolicy {
+    func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
+        guard !certificate.oddDates.isEmpty else { return [] }
+        return context.error(
+            .dateForm, "\(certificate.oddDates.joined(separator: " and ")) is not written in that form",
+            remedy: "with a tool that writes dates as `openssl x509` does, \(context.reissue)")
+    }
+}
+
+/// Only version 3 has extensions: some readers look for none in the others, and some refuse the certificate.
+struct VersionPolicy: CertificatePolicy {
+    func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
+        let (version, count) = (certificate.version, certificate.extensions.count)
+        guard !(1...3).contains(version) || version < 3 && count > 0 else { return [] }
+        return context.error(
+            .version, "it is of version \(version)\(count > 0 ? " and has extensions" : "")",
+            remedy: "as X.509 version 3, \(context.reissue)")
+    }
+}
+
 /// A certificate that outlives its CA stops working with it, earlier than its own date says.
 struct OutlivesCAPolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {

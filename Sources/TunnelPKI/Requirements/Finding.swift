@@ -69,6 +69,9 @@ extension Finding.Rule {
         id: "ca-basic-constraints", requirement: "BasicConstraints is present, critical and says CA:TRUE")
     public static let caSubjectKeyIdentifier = Self(
         id: "ca-subject-key-identifier", requirement: "SubjectKeyIdentifier is present")
+    public static let caExtendedKeyUsage = Self(
+        id: "ca-extended-key-usage",
+        requirement: "ExtendedKeyUsage of a CA, if present, includes serverAuth, or clients trust no server under it")
     public static let caKeyUsage = Self(id: "ca-key-usage", requirement: "KeyUsage includes keyCertSign")
 
     // The server's certificate.
@@ -78,7 +81,8 @@ extension Finding.Rule {
         id: "server-intermediates", requirement: "no intermediate stands between the certificate and the registered CA")
     public static let authorityKeyIdentifier = Self(
         id: "server-authority-key-identifier",
-        requirement: "AuthorityKeyIdentifier is present and equal to the CA's SubjectKeyIdentifier")
+        requirement: "AuthorityKeyIdentifier is present and equal to the CA's SubjectKeyIdentifier; an issuer and a "
+            + "serial number in it are the CA's")
     public static let names = Self(
         id: "server-names", requirement: "a DNS name among the subject alternative names matches each route's host")
     public static let extendedKeyUsage = Self(
@@ -97,7 +101,12 @@ extension Finding.Rule {
     public static let serialNumber = Self(
         id: "serial-number", requirement: "the serial number is positive and has at most 20 bytes (RFC 5280 4.1.2.2)")
     public static let selfSignature = Self(
-        id: "ca-self-signature", requirement: "the signature of a self-signed CA verifies with its own key")
+        id: "ca-self-signature",
+        requirement: "the CA is self-signed: clients that look for a root take no other, and its signature verifies")
+    public static let dateForm = Self(
+        id: "date-form", requirement: "dates are UTCTime YYMMDDHHMMSSZ, from 2050 GeneralizedTime (RFC 5280 4.1.2.5)")
+    public static let version = Self(
+        id: "version", requirement: "a certificate with extensions is of version 3 (RFC 5280 4.1.2.1)")
     public static let keyUsage = Self(
         id: "server-key-usage", requirement: "KeyUsage, if present, includes digitalSignature (RFC 8446 4.4.2.2)")
     public static let notCA = Self(

@@ -25,7 +25,8 @@ struct ServerNamesPolicy: CertificatePolicy {
     ) -> [Finding] {
         if names.contains(where: { $0.isWildcard && $0.labels.dropFirst() == domain.labels[...] }) { return [] }
         // The bare domain is no route's host.
-        let usable = names.filter { $0.isWithin(domain) && $0 != domain }
+        // A wildcard further down is good for none that a route's key of one label names.
+        let usable = names.filter { $0.isWithin(domain) && $0 != domain && !$0.isWildcard }
         guard usable.isEmpty else {
             return context.warning(
                 .names, "it is good only for \(coverage(usable)); other routes of the tunnel will fail",
@@ -78,7 +79,15 @@ struct IssuerPolicy: CertificatePolicy {
         }
         let hasName = certificate.isIssuedInName(of: ca)
         let isSigned = certificate.isSigned(by: ca)
-        guard !hasName || !isSigned else { return [] }
+        if hasName, isSigned {
+            guard !certificate.isIssuedInExactName(of: ca) else { return [] }
+            return context.error(
+                .issuer,
+                "it names the issuer \(quoted(certificate.issuer)), and the CA writes its name otherwise, "
+                    + "\(quoted(ca.subject)): in upper and lower case, blanks or the kind of string; clients that compare "
+                    + "names byte for byte, as those in Go do, find no CA for it",
+                remedy: "with the subject of the CA as it is (`-CA FILE`), \(context.reissue)")
+        }
         if isSigned {
             return context.error(
                 .issuer,
@@ -88,7 +97,7 @@ struct IssuerPolicy: CertificatePolicy {
         if let intermediate = context.others.first(where: { certificate.isSigned(by: $0) }), intermediate != ca {
             return context.error(
                 .intermediates, "the intermediate \(quoted(intermediate.subject)) of the same file signed it",
-                remedy: "register that intermediate as the tunnel's CA, or \(context.reissue)")
+                remedy: "without the intermediate, \(context.reissue)")
         }
         if certificate.isSigned(by: certificate) {
             return context.error(.issuer, "it is self-signed", remedy: context.reissue)
@@ -120,7 +129,13 @@ struct AuthorityKeyIdentifierPolicy: CertificatePolicy {
                 .authorityKeyIdentifier, "the CA has no SubjectKeyIdentifier to compare with",
                 remedy: "make a CA with `subjectKeyIdentifier=hash`, register it, and \(context.reissue)")
         }
-        guard identifier != expected else { return [] }
+        if identifier == expected {
+            guard certificate.authorityMismatch(with: ca) != nil else { return [] }
+            return context.error(
+                .authorityKeyIdentifier,
+                "the keyid in AuthorityKeyIdentifier is the CA's, but the issuer or the serial number beside it is that of"
+                    + " another certificate", remedy: "with `authorityKeyIdentifier=keyid`, \(context.reissue)")
+        }
         return context.error(
             .authorityKeyIdentifier,
             "AuthorityKeyIdentifier is \(hexadecimal(identifier, separator: ":")), the CA's SubjectKeyIdentifier is"
@@ -140,32 +155,34 @@ struct NameConstraintsPolicy: CertificatePolicy {
     }
 }
 
-/// ExtendedKeyUsage may be absent; if it is there it says serverAuth. anyExtendedKeyUsage counts as well
-/// (RFC 5280 §4.2.1.12), though the published requirement does not name it, hence the warning.
+/// ExtendedKeyUsage may be absent; if it is there it says serverAuth. anyExtendedKeyUsage does not stand for it: the
+/// published requirement does not name it, and OpenSSL does not take it.
 struct ServerExtendedKeyUsagePolicy: CertificatePolicy {
-    static let any = "2.5.29.37.0"
-
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
         guard let purposes = certificate.extensions.extendedKeyUsage,
             !purposes.contains(CertificateExtensions.serverAuthentication)
         else {
             return []
         }
-        let found = "ExtendedKeyUsage has \(purposes.isEmpty ? "no purpose" : purposes.joined(separator: ", "))"
-        let remedy = "with `extendedKeyUsage=serverAuth`, \(context.reissue)"
-        return purposes.contains(Self.any)
-            ? context.warning(.extendedKeyUsage, found, remedy: remedy)
-            : context.error(.extendedKeyUsage, found, remedy: remedy)
+        return context.error(
+            .extendedKeyUsage,
+            "ExtendedKeyUsage has \(purposes.isEmpty ? "no purpose" : purposes.joined(separator: ", "))",
+            remedy: "with `extendedKeyUsage=serverAuth`, \(context.reissue)")
     }
 }
 
-/// TLS 1.3 signs the handshake with the certificate's key, whatever its kind (RFC 8446 §4.4.2.2).
+/// TLS 1.3 signs the handshake with the certificate's key, whatever its kind (RFC 8446 §4.4.2.2). OpenSSL lets a usage
+/// pass that TLS 1.2 could do with; with none of those it refuses the server.
 struct ServerKeyUsagePolicy: CertificatePolicy {
+    private static let usable: CertificateExtensions.KeyUsage = [.digitalSignature, .keyEncipherment, .keyAgreement]
+
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
         guard let usage = certificate.extensions.keyUsage, !usage.contains(.digitalSignature) else { return [] }
-        return context.warning(
-            .keyUsage, "KeyUsage lacks digitalSignature",
-            remedy: "with `keyUsage=critical,digitalSignature` or without KeyUsage, \(context.reissue)")
+        let found = "KeyUsage lacks digitalSignature"
+        let remedy = "with `keyUsage=critical,digitalSignature` or without KeyUsage, \(context.reissue)"
+        return usage.isDisjoint(with: Self.usable)
+            ? context.error(.keyUsage, "\(found), and has nothing else that a server needs", remedy: remedy)
+            : context.warning(.keyUsage, found, remedy: remedy)
     }
 }
 

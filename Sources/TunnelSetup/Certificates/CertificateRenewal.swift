@@ -24,7 +24,12 @@ public struct CertificateRenewal: Sendable {
         public let certificate: Certificate
     }
 
+    /// Begins anew where another run gets ahead of it, as ``Provisioner/run()`` does.
     public func run() async throws(SetupError) -> Result {
+        try await Overtaken.retry(at: store.location, context, runOnce)
+    }
+
+    private func runOnce() async throws(SetupError) -> Result {
         var bench = try await Workbench(store)
         guard let domain = bench.contents.text(.tunnelDomain) else {
             throw SetupError(
@@ -47,17 +52,19 @@ public struct CertificateRenewal: Sendable {
         case .renew(let why): reason = why
         }
         let issue = ServerCertificateIssue(ca: ca, domain: domain, context: context)
-        let identity = try await issue.run(
+        let issued = try await issue.run(
             key: nil, type: options.keyType(replacing: bench.contents), validity: options.validity, reason: reason)
         var changes = StoreChanges()
-        try identity.record(in: &changes)
+        let certificate = issued.identity.certificate
+        try issued.identity.record(in: &changes)
         try await bench.save(changes)
-        if identity.certificate.notAfter == ca.certificate.notAfter {
+        context.report(issued.report)
+        if certificate.notAfter == ca.certificate.notAfter {
             context.report(
                 "note: the CA itself ends at \(ca.certificate.end), and the server certificate with it; "
                     + "change the CA with setup rotate-ca")
         }
-        return Result(isRenewed: true, certificate: identity.certificate)
+        return Result(isRenewed: true, certificate: certificate)
     }
 
     private enum Judgement {

@@ -1,3 +1,4 @@
+internal import TunnelAPI
 public import TunnelPKI
 
 /// `setup verify`: everything that is wrong with a set of certificates and keys, whoever made them.
@@ -8,6 +9,7 @@ public struct CredentialCheck: Sendable {
         public var caKey: [UInt8]?
         public var serverCertificate: [UInt8]?
         public var serverKey: [UInt8]?
+        /// `nil` takes the one that the server certificate's own wildcard is for.
         public var tunnelDomain: String?
 
         public init(
@@ -35,6 +37,10 @@ public struct CredentialCheck: Sendable {
         public let missing: [String]
         public let ca: Certificate?
         public let serverCertificate: Certificate?
+        /// What the server certificate was held against; `nil` if nothing says it, or what says it is no domain.
+        public let tunnelDomain: String?
+        /// Whether the domain is only what the server certificate says of itself.
+        public let isDomainAssumed: Bool
 
         /// Whether the set can be used as it is: nothing missing, no error, no end within the time asked for.
         public var isGood: Bool {
@@ -60,9 +66,13 @@ public struct CredentialCheck: Sendable {
         } else {
             missing.append("the CA certificate (\(StoreKey.caCertificate))")
         }
-        if files.tunnelDomain == nil { missing.append("the tunnel's domain (\(StoreKey.tunnelDomain))") }
+        let serverCertificate = first(files.serverCertificate)
+        let domain = files.tunnelDomain ?? serverCertificate.flatMap(Self.ownDomain)
+        if domain == nil {
+            missing.append("the tunnel's domain, which --tunnel-domain gives too (\(StoreKey.tunnelDomain))")
+        }
         if let server = files.serverCertificate {
-            if let ca = files.caCertificate, let domain = files.tunnelDomain {
+            if let ca = files.caCertificate, let domain {
                 findings += requirements.checkServer(file: server, caFile: ca, tunnelDomain: domain)
             }
             if let key = files.serverKey {
@@ -75,7 +85,16 @@ public struct CredentialCheck: Sendable {
         }
         return Report(
             findings: findings, missing: missing, ca: first(files.caCertificate),
-            serverCertificate: first(files.serverCertificate))
+            serverCertificate: serverCertificate,
+            // Not repeated else: a key may lie in its file.
+            tunnelDomain: domain.flatMap { Tunnel.isDomain($0) ? $0 : nil },
+            isDomainAssumed: files.tunnelDomain == nil && domain != nil)
+    }
+
+    /// What the certificate's first wildcard stands below.
+    private static func ownDomain(_ certificate: Certificate) -> String? {
+        certificate.dnsNames.lazy.filter { $0.hasPrefix("*.") }.map { $0.dropFirst(2).lowercased() }
+            .first(where: Tunnel.isDomain)
     }
 
     private func first(_ file: [UInt8]?) -> Certificate? {

@@ -68,18 +68,18 @@ public struct ManualCertificates: Sendable {
             requirements: CertificateRequirements(now: now))
         let present = (try? Certificate.all(pem: bench.contents[.serverCertificate] ?? []))?.first
         var certificate = present
+        var report = "server certificate kept"
         let isNew = findings?.hasErrors ?? true || present == nil
         if isNew {
             let issue = ServerCertificateIssue(ca: ca, domain: domain, context: context)
-            let identity = try await issue.run(
+            let issued = try await issue.run(
                 key: nil, type: options.keyType(replacing: bench.contents), validity: options.validity,
                 reason: findings?.first { $0.severity == .error }?.found ?? "there is none")
-            try identity.record(in: &changes)
-            certificate = identity.certificate
-        } else {
-            context.report("server certificate kept")
+            try issued.identity.record(in: &changes)
+            (certificate, report) = (issued.identity.certificate, issued.report)
         }
         try await bench.save(changes)
+        context.report(report)
         guard let certificate else { throw .unreachable }
         return Result(
             isNewCA: found == nil, ca: ca.certificate, isNewServerCertificate: isNew,

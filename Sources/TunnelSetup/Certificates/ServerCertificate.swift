@@ -57,9 +57,10 @@ struct ServerCertificateIssue {
     let context: SetupContext
 
     /// - Parameter key: one that is being made already; `nil` makes one.
+    /// - Returns: what is to be stored, and what to report when it is.
     func run(
         key pending: PendingKey?, type: KeyType, validity: Duration, reason: String
-    ) async throws(SetupError) -> ServerIdentity {
+    ) async throws(SetupError) -> IssuedCertificate {
         let issuer = try ca.signer(now: context.now().seconds)
         let certificate: Certificate, key: PrivateKey
         do throws(PKIError) {
@@ -71,11 +72,17 @@ struct ServerCertificateIssue {
                 error, "a server certificate",
                 remedy: "see whether \(StoreKey.tunnelDomain) and the certificate's duration are right")
         }
-        context.report(
-            "server certificate issued for \(domain) and *.\(domain), \(key.algorithm), valid until \(certificate.end)"
-                + " (\(reason))")
-        return ServerIdentity(certificate: certificate, key: key)
+        return IssuedCertificate(
+            identity: ServerIdentity(certificate: certificate, key: key),
+            report: "server certificate issued for \(domain) and *.\(domain), \(key.algorithm), valid until "
+                + "\(certificate.end) (\(reason))")
     }
+}
+
+/// A new certificate with its key. It counts as issued, and is reported, when it is stored.
+struct IssuedCertificate {
+    let identity: ServerIdentity
+    let report: String
 }
 
 extension Certificate {

@@ -53,7 +53,8 @@ struct StoredCA {
     /// Sets certificate and key.
     func record(in changes: inout StoreChanges) {
         changes.set(.caCertificate, files.certificate)
-        if let key = files.key { changes.set(.caKey, key) }
+        // The key of another CA may be there.
+        if let key = files.key { changes.set(.caKey, key) } else { changes.remove(.caKey) }
     }
 
     /// Itself as work that is announced, and back.

@@ -1,4 +1,4 @@
-internal import TunnelAPI
+package import TunnelAPI
 internal import TunnelCore
 internal import TunnelPKI
 
@@ -49,12 +49,12 @@ struct CARegistration {
 }
 
 /// The places for registered CAs that a tunnel has.
-enum CASlots {
+package enum CASlots {
     /// Active certificates that a tunnel may have at once: the old and the new one while a CA is changed.
-    static let count = 2
+    package static let count = 2
 
     /// The error that names who holds the slots and how to free one.
-    static func full(_ active: [TunnelCertificate]) -> SetupError {
+    package static func full(_ active: [TunnelCertificate]) -> SetupError {
         let holders = active.map { certificate in
             "\(certificate.id) (fingerprint \(certificate.fingerprint), registered \(certificate.createdAt.toTheSecond))"
         }

@@ -41,19 +41,9 @@ public struct Provisioner: Sendable {
 
     // MARK: Run
 
-    /// How often a run that another one has overtaken begins anew, from what that one has written.
-    private static let maxRestarts = 3
-
     public func run() async throws(SetupError) -> ProvisioningResult {
         try options.check()
-        var restarts = 0
-        while true {
-            do throws(SetupError) { return try await runOnce() } catch {
-                guard error.isOvertaken, restarts < Self.maxRestarts else { throw error }
-                restarts += 1
-                context.report("another run has changed \(store.location) meanwhile; looking again")
-            }
-        }
+        return try await Overtaken.retry(at: store.location, context, runOnce)
     }
 
     private func runOnce() async throws(SetupError) -> ProvisioningResult {
@@ -172,6 +162,8 @@ public struct Provisioner: Sendable {
         var action = ProvisioningResult.TokenAction.kept
         /// To be stored; `nil` leaves what is there.
         var version: String?
+        /// Whether it is the token in force; `nil` where nobody could say.
+        var isCurrent: Bool? = true
     }
 
     private func takeToken(
@@ -180,10 +172,19 @@ public struct Provisioner: Sendable {
         switch step {
         case .keep:
             context.report("tunnel token, as stored\(options.tokenVersion.map { " (version \($0))" } ?? "")")
-            return TakenToken()
+            return TakenToken(isCurrent: await isCurrent(tunnel, bench))
         case .record(let version):
             context.report("tunnel token, as stored; it is version \(version) from now on")
-            return TakenToken(version: version)
+            return TakenToken(version: version, isCurrent: await isCurrent(tunnel, bench))
+        case .refresh(let version):
+            let token = try await api { () throws(APIError) in try await client.revealToken(of: tunnel.id) }
+            let isNew = token.value.reveal() != bench.contents.text(.tunnelToken)
+            context.report(
+                isNew
+                    ? "tunnel token fetched (\(token.id)), another than the stored one; restart cloudflared with it"
+                    : "tunnel token fetched (\(token.id)), the same as the stored one")
+            return TakenToken(
+                value: isNew ? token.value : nil, action: isNew ? .revealed : .kept, version: version)
         case .reveal:
             let token = try await api { () throws(APIError) in try await client.revealToken(of: tunnel.id) }
             context.report("tunnel token fetched (\(token.id))")
@@ -195,12 +196,25 @@ public struct Provisioner: Sendable {
         }
     }
 
+    /// Whether the stored token is the one in force. The API tells the tokens apart only by showing the one that is.
+    private func isCurrent(_ tunnel: Tunnel, _ bench: Workbench) async -> Bool? {
+        do throws(APIError) {
+            let token = try await client.revealToken(of: tunnel.id)
+            guard token.value.reveal() != bench.contents.text(.tunnelToken) else { return true }
+            context.report("note: \(StoredTunnel.outdatedNote(at: store.location, token.id))")
+            return false
+        } catch {
+            context.report("note: the stored tunnel token could not be compared with the one in force: \(error.reason)")
+            return nil
+        }
+    }
+
     // MARK: Server certificate
 
     private struct ServerFiles {
         let certificate: [UInt8]
         /// `nil` where the stored pair stays.
-        let issued: ServerIdentity?
+        let issued: IssuedCertificate?
     }
 
     private func takeServerIdentity(
@@ -213,10 +227,10 @@ public struct Provisioner: Sendable {
             return ServerFiles(certificate: bench.contents[.serverCertificate] ?? [], issued: nil)
         case .issue(let type, let reason):
             let issuer = ServerCertificateIssue(ca: ca, domain: tunnel.domain, context: context)
-            let identity = try await issuer.run(
+            let issued = try await issuer.run(
                 key: early, type: type, validity: options.serverCertificate.validity,
                 reason: reason)
-            return ServerFiles(certificate: identity.certificate.pem, issued: identity)
+            return ServerFiles(certificate: issued.identity.certificate.pem, issued: issued)
         }
     }
 
@@ -231,6 +245,8 @@ public struct Provisioner: Sendable {
         let isOther = before.text(.tunnelID).map { $0 != tunnel.id } ?? false
         changes.set(.tunnelID, tunnel.id, over: before)
         changes.set(.tunnelDomain, tunnel.domain, over: before)
+        if options.dropsOldCA { OldCA.drop(in: &changes, from: before) }
+        if isOther { OldCA.setAside(before, in: &changes) }
         if ca.action != .reused { ca.stored.record(in: &changes) }
         if let value = token.value { changes.set(.tunnelToken, value.reveal()) }
         if let version = token.version {
@@ -238,12 +254,13 @@ public struct Provisioner: Sendable {
         } else if isOther {
             changes.remove(.tokenVersion)
         }
-        if let issued = server.issued { try issued.record(in: &changes) }
+        if let issued = server.issued { try issued.identity.record(in: &changes) }
         try await bench.save(changes) { state in
             (state.creation, state.createdTunnelID, state.tokenRotation) = (nil, nil, nil)
             if isOther { state.previousCA = nil }
             if ca.action != .reused { state.ca = nil }
         }
+        if let issued = server.issued { context.report(issued.report) }
         let certificates: [Certificate]
         do throws(PKIError) { certificates = try Certificate.all(pem: server.certificate) } catch {
             throw SetupError(error, "\(StoreKey.serverCertificate)", remedy: "run setup renew-cert")
@@ -253,7 +270,9 @@ public struct Provisioner: Sendable {
         return ProvisioningResult(
             tunnel: tunnel, tunnelAction: action, ca: ca.stored.certificate, caID: ca.id,
             caAction: ca.action, tokenAction: token.action, tokenVersion: version,
-            serverCertificate: certificate, serverCertificateAction: server.issued == nil ? .kept : .issued,
-            generation: generation, isVersionRecorded: version != before.text(.tokenVersion))
+            isTokenCurrent: token.isCurrent, serverCertificate: certificate,
+            serverCertificateAction: server.issued == nil ? .kept : .issued,
+            generation: generation, isVersionRecorded: version != before.text(.tokenVersion),
+            isOldCADropped: before[.oldTunnelID] != nil && bench.contents[.oldTunnelID] == nil)
     }
 }

@@ -11,6 +11,10 @@ public struct ProvisioningOptions: Sendable {
     /// Another value than the stored one, of 1 to 255 characters, rotates the tunnel token; `nil` leaves it alone.
     public var tokenVersion: String?
     public var serverCertificate: ServerCertificateOptions
+    /// Puts the token in force in the place of a stored one that is another, because somebody has rotated it elsewhere.
+    public var refreshesToken = false
+    /// Lets go of the CA that was set aside when the store came to belong to another tunnel.
+    public var dropsOldCA = false
 
     public init(
         tunnelID: String? = nil, displayName: String? = nil, tokenVersion: String? = nil,
@@ -77,14 +81,17 @@ public struct ProvisioningResult: Sendable {
     public let tokenAction: TokenAction
     /// The version that is stored now; `nil` if none ever was.
     public let tokenVersion: String?
+    /// Whether the stored token is the one in force; `nil` where that could not be asked.
+    public let isTokenCurrent: Bool?
     public let serverCertificate: Certificate
     public let serverCertificateAction: ServerCertificateAction
     public let generation: APIGeneration
     /// Whether anything was written.
     public var isChanged: Bool {
         tunnelAction != .reused || caAction != .reused || tokenAction != .kept
-            || serverCertificateAction != .kept || isVersionRecorded
+            || serverCertificateAction != .kept || isVersionRecorded || isOldCADropped
     }
     /// Whether a token version was stored that was not there before.
     let isVersionRecorded: Bool
+    let isOldCADropped: Bool
 }

@@ -22,6 +22,8 @@ struct ProvisioningPlan {
         case keep
         case record(version: String)
         case reveal
+        /// Fetch the one in force, whatever is stored.
+        case refresh(version: String?)
         case rotate(version: String, isResumed: Bool)
     }
     enum ServerCertificateStep: Equatable {
@@ -75,6 +77,7 @@ struct ProvisioningPlan {
             serverCertificate: .keep)
         try plan.chooseCA(contents, state, observation, mayReuse: mayReuse, now: now)
         if isSame { plan.chooseToken(contents, state, options, tunnel) }
+        if !mayReuse { try plan.warnings += OldCA.notes(contents, state, options, tunnel) }
         plan.chooseServerCertificate(contents, options, tunnel, now: now)
         // Nothing is begun that cannot be brought to its end.
         if case .issue = plan.serverCertificate { _ = try plan.stored?.signer(now: now) }
@@ -116,6 +119,8 @@ struct ProvisioningPlan {
                     remedy: "make a new one with setup rotate-ca, or put another CA in its place", findings: findings)
             }
             ca = .register
+        } else if !mayReuse, try chooseOldCA(contents, observation, now: now) {
+            if case .adopt = ca { return }
         } else if let pending = state.ca, pending.tunnelID == observation.tunnel.id {
             if let (found, entry) = try StoredCA.resumable(pending, observation.certificates, now: now) {
                 stored = found
@@ -129,6 +134,25 @@ struct ProvisioningPlan {
             warnings.append(CARegistration.droppedNote(pending))
         }
         try requireSlot(active)
+    }
+
+    /// Back at the tunnel that the store belonged to before: its CA was kept.
+    private mutating func chooseOldCA(
+        _ contents: StoreContents, _ observation: Observation, now: Int64
+    ) throws(SetupError) -> Bool {
+        guard let old = try OldCA.read(contents, of: observation.tunnel.id),
+            !CertificateRequirements(now: now).checkCA(file: old.certificate.pem).hasErrors
+        else { return false }
+        let match = observation.certificates.filter { $0.fingerprint == old.certificate.fingerprint }
+        if let registered = match.first(where: { !$0.isArchived }) {
+            ca = .adopt(certificateID: registered.id)
+        } else if match.isEmpty {
+            ca = .register
+        } else {
+            return false
+        }
+        stored = old
+        return true
     }
 
     /// A tunnel holds two active certificates.
@@ -160,6 +184,12 @@ struct ProvisioningPlan {
             if wanted == nil, let version = begun.version { token = .rotate(version: version, isResumed: hasToken) }
         } else if hasToken {
             token = .keep
+        }
+        guard options.refreshesToken else { return }
+        switch token {
+        case .keep: token = .refresh(version: nil)
+        case .record(let version): token = .refresh(version: version)
+        default: break
         }
     }
 
@@ -212,9 +242,10 @@ extension ProvisioningPlan {
 
     private var tokenLine: String {
         switch token {
-        case .keep: "keep the stored tunnel token"
-        case .record(let version): "keep the stored tunnel token, and remember it as version \(version)"
-        case .reveal: "fetch the tunnel token"
+        case .keep: "keep the stored tunnel token, and compare it with the one in force"
+        case .record(let version):
+            "keep the stored tunnel token, remember it as version \(version), and compare it with the one in force"
+        case .reveal, .refresh: "fetch the tunnel token"
         case .rotate(let version, isResumed: false): "rotate the tunnel token to version \(version)"
         case .rotate(let version, isResumed: true):
             "finish the rotation of the tunnel token to version \(version) that an earlier run began"

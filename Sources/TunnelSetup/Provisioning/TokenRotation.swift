@@ -81,14 +81,13 @@ public struct StoredTunnel: Sendable {
         }
     }
 
-    /// The id of the tunnel in `store`; `nil` if it holds none.
-    public static func id(in store: any CredentialStore) async throws(SetupError) -> String? {
-        do throws(StoreError) { return try await store.load().text(.tunnelID) } catch {
-            throw SetupError(error, at: store.location)
-        }
-    }
-
     public var location: String { bench.store.location }
+
+    /// What is to be known of a stored token that is not the one in force.
+    static func outdatedNote(at location: String, _ id: String) -> String {
+        "the tunnel token in \(location) is not the one in force (\(id)): somebody has rotated it elsewhere, and cloudflared "
+            + "cannot connect with it any more; setup init --refresh-token fetches the one in force"
+    }
 
     /// Puts the token in force in the place of the stored one.
     public mutating func fetchToken(_ client: TunnelsClient) async throws(SetupError) -> TunnelToken {

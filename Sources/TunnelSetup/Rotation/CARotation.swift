@@ -42,7 +42,12 @@ public struct CARotation: Sendable {
 
     // MARK: Start
 
+    /// Begins anew where another run gets ahead of it, as ``Provisioner/run()`` does.
     public func start() async throws(SetupError) -> Result {
+        try await Overtaken.retry(at: store.location, context, startOnce)
+    }
+
+    private func startOnce() async throws(SetupError) -> Result {
         var bench = try await Workbench(store)
         let (tunnelID, domain) = try identity(bench)
         let current = try StoredCA.read(bench.contents)
@@ -65,7 +70,7 @@ public struct CARotation: Sendable {
 
         var changes = StoreChanges()
         ca.record(in: &changes)
-        try server.record(in: &changes)
+        try server.identity.record(in: &changes)
         let previous =
             old.map {
                 SetupState.PreviousCA(tunnelID: tunnelID, certificateID: $0.id, fingerprint: $0.fingerprint)
@@ -74,6 +79,7 @@ public struct CARotation: Sendable {
             state.ca = nil
             state.previousCA = previous
         }
+        context.report(server.report)
         context.report("new CA and server certificate are in \(store.location)")
         guard let previous else {
             context.report("the CA before was not registered, so none is left to revoke")
@@ -128,6 +134,10 @@ public struct CARotation: Sendable {
     // MARK: Finish
 
     public func finish() async throws(SetupError) -> Result {
+        try await Overtaken.retry(at: store.location, context, finishOnce)
+    }
+
+    private func finishOnce() async throws(SetupError) -> Result {
         var bench = try await Workbench(store)
         let (tunnelID, domain) = try identity(bench)
         guard let current = try StoredCA.read(bench.contents) else {

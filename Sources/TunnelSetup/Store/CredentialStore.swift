@@ -59,7 +59,7 @@ public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// The values that setup keeps. The raw value is the name of the file in a folder, and of the key in a Kubernetes
-/// Secret; the documents of the product name them, except for the last one, which is ours.
+/// Secret; the documents of the product name them, except for the last four, which are ours.
 public enum StoreKey: String, Sendable, CaseIterable, CustomStringConvertible {
     case tunnelID = "tunnel-id"
     case tunnelDomain = "tunnel-domain"
@@ -69,14 +69,20 @@ public enum StoreKey: String, Sendable, CaseIterable, CustomStringConvertible {
     case caKey = "ca.key"
     case serverCertificate = "tls.crt"
     case serverKey = "tls.key"
+    /// The tunnel that this store belonged to before, of which a CA is still kept.
+    case oldTunnelID = "old-tunnel-id"
+    case oldCACertificate = "old-ca.crt"
+    case oldCAKey = "old-ca.key"
     /// Work that was begun and is not finished, in JSON. There only meanwhile.
     case setupState = "setup-state.json"
 
     /// Whether only the owner may read it (mode 0600).
     public var isSecret: Bool {
         switch self {
-        case .tunnelToken, .caKey, .serverKey, .setupState: true
-        case .tunnelID, .tunnelDomain, .tokenVersion, .caCertificate, .serverCertificate: false
+        case .tunnelToken, .caKey, .serverKey, .oldCAKey, .setupState: true
+        case .tunnelID, .tunnelDomain, .tokenVersion, .caCertificate, .serverCertificate, .oldTunnelID,
+            .oldCACertificate:
+            false
         }
     }
 

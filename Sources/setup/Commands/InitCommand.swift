@@ -6,23 +6,30 @@ import TunnelSetup
 
 /// `setup init`.
 enum InitCommand {
-    private static let displayName = CommandFlag("display-name", takes: "NAME", "name of a tunnel that is created")
     private static let tokenVersion = CommandFlag(
         "token-version", takes: "VERSION", "another value than the stored one rotates the tunnel token")
+
+    private static let refreshToken = CommandFlag(
+        "refresh-token", "fetch the tunnel token in force, where somebody has rotated it elsewhere")
+    private static let dropOldCA = CommandFlag(
+        "drop-old-ca", "remove the CA that was kept when the output came to belong to another tunnel")
 
     static let command = SetupCommand(
         path: ["init"], summary: "make everything that the tunnel's stack needs, or finish what an earlier run began",
         details: "Can be run again at any time: it changes only what is missing or asked for.",
         flags: [
-            .apiURL, .tunnelID, .output, .outputOwner, displayName, tokenVersion, .certDuration, .keyType,
-            .apiGeneration, .dryRun, .json,
+            .apiURL, .tunnelID, .output, .outputOwner, .displayName, tokenVersion, refreshToken, dropOldCA,
+            .certDuration,
+            .keyType, .apiGeneration, .dryRun, .json,
         ],
         example: "setup init --api-url=https://api.anthropic.com --output=dir:/data --token-version=1"
     ) { invocation in
         var options = ProvisioningOptions(
-            tunnelID: invocation.value(.tunnelID), displayName: invocation.value(displayName),
+            tunnelID: invocation.value(.tunnelID), displayName: invocation.value(.displayName),
             tokenVersion: invocation.value(tokenVersion))
         options.serverCertificate = try invocation.serverCertificate()
+        options.refreshesToken = invocation.arguments.has(refreshToken)
+        options.dropsOldCA = invocation.arguments.has(dropOldCA)
         let place = try OutputPlace.required(invocation)
         let client = try invocation.client()
         let isDryRun = invocation.arguments.has(.dryRun)
@@ -43,10 +50,20 @@ enum InitCommand {
         let result = try await provisioner.run()
         invocation.console.note("\(store.location) is \(result.isChanged ? "written" : "complete, nothing changed")")
         invocation.console.note(invocation.stopwatch.text)
+        let next = nextSteps(result.tunnel.domain, store.location)
+        for step in next { invocation.console.note("next: \(step)") }
         if invocation.arguments.has(.json) {
-            invocation.console.show(json: InitReport(result, store.location, invocation.stopwatch.report))
+            invocation.console.show(json: InitReport(result, store.location, invocation.stopwatch.report, next))
         }
         return .done
+    }
+
+    private static func nextSteps(_ domain: String, _ location: String) -> [String] {
+        [
+            "the proxy's configuration has tunnel_domain: \(domain)",
+            "cloudflared connects with the token in \(location): TUNNEL_TOKEN is what tunnel-token holds",
+            "a route NAME of the configuration is then at https://NAME.\(domain)/, with the MCP server's own path, often /mcp",
+        ]
     }
 
     private struct PlanReport: Encodable {
@@ -72,6 +89,7 @@ private struct InitReport: Encodable {
     struct TokenPart: Encodable {
         let action: String
         let version: String?
+        let current: Bool?
     }
     struct ServerCertificatePart: Encodable {
         let action: String
@@ -85,9 +103,10 @@ private struct InitReport: Encodable {
     let token: TokenPart
     let serverCertificate: ServerCertificatePart
     let time: Stopwatch.Report
+    let next: [String]
 
-    init(_ result: ProvisioningResult, _ output: String, _ time: Stopwatch.Report) {
-        self.time = time
+    init(_ result: ProvisioningResult, _ output: String, _ time: Stopwatch.Report, _ next: [String]) {
+        (self.time, self.next) = (time, next)
         self.output = output
         changed = result.isChanged
         apiGeneration = result.generation.rawValue
@@ -97,7 +116,8 @@ private struct InitReport: Encodable {
         ca = AuthorityPart(
             action: result.caAction.rawValue, id: result.caID,
             certificate: CertificateReport(result.ca))
-        token = TokenPart(action: result.tokenAction.rawValue, version: result.tokenVersion)
+        token = TokenPart(
+            action: result.tokenAction.rawValue, version: result.tokenVersion, current: result.isTokenCurrent)
         serverCertificate = ServerCertificatePart(
             action: result.serverCertificateAction.rawValue, certificate: CertificateReport(result.serverCertificate))
     }

@@ -3,7 +3,7 @@ import TunnelCLI
 import TunnelCore
 import TunnelSetup
 
-/// `setup tunnels list|get|archive`.
+/// `setup tunnels list|get|create|archive`.
 enum TunnelsCommand {
     private static let archived = CommandFlag("archived", "those that are archived too")
     private static let workspace = CommandFlag(
@@ -11,15 +11,22 @@ enum TunnelsCommand {
 
     static let list = SetupCommand(
         path: ["tunnels", "list"], summary: "list the tunnels that the identity can see",
-        flags: [.apiURL, archived, workspace, .apiGeneration, .json],
+        flags: [.apiURL, archived, .archivedOnly, workspace, .apiGeneration, .json],
         example: "setup tunnels list --api-url=https://api.anthropic.com"
     ) { invocation in
-        let tunnels = try await invocation.client().tunnels(
-            includeArchived: invocation.arguments.has(archived), workspaceID: invocation.value(workspace))
+        let client = try invocation.client()
+        let isArchivedOnly = invocation.arguments.has(.archivedOnly)
+        var tunnels: [(tunnel: Tunnel, state: TunnelState)] = []
+        for tunnel in try await client.tunnels(
+            includeArchived: isArchivedOnly || invocation.arguments.has(archived),
+            workspaceID: invocation.value(workspace))
+        where tunnel.isArchived || !isArchivedOnly { tunnels.append((tunnel, try await TunnelState(tunnel, client))) }
         if invocation.arguments.has(.json) {
-            invocation.console.show(json: tunnels.map { TunnelReport($0) })
+            invocation.console.show(json: tunnels.map { TunnelReport($0.tunnel, $0.state) })
         } else {
-            let rows = tunnels.map { [$0.id, $0.domain, $0.createdAt.toTheSecond, state($0), name($0)] }
+            let rows = tunnels.map { tunnel, state in
+                [tunnel.id, tunnel.domain, tunnel.createdAt.toTheSecond, state.name, name(tunnel)]
+            }
             invocation.console.show(TextTable.of([["ID", "DOMAIN", "CREATED", "STATE", "NAME"]] + rows))
         }
         return .done
@@ -32,7 +39,19 @@ enum TunnelsCommand {
     ) { invocation in
         let id =
             if let named = invocation.arguments.operands.first { named } else { try await invocation.tunnelID() }
-        show(try await invocation.client().tunnel(id), invocation)
+        let client = try invocation.client()
+        try await show(try await client.tunnel(id), client, invocation)
+        return .done
+    }
+
+    static let create = SetupCommand(
+        path: ["tunnels", "create"], summary: "create a tunnel, which takes no traffic before it has a CA",
+        details: "setup init does this itself where no tunnel is named. Each call makes another one.",
+        flags: [.apiURL, .displayName, .apiGeneration, .json],
+        example: "setup tunnels create --display-name=staging --api-url=https://api.anthropic.com"
+    ) { invocation in
+        let client = try invocation.client()
+        try await show(try await client.createTunnel(displayName: invocation.value(.displayName)), client, invocation)
         return .done
     }
 
@@ -46,15 +65,16 @@ enum TunnelsCommand {
         let tunnel = try await client.tunnel(invocation.arguments.operands[0])
         let named = tunnel.displayName == nil ? "" : " (\(name(tunnel)))"
         try await invocation.confirm("Archiving \(tunnel.domain)\(named) cannot be undone", byTyping: tunnel.id)
-        show(try await client.archiveTunnel(tunnel.id), invocation)
+        try await show(try await client.archiveTunnel(tunnel.id), client, invocation)
         return .done
     }
 
-    private static func show(_ tunnel: Tunnel, _ invocation: Invocation) {
+    private static func show(_ tunnel: Tunnel, _ client: TunnelsClient, _ invocation: Invocation) async throws {
+        let state = try await TunnelState(tunnel, client)
         guard !invocation.arguments.has(.json) else {
-            return invocation.console.show(json: TunnelReport(tunnel))
+            return invocation.console.show(json: TunnelReport(tunnel, state))
         }
-        var rows = [["id", tunnel.id], ["domain", tunnel.domain], ["name", name(tunnel)]]
+        var rows = [["id", tunnel.id], ["domain", tunnel.domain], ["name", name(tunnel)], ["state", state.name]]
         rows.append(["created", tunnel.createdAt.toTheSecond])
         if let time = tunnel.archivedAt { rows.append(["archived", time.toTheSecond]) }
         if let workspace = tunnel.workspaceID { rows.append(["workspace", Diagnostic.excerpt(workspace)]) }
@@ -65,8 +85,30 @@ enum TunnelsCommand {
     private static func name(_ tunnel: Tunnel) -> String {
         tunnel.displayName.map { Diagnostic.excerpt($0, limit: TunnelsClient.maxDisplayNameLength) } ?? ""
     }
+}
 
-    private static func state(_ tunnel: Tunnel) -> String { tunnel.isArchived ? "archived" : "active" }
+/// What the Console shows of a tunnel.
+private enum TunnelState: String {
+    /// No CA is registered, so it takes no traffic.
+    case needsCertificate = "needs-certificate"
+    case active
+    case archived
+
+    init(_ tunnel: Tunnel, _ client: TunnelsClient) async throws {
+        if tunnel.isArchived {
+            self = .archived
+        } else {
+            self = try await client.certificates(of: tunnel.id).isEmpty ? .needsCertificate : .active
+        }
+    }
+
+    var name: String {
+        switch self {
+        case .needsCertificate: "Needs certificate"
+        case .active: "Active"
+        case .archived: "Archived"
+        }
+    }
 }
 
 /// A tunnel in a result.
@@ -77,8 +119,10 @@ private struct TunnelReport: Encodable {
     let createdAt: String
     let archivedAt: String?
     let workspaceId: String?
+    let state: String
 
-    init(_ tunnel: Tunnel) {
+    init(_ tunnel: Tunnel, _ state: TunnelState) {
+        self.state = state.rawValue
         (id, domain, displayName) = (tunnel.id, tunnel.domain, tunnel.displayName)
         createdAt = tunnel.createdAt.toTheSecond
         archivedAt = tunnel.archivedAt?.toTheSecond

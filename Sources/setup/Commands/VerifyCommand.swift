@@ -1,3 +1,4 @@
+import TunnelAPI
 import TunnelCLI
 import TunnelCore
 import TunnelIO
@@ -10,51 +11,75 @@ enum VerifyCommand {
     private static let cert = CommandFlag("cert", takes: "FILE", "the server's certificate")
     private static let key = CommandFlag("key", takes: "FILE", "the server's private key")
     private static let domain = CommandFlag(
-        "tunnel-domain", takes: "DOMAIN", "the tunnel's domain, with the three files")
+        "tunnel-domain", takes: "DOMAIN", "the tunnel's domain; default: the stored one, else that of the certificate")
+    private static let api = CommandFlag(
+        "api", "also compare what is stored with the API: the tunnel, its CA, and the token in force")
     private static let expiresWithin = CommandFlag(
         "expires-within", takes: "DURATION", "a certificate that ends within this time is a finding, for example 720h")
 
     static let command = SetupCommand(
         path: ["verify"], summary: "check certificates and keys against all that a tunnel needs of them",
         details: "What is stored, or the files that are named. Exit status 1 and the findings if something is wrong.",
-        flags: [.output, .outputOwner, ca, cert, key, domain, expiresWithin, .json],
+        flags: [
+            .output, .outputOwner, ca, cert, key, domain, expiresWithin, api, .apiURL, .apiGeneration, .json,
+        ],
         example: "setup verify --output=dir:/data --expires-within=720h"
     ) { invocation in
         let within = try invocation.duration(expiresWithin) ?? .zero
-        let (files, place, note) = try await files(invocation)
+        let client = invocation.arguments.has(api) ? try invocation.client() : nil
+        let (files, stored, place, note) = try await files(invocation)
+        var problems: [String]?
+        if let client {
+            guard let stored else { throw UsageError("--api compares what is stored: it goes with --output") }
+            problems = try await RegistrationCheck(client: client).check(stored, at: place).problems
+        }
         let check = CredentialCheck(now: SystemClock.now().seconds, expiresWithin: within)
         let report = check.check(files)
+        let isGood = report.isGood && problems?.isEmpty ?? true
         if invocation.arguments.has(.json) {
-            invocation.console.show(json: VerifyReport(report, place, note))
+            invocation.console.show(json: VerifyReport(report, isGood, problems, place, note))
         } else {
-            for line in lines(report, place, note) { invocation.console.show(line) }
+            let lines = lines(report) + (problems ?? []).map { "API: \($0)" } + (note.map { ["note: \($0)"] } ?? [])
+            for line in lines { invocation.console.show(line) }
+            invocation.console.show("\(place): \(isGood ? "good" : "not good")")
         }
-        return report.isGood ? .done : .failed
+        return isGood ? .done : .failed
     }
 
     private static func files(
         _ invocation: Invocation
-    ) async throws -> (CredentialCheck.Files, place: String, note: String?) {
-        let named = [ca, cert, key, domain].filter { invocation.value($0) != nil }
+    ) async throws -> (CredentialCheck.Files, stored: StoreContents?, place: String, note: String?) {
+        let named = [ca, cert, key].filter { invocation.value($0) != nil }
+        let tunnelDomain = invocation.value(domain)
         guard named.isEmpty else {
             guard invocation.value(.output) == nil else {
                 throw UsageError("--output and --\(named[0].name) are two ways to say what to check: give one")
             }
             guard invocation.value(.outputOwner) == nil else { throw OutputPlace.ownerWithoutFolder }
-            guard named.count == 4 else { throw UsageError("--ca, --cert, --key and --tunnel-domain go together") }
+            guard named.count == 3 else { throw UsageError("--ca, --cert and --key go together") }
             let files = CredentialCheck.Files(
                 caCertificate: try InputFile.read(try invocation.required(ca)),
                 serverCertificate: try InputFile.read(try invocation.required(cert)),
                 serverKey: try InputFile.read(try invocation.required(key)),
-                tunnelDomain: try invocation.required(domain))
-            return (files, try invocation.required(cert), nil)
+                tunnelDomain: tunnelDomain)
+            return (files, nil, try invocation.required(cert), nil)
         }
         let store = try await OutputPlace.required(invocation).open(for: .reading, invocation)
         let contents: StoreContents
         do throws(StoreError) { contents = try await store.load() } catch {
             throw SetupError(error, at: store.location)
         }
-        return (CredentialCheck.Files(contents), store.location, UnfinishedWork(in: contents).map(note))
+        var files = CredentialCheck.Files(contents)
+        if let tunnelDomain {
+            if let stored = files.tunnelDomain, stored.lowercased() != tunnelDomain.lowercased() {
+                let name = Tunnel.isDomain(stored) ? stored : "another domain"
+                throw SetupError(
+                    .state, "\(store.location) belongs to \(name), not to that of --tunnel-domain",
+                    remedy: "name the output of that tunnel, or leave --tunnel-domain out")
+            }
+            files.tunnelDomain = tunnelDomain
+        }
+        return (files, contents, store.location, UnfinishedWork(in: contents).map(note))
     }
 
     private static func note(_ work: UnfinishedWork) -> String {
@@ -66,7 +91,7 @@ enum VerifyCommand {
         }
     }
 
-    private static func lines(_ report: CredentialCheck.Report, _ place: String, _ note: String?) -> [String] {
+    private static func lines(_ report: CredentialCheck.Report) -> [String] {
         var lines: [String] = []
         for (name, certificate) in [("CA", report.ca), ("server certificate", report.serverCertificate)] {
             guard let certificate else { continue }
@@ -74,9 +99,11 @@ enum VerifyCommand {
                 "\(name): \(certificate.keyAlgorithm), valid until \(UnixTime(seconds: certificate.notAfter).toTheSecond), "
                     + "fingerprint \(certificate.fingerprint)")
         }
+        if let domain = report.tunnelDomain {
+            let caution = ", as the certificate says of itself: compare it with the Console"
+            lines.append("tunnel's domain: \(domain)\(report.isDomainAssumed ? caution : "")")
+        }
         lines += report.missing.map { "missing: \($0)" } + report.findings.map(\.description)
-        if let note { lines.append("note: \(note)") }
-        lines.append("\(place): \(report.isGood ? "good" : "not good")")
         return lines
     }
 }
@@ -89,13 +116,16 @@ private struct VerifyReport: Encodable {
     let findings: [FindingReport]
     let ca: CertificateReport?
     let serverCertificate: CertificateReport?
+    let tunnelDomain: String?
+    /// What the API does not know so; `nil` where it was not asked.
+    let api: [String]?
     let note: String?
 
-    init(_ report: CredentialCheck.Report, _ place: String, _ note: String?) {
-        (checked, good, missing) = (place, report.isGood, report.missing)
+    init(_ report: CredentialCheck.Report, _ isGood: Bool, _ problems: [String]?, _ place: String, _ note: String?) {
+        (checked, good, missing, api) = (place, isGood, report.missing, problems)
         findings = report.findings.map { FindingReport($0) }
         ca = report.ca.map { CertificateReport($0) }
         serverCertificate = report.serverCertificate.map { CertificateReport($0) }
-        self.note = note
+        (tunnelDomain, self.note) = (report.tunnelDomain, note)
     }
 }

@@ -96,8 +96,10 @@ enum OutputPlace: Equatable {
 
     private func openSecret(_ name: String, _ invocation: Invocation) throws(SetupError) -> any CredentialStore {
         do throws(StoreError) {
-            return try KubernetesSecretStore.inCluster(
-                name: name, environment: invocation.environment.cluster, loop: invocation.loop)
+            return PatientStore(
+                store: try KubernetesSecretStore.inCluster(
+                    name: name, environment: invocation.environment.cluster, loop: invocation.loop),
+                patience: invocation.patience)
         } catch { throw SetupError(error, at: "k8s-secret:\(name)") }
     }
 }

@@ -43,6 +43,15 @@ def test_on_a_minimal_system(minimal_root: Path, package: Path) -> None:
     assert remains(minimal_root) == []
 
 
+def test_in_a_chroot_without_proc(minimal_root: Path, package: Path) -> None:
+    """As image builders have it. systemd-tmpfiles refuses to work there; the folder is made all the same."""
+    install_package(minimal_root, package)
+    listing = f"stat --format='%a %U %G' {STORE}"
+    for command in (f"rmdir {STORE}", "test ! -e /proc/self", "/var/lib/dpkg/info/mcp-tunnel.postinst configure"):
+        run("chroot", minimal_root, "sh", "-ec", command)
+    assert run("chroot", minimal_root, "sh", "-c", listing) == "700 mcp-tunnel mcp-tunnel\n"
+
+
 def remains(root: Path) -> list[str]:
     """Files and folders of ours, but for what apt and dpkg keep themselves."""
     found = inside(root, "sh", "-c", f"find / -xdev {NAMES} -not -path '/proc/*' -not -path '/var/cache/apt/*'")

@@ -13,7 +13,8 @@ import TunnelCore
     private func error(_ response: HTTPResponse, workspace: String? = nil) throws -> APIError? {
         let exchange = try exchange(workspace: workspace)
         do throws(APIError) {
-            _ = try exchange.accessToken(response, assertion: Secret(Sample.assertion), for: "list the tunnels")
+            _ = try exchange.accessToken(
+                response, assertion: Secret(Sample.jwt()), for: "list the tunnels", now: UnixTime(seconds: Sample.now))
             return nil
         } catch { return error }
     }
@@ -67,6 +68,10 @@ import TunnelCore
             without.description
                 == "cannot list the tunnels: token exchange: HTTP 401 (authentication_error): Authentication failed "
                 + "[request id req_1]; Ensure your federation rule matches your identity token. "
+                + #"Compare its iss "https://issuer.example" with the URL of the rule's issuer, byte for byte; "#
+                + #"its sub "system:serviceaccount:mcp:setup" with subject_prefix, in which case counts and only a "#
+                + #"final * stands for more; its aud "api.anthropic.com" with audience, byte for byte; "#
+                + "its exp is 2027-01-15T08:10:00Z. "
                 + "If your federation rule is scoped to multiple workspaces, set the ANTHROPIC_WORKSPACE_ID "
                 + "environment variable. "
                 + "View your authentication events in the Workload identity page of Claude Console for more details.")
@@ -104,7 +109,8 @@ import TunnelCore
 
     @Test func longestAssertionIsSent() async throws {
         let transport = ScriptedTransport([.granted()])
-        let longest = String(repeating: "a", count: 16_384)
+        let short = Sample.jwt()
+        let longest = short + String(repeating: "a", count: 16_384 - short.utf8.count)
         let client = try Sample.client(
             transport, .workloadIdentity(try Sample.identity(token: .value(Secret(longest)))))
         #expect(try await client.authenticate() == .second)
@@ -113,14 +119,15 @@ import TunnelCore
 
     /// Kubernetes replaces the file before the token in it expires.
     @Test func fileIsReadAtEveryAttempt() async throws {
-        let file = try TokenFile("first-token\n")
+        let file = try TokenFile(Sample.jwt(subject: "first") + "\n")
         let transport = RewritingTransport(file: file, ScriptedTransport([.error(503), .granted()]))
         let client = TunnelsClient(
             service: try Sample.service(),
             credential: .workloadIdentity(try Sample.identity(token: .file(file.path))), transport: transport)
         _ = try await client.authenticate()
         let bodies = transport.script.requests.compactMap(\.bodyText)
-        #expect(bodies.count == 2 && bodies[0].contains("\"first-token\"") && bodies[1].contains("\"second-token\""))
+        #expect(bodies.count == 2 && bodies[0].contains("\"\(Sample.jwt(subject: "first"))\""))
+        #expect(bodies.last?.contains("\"\(Sample.jwt(subject: "second"))\"") == true)
     }
 }
 
@@ -133,7 +140,7 @@ private struct RewritingTransport: HTTPTransport {
 
     func send(_ request: HTTPRequest) async throws(TransportError) -> HTTPResponse {
         let response = try await script.send(request)
-        do { try file.write("second-token") } catch { Issue.record(error) }
+        do { try file.write(Sample.jwt(subject: "second")) } catch { Issue.record(error) }
         return response
     }
 

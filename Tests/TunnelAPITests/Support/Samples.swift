@@ -1,3 +1,4 @@
+import FoundationEssentials
 import TunnelCore
 
 @testable import TunnelAPI
@@ -11,6 +12,25 @@ enum Sample {
     static let tunnelToken = "eyJhIjoiRVhBTVBMRSIsInQiOiJFWEFNUExFIiwicyI6IkVYQU1QTEUifQ=="
     static let organization = "00000000-0000-0000-0000-000000000000"
     static let secrets = [assertion, accessToken, secondToken, apiKey, tunnelToken]
+
+    /// A moment in January 2027, which the other times are about.
+    static let now: Int64 = 1_800_000_000
+
+    /// A signed JWT as far as anybody here can see. `claims` and `header` are JSON and take the place of the usual.
+    static func jwt(
+        subject: String = "system:serviceaccount:mcp:setup", header: String = #"{"alg":"RS256","kid":"k1"}"#,
+        claims: String? = nil
+    ) -> String {
+        let usual = """
+            {"iss":"https://issuer.example","sub":"\(subject)","aud":["api.anthropic.com"],"iat":\(now),"exp":\(now + 600)}
+            """
+        return [header, claims ?? usual].map(base64URL).joined(separator: ".") + ".c2lnbmF0dXJlLW9mLXRoZS1qd3Q"
+    }
+
+    static func base64URL(_ text: String) -> String {
+        Data(text.utf8).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing(
+            "=", with: "")
+    }
 
     static let tunnelID = "tnl_01Hx9Kp2RtQvMn3sWbYdLcF8"
     static let certificateID = "tcrt_01JmWq4ZxnBvR7tKpY2sLdH9"

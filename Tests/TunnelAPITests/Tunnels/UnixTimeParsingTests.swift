@@ -47,14 +47,31 @@ import TunnelCore
         }
     }
 
-    @Test func readsHTTPDate() {
-        #expect(UnixTime(httpDate: "Sun, 06 Nov 1994 08:49:37 GMT") == UnixTime(seconds: 784_111_777))
+    private static let now = UnixTime(seconds: 1_800_000_000)
+
+    /// RFC 9110 §5.6.7: what senders must use, and what receivers must know besides.
+    @Test(
+        arguments: [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777), ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
+            ("Sun Nov  6 08:49:37 1994", 784_111_777), ("Wed Nov 16 08:49:37 1994", 784_975_777),
+            // Two digits of a year: at most 50 years after 2027.
+            ("Friday, 15-Jan-27 08:00:00 GMT", 1_800_000_000), ("Friday, 01-Jan-77 00:00:00 GMT", 3_376_684_800),
+            ("Sunday, 01-Jan-78 00:00:00 GMT", 252_460_800),
+        ] as [(String, Int64)])
+    func readsHTTPDate(_ row: (text: String, seconds: Int64)) {
+        #expect(UnixTime(httpDate: row.text, now: Self.now) == UnixTime(seconds: row.seconds))
     }
 
     @Test(arguments: [
-        "", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 UTC",
+        "", "Sunday, 06-Nov-1994 08:49:37 GMT", "Sunday, 6-Nov-94 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37",
+        "Sun Nov 31 08:49:37 1994", "Sun Nov 6 08:49:37 94", "Sun Nov  6 08:49:37 1994 GMT",
+        "Sun, 06 Nov 1994 08:49:37 UTC",
         "Sun, 06 Nov 1994 08:49:37", "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT",
         "Sun, 06 nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37.5 GMT", "Sun, 06 Nov 19940 08:49:37 GMT",
     ])
-    func refusesHTTPDate(_ text: String) { #expect(UnixTime(httpDate: text) == nil) }
+    func refusesHTTPDate(_ text: String) { #expect(UnixTime(httpDate: text, now: Self.now) == nil) }
+
+    @Test(arguments: [Int64.min, -1, 0, Int64.max]) func anyClockWillDo(_ now: Int64) {
+        #expect(UnixTime(httpDate: "Sunday, 06-Nov-94 08:49:37 GMT", now: UnixTime(seconds: now)) != nil)
+    }
 }

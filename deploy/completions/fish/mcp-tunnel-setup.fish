@@ -18,24 +18,29 @@ for command in init renew-cert generate-certs verify rotate-ca tunnels certs tok
 end
 complete -c mcp-tunnel-setup -n __fish_use_subcommand -l version -d 'print the versions'
 complete -c mcp-tunnel-setup -l help -d 'print the usage'
-complete -c mcp-tunnel-setup -n '__mcp_tunnel_setup_is tunnels; and test (count (commandline -opc)) = 2' -a 'list get archive'
+complete -c mcp-tunnel-setup -n '__mcp_tunnel_setup_is tunnels; and test (count (commandline -opc)) = 2' -a 'list get create archive'
 complete -c mcp-tunnel-setup -n '__mcp_tunnel_setup_is certs; and test (count (commandline -opc)) = 2' -a 'list add revoke'
 complete -c mcp-tunnel-setup -n '__mcp_tunnel_setup_is token; and test (count (commandline -opc)) = 2' -a 'reveal rotate'
 complete -c mcp-tunnel-setup -n '__mcp_tunnel_setup_is "certs add"' -F
 
 set -l of_one_tunnel 'tunnels get' 'certs list' 'certs add' 'certs revoke' 'token reveal' 'token rotate'
-set -l with_api init rotate-ca 'tunnels list' 'tunnels archive' $of_one_tunnel
+set -l with_api init rotate-ca verify 'tunnels list' 'tunnels create' 'tunnels archive' $of_one_tunnel
 set -l with_certificates init renew-cert generate-certs rotate-ca
 
 set -g options
-__mcp_tunnel_setup_flag json 'print the result as JSON' renew-cert generate-certs verify $with_api
+__mcp_tunnel_setup_flag json 'print the result as JSON' renew-cert generate-certs $with_api
+__mcp_tunnel_setup_flag refresh-token 'fetch the tunnel token in force' init
+__mcp_tunnel_setup_flag drop-old-ca 'remove the CA that was kept of another tunnel' init
+__mcp_tunnel_setup_flag api 'compare with the API too' verify
 __mcp_tunnel_setup_flag dry-run 'print what would be done' init
 __mcp_tunnel_setup_flag finish 'revoke the old CA' rotate-ca
 __mcp_tunnel_setup_flag archived 'archived or revoked ones too' 'tunnels list' 'certs list'
+__mcp_tunnel_setup_flag archived-only 'archived or revoked ones only' 'tunnels list' 'certs list'
+__mcp_tunnel_setup_flag force 'also the CA in use' 'certs revoke'
 __mcp_tunnel_setup_flag yes 'do not ask' 'tunnels archive' 'certs revoke' 'token rotate'
 set options -x
 __mcp_tunnel_setup_flag tunnel-id 'the tunnel' init $of_one_tunnel
-__mcp_tunnel_setup_flag display-name 'name of a tunnel that is created' init
+__mcp_tunnel_setup_flag display-name 'name of a tunnel that is created' init 'tunnels create'
 __mcp_tunnel_setup_flag token-version 'another one rotates the token' init
 __mcp_tunnel_setup_flag cert-duration 'validity of the server certificate' $with_certificates
 __mcp_tunnel_setup_flag renew-before 'do nothing while more than this remains' renew-cert
