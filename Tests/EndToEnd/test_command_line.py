@@ -52,7 +52,7 @@ def test_commands_have_help(binary: Path, command: str, form: str) -> None:
         (["-confg", "x"], "did you mean -config?"),
         (["-tunnel", "x"], "did you mean -tunnel-domain?"),
         (["healthchek"], "did you mean healthcheck?"),
-        (["healthcheck", "-addr", "proxy:8080"], "write 127.0.0.1:8080"),
+        (["healthcheck", "-addr", "proxy"], "write 127.0.0.1:8080"),
         (["-addr", ":8080"], "flag -addr belongs to healthcheck"),
     ],
 )
