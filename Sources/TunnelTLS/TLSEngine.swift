@@ -260,7 +260,9 @@ public struct TLSEngine: ~Copyable, Sendable {
     /// was read would be gone before the plaintext in it can be overwritten; and its own option for that overwrites all
     /// 17 KiB of a buffer each time.
     private func releaseBuffers() {
-        guard SSL_has_pending(ssl) == 0 else { return }
+        // "RB": a record's header has come and its body has not. OpenSSL before 3.0.14 does not count that as pending, and
+        // frees the buffer under the record (CVE-2024-4741).
+        guard SSL_has_pending(ssl) == 0, SSL_rstate_string(ssl)[1] != CChar(UInt8(ascii: "B")) else { return }
         transport.pointee.wipe()
         SSL_free_buffers(ssl)
     }
