@@ -271,27 +271,6 @@ private func problems(_ text: String, tunnelDomain: String? = nil) -> [String] {
         #expect(problems(base + routes + "upstream: {\(list), disable_ip_validation: true}\n").count == 3)
     }
 
-    /// The words of 0.1 still mean what they meant.
-    @Test(
-        arguments: [
-            ("", .on), ("on", .on), ("On", .on), ("'on'", .on), ("off", .off), ("OFF", .off), ("full", .full),
-            ("true", .full), ("True", .full), ("false", .off), ("FALSE", .off),
-        ] as [(String, ProxyConfiguration.Upstream.ForwardedHeaders)])
-    func takesForwardedHeaders(_ value: String, _ expected: ProxyConfiguration.Upstream.ForwardedHeaders) throws {
-        let parsed = try parse(base + routes + "upstream: {forwarded_headers: \(value)}")
-        #expect(parsed.upstream.forwardedHeaders == expected)
-    }
-
-    @Test(arguments: [
-        ("yes", "unknown value \"yes\" (write off, on or full)"), ("ful", "unknown value \"ful\" (did you mean full?)"),
-        ("[on]", "cannot unmarshal !!seq into string (write off, on or full)"),
-    ])
-    func refusesForwardedHeaders(_ value: String, _ problem: String) {
-        #expect(
-            problems(base + routes + "upstream: {forwarded_headers: \(value)}\n")
-                == ["f:4:31: upstream.forwarded_headers: \(problem)"])
-    }
-
     @Test func takesPolicies() throws {
         #expect(try parse(base + routes + "upstream: {disable_ip_validation: true}").upstream.disableIPValidation)
         let text = base + routes + "upstream: {allowed_ips: [127.0.0.1, fd00::/8], disable_ip_validation: false}"
