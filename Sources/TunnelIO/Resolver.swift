@@ -64,6 +64,11 @@ package final class Resolver {
         }
     }
 
+    /// Whether ``resolve(_:timeout:ttl:cancellation:)`` would ask nobody, because it was told before.
+    package func remembers(_ name: String, ttl: UInt64) -> Bool {
+        cache.addresses(of: name, noOlderThan: ttl, now: reactor.now) != nil
+    }
+
     /// One that has its result stays with nobody; the last one takes the loop's request back.
     private func leave(_ name: String, _ waiter: Waiter) {
         guard let place = pending[name]?.firstIndex(where: { $0 === waiter }) else { return }

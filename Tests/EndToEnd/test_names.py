@@ -232,3 +232,23 @@ def test_dns_ttl_is_honoured(start, names: NameServer) -> None:
             for number in range(5):
                 assert one.request().status == 200
                 assert names.queries["healthy.test"] == 3 + number
+
+
+def test_a_name_that_leads_nowhere_is_asked_for_again(start, names: NameServer) -> None:
+    """A container that was started anew has another address long before the old one is forgotten."""
+    with Scripted(ok) as first:
+        port = first.port
+        names.names["moved.test"] = ["127.0.0.1"]
+        proxy = start(
+            {"moved": f"http://moved.test:{port}"},
+            upstream={"allowed_ips": ["127.0.0.0/8"], "dns_ttl": "1h", "max_idle_per_route": 0})
+        with tunnel(proxy, "moved") as one:
+            assert one.request().status == 200
+    with Scripted(ok, host="127.0.0.2", port=port), tunnel(proxy, "moved") as one:
+        # As long as the name server says the same, there is nothing else to try.
+        assert one.request().status == 502
+        names.names["moved.test"] = ["127.0.0.2"]
+        assert one.request().status == 200
+        asked = names.queries["moved.test"]
+        assert one.request().status == 200
+        assert names.queries["moved.test"] == asked

@@ -109,15 +109,16 @@ final class UpstreamPools {
     private func open(
         _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, _ cancellation: Cancellation
     ) async throws(LeaseError) -> ClientConnection {
-        let addresses = try await allowedAddresses(of: upstream, snapshot, cancellation)
-        let socket: Socket
-        let address: SocketAddress
-        do throws(DialError) {
-            (socket, address) = try await Connector.connect(
-                to: addresses, timeout: snapshot.connectTimeout, cancellation: cancellation, on: reactor)
-        } catch {
-            worker.metrics.upstreamConnectsFailed += 1
-            throw .dial(error)
+        let isRemembered = reactor.resolver.remembers(upstream.host, ttl: snapshot.dnsTTL)
+        let addresses = try await allowedAddresses(of: upstream, snapshot, ttl: snapshot.dnsTTL, cancellation)
+        let (socket, address): (Socket, SocketAddress)
+        do throws(LeaseError) { (socket, address) = try await connect(to: addresses, snapshot, cancellation) } catch {
+            // A container that was started anew has another address, and the one that is remembered leads nowhere.
+            guard isRemembered, !cancellation.isCancelled,
+                let newer = try? await allowedAddresses(of: upstream, snapshot, ttl: 0, cancellation),
+                Set(newer) != Set(addresses)
+            else { throw error }
+            (socket, address) = try await connect(to: newer, snapshot, cancellation)
         }
         worker.metrics.upstreamConnects += 1
         let connection = ClientConnection(socket, address, on: reactor)
@@ -138,14 +139,28 @@ final class UpstreamPools {
         return connection
     }
 
+    private func connect(
+        to addresses: [SocketAddress], _ snapshot: ProxySnapshot, _ cancellation: Cancellation
+    ) async throws(LeaseError) -> (Socket, SocketAddress) {
+        do throws(DialError) {
+            return try await Connector.connect(
+                to: addresses, timeout: snapshot.connectTimeout, cancellation: cancellation, on: reactor)
+        } catch {
+            worker.metrics.upstreamConnectsFailed += 1
+            throw .dial(error)
+        }
+    }
+
     /// Resolves the upstream and checks each address; only literals that passed are dialled.
+    ///
+    /// - Parameter ttl: how old an answer may be, in nanoseconds.
     private func allowedAddresses(
-        of upstream: UpstreamAddress, _ snapshot: ProxySnapshot, _ cancellation: Cancellation
+        of upstream: UpstreamAddress, _ snapshot: ProxySnapshot, ttl: UInt64, _ cancellation: Cancellation
     ) async throws(LeaseError) -> [SocketAddress] {
         let found: [IPAddress]
         do throws(IOError) {
             found = try await reactor.resolver.resolve(
-                upstream.host, timeout: snapshot.dnsTimeout, ttl: snapshot.dnsTTL, cancellation: cancellation)
+                upstream.host, timeout: snapshot.dnsTimeout, ttl: ttl, cancellation: cancellation)
         } catch {
             throw .lookup(host: upstream.host, error)
         }
