@@ -8,13 +8,11 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
-from test_mcp import CLIENTS, PYTHON, play
+from test_mcp import CLIENTS, play
 
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 MAX_BODY = 65_536
@@ -202,38 +200,3 @@ def test_an_occupied_port_ends_with_1(binary: Path, hello: Hello) -> None:
     )
     assert result.returncode == 1
     assert result.stderr == f"mcp-proxy hello: listen tcp 127.0.0.1:{hello.port}: bind: address already in use\n"
-
-
-@pytest.mark.parametrize("major", ["1", "2"])
-def test_the_guides_own_sample(tmp_path: Path, major: str) -> None:
-    """The Python of docs/quickstart.md, with the change that it names for SDK 1.x: it takes the tunnel's host names."""
-    document = (REPOSITORY / "docs/quickstart.md").read_text()
-    sample = document.split("```python\n")[1].split("```")[0]
-    if major == "1":
-        older = re.findall(r"`([^`]+)`", document.split("pip install 'mcp>=1,<2'`")[1].split("\n\n")[0])
-        for line, new in zip(["from mcp.server.mcpserver", "mcp = ", "    mcp.run("], older, strict=True):
-            sample = re.sub(rf"(?m)^{re.escape(line)}.*", ("    " if line[0] == " " else "") + new, sample)
-        sample = re.sub(r"(?m)^.*(TransportSecuritySettings|localhost).*\n", "", sample)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (tmp_path / "hello_server.py").write_text(sample.replace("9000", str(port)))
-    process = subprocess.Popen([str(PYTHON[major]), "hello_server.py"], cwd=tmp_path, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and process.poll() is None:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-            info = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-            try:
-                headers = {**JSON, "Host": "echo.abcd1234.tunnel.anthropic.com"}
-                connection.request("POST", "/mcp", json.dumps(message("initialize", info)), headers)
-                response = connection.getresponse()
-                assert (response.status, b"hello-server" in response.read()) == (200, True)
-                return
-            except ConnectionRefusedError:
-                time.sleep(0.05)
-            finally:
-                connection.close()
-        raise AssertionError("the sample does not serve")
-    finally:
-        process.kill()
-        process.wait()

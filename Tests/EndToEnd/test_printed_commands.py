@@ -149,7 +149,7 @@ def test_setup_with_openssl(folder: Folder) -> None:
     """The recipe and its renewal give what `verify` finds good, as the page says."""
     make, renew = blocks_under("docs/setup.md", "The same with openssl")
     page = (REPOSITORY / "docs/setup.md").read_text()
-    (check,) = re.findall(r"`(setup verify --ca=[^`]*)`", page)
+    (check,) = re.findall(r"`(setup verify --output=dir:data --tunnel-domain=[^`]*)`", page)
     (take_over,) = re.findall(r"`(setup generate-certs --tunnel-domain=\$DOMAIN [^`]*)`", page)
     folder.environment["PATH"] = f"{folder.folder}/.build/debug:{os.environ['PATH']}"
     folder.run(f"{make}\n{check}\n{renew}\n{check}\n{take_over}\nsetup renew-cert --output=dir:data\n{check}")
