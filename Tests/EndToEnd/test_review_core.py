@@ -72,11 +72,12 @@ def test_a_second_try_gives_an_upload_its_time(start) -> None:
             assert tunnel.reply().status == 200
 
 
-@pytest.mark.parametrize("size", [140_000, 200_000, 270_000, 400_000])
-def test_what_comes_behind_a_large_upgrade_is_taken(start, size: int) -> None:
-    proxy = start({"echo": "http://127.0.0.1:1"}, limits={"max_header_bytes": 1_048_576})
+@pytest.mark.parametrize("size", [0, 8_000, 15_000])
+def test_what_comes_behind_an_upgrade_is_taken(start, size: int) -> None:
+    """More than the proxy reads at once, behind a head of any size up to the 16 KiB that one may have."""
+    proxy = start({"echo": "http://127.0.0.1:1"})
     with socket.create_connection(("127.0.0.1", proxy.endpoint.port), timeout=10) as connection:
-        pad = tuple((f"X-Pad-{n}", "x" * 8_000) for n in range(size // 8_000))
+        pad = tuple((f"X-Pad-{n}", "x" * 980) for n in range(size // 1_000))
         head, _ = upgrade_head("echo.t.example", extra=pad)
         connection.sendall(head + frames(PING, b"p" * 100, 4_000))
         received = b""
