@@ -19,9 +19,10 @@ enum Serve {
             let configuration = try file.parse(contents)
             log = try ProxyLog.standardError(configuration)
             server = try ProxyServer(configuration: configuration, log: log.log)
-            try server.start()
             reloader = ConfigurationReloader(file, contents: contents, of: server, log: log.log)
+            // Before it says that it listens, so that whoever waits for that can ask for a reload.
             ReloadServer.start(reloader, path: file.path, log: log.log)
+            try server.start()
             reloader.watchIfWanted()
         } catch {
             ProxyProgram.complain("mcp-proxy: \(error)")

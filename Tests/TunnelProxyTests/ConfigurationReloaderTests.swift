@@ -82,6 +82,6 @@ import TunnelCore
         let rig = try Rig()
         try rig.write("routes: {fresh: 'http://127.0.0.1:1'}")
         rig.proxy.server.stopAndWait()
-        #expect(rig.reloader.reload(by: .command) == .refused("the proxy is stopping"))
+        #expect(rig.reloader.reload(by: .command) == .refused("the proxy is not running"))
     }
 }

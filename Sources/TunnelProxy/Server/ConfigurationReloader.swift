@@ -58,7 +58,7 @@ package final class ConfigurationReloader: Sendable {
 
     private func put(_ contents: ConfigurationFile.Contents, _ cause: Cause) throws -> [String] {
         let configuration = try file.parse(contents)
-        guard server.state == .running else { throw ProxyError("the proxy is stopping") }
+        guard server.state == .running else { throw ProxyError("the proxy is not running") }
         let needRestart = try server.reload(configuration)
         log(.info, "configuration reloaded") { $0.field("by", cause.rawValue) }
         return needRestart

@@ -115,6 +115,8 @@ struct AbstractSocket: ~Copyable {
             }
             if count == 0 { break }
             if count < 0, errno == EINTR { continue }
+            // Who hung up without having read what we sent resets the connection, behind all that it said itself.
+            if count < 0, errno == ECONNRESET, filled > 0 { break }
             guard count > 0 else { throw errno == EAGAIN ? IOError(.timedOut, "read") : .last("read") }
             filled += count
         }
