@@ -40,6 +40,8 @@ def test_differs_from_the_guides_file_in_what_is_named_here(file: str) -> None:
     for name in ("setup", "mcp-proxy"):
         assert re.fullmatch(r"\$\{MCP_TUNNEL_IMAGE:-mcp-tunnel:[0-9.]+\}", ours[name].pop("image"))
         theirs[name].pop("image")
+    # In the place of the identifiers, where it is set.
+    assert ours["setup"]["environment"].pop() == "API_TOKEN"
     pinned = theirs["cloudflared"].pop("image")
     assert ours["cloudflared"].pop("image") == f"${{CLOUDFLARED_IMAGE:-{pinned}}}"
 
