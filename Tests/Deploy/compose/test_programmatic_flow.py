@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -108,8 +110,12 @@ def test_a_refused_identity_is_told(project: Project, api: dict) -> None:
     )
     override(project, api, version=1)
     project.shell(f"mkdir -p config data && chown {USER}:{USER} data")
-    project.environment["ANTHROPIC_IDENTITY_TOKEN"] = "not.a.token"
+    # In order as far as can be seen from here, and signed by nobody.
+    claims = {"iss": "https://idp.example", "sub": "nobody", "aud": "somewhere", "exp": int(time.time()) + 600}
+    parts = [json.dumps(part).encode() for part in ({"alg": "RS256"}, claims)] + [b"no signature"]
+    token = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+    project.environment["ANTHROPIC_IDENTITY_TOKEN"] = token
     result = project.attempt("run", "--rm", "-T", "setup")
     assert result.returncode == 1
     assert "401" in result.stdout + result.stderr
-    assert "not.a.token" not in result.stdout + result.stderr
+    assert token not in result.stdout + result.stderr
