@@ -121,6 +121,12 @@ private struct Script {
                 flight += speaker.takeOutput()
                 flight.removeLast(min(flight.count, count))
                 continue
+            case 7 where kind & 8 != 0:
+                // The listener has heard enough, in the middle of what is said.
+                listener.receive(flight + speaker.takeOutput(), step: step)
+                flight = []
+                listener.close(kind & 16 == 0 ? .goingAway : .normal, inOrder: kind & 32 == 0)
+                continue
             default: isOver = true
             }
             flight += speaker.takeOutput()
@@ -159,6 +165,8 @@ private final class End {
     private(set) var transport: TunnelTransport
     private var output = ByteBuffer()
     private var received = ByteBuffer()
+    /// What `receive` was given and did not consume.
+    private var pending: [UInt8] = []
     private var said: [UInt8] = []
 
     init(_ role: WebSocketRole, _ transport: consuming TunnelTransport) {
@@ -183,7 +191,9 @@ private final class End {
 
     func receive(_ bytes: [UInt8], step: Int) {
         var rest = bytes[...]
-        var pending: [UInt8] = []
+        // Who has closed says no more, so he listens to no more.
+        let heard = transport.isOpen ? nil : plaintext
+        defer { precondition(heard == nil || heard == plaintext, "plaintext behind our own end") }
         while !rest.isEmpty {
             pending += rest.prefix(step)
             rest = rest.dropFirst(step)
@@ -212,7 +222,7 @@ private final class End {
     /// Whole frames of the kinds that a tunnel has, and nothing behind a Close frame. An end that is over stays silent.
     func checkSaid(isCutOff: Bool) {
         _ = takeOutput()
-        if transport.end != nil, !transport.isOpen {
+        if !transport.isOpen {
             write([1, 2, 3])
             ping()
             close(.normal, inOrder: true)

@@ -19,6 +19,10 @@ private func checkRequest(_ bytes: [UInt8]) {
     for deflate in [nil, DeflateParameters(), wanted] {
         switch request.evaluate(subprotocol: "mcp", deflate: deflate) {
         case .upgrade(let acceptance):
+            let isAsked = request.protocols.contains { list in
+                list.split(separator: ",").contains { $0.filter { $0 != " " && $0 != "\t" } == "mcp" }
+            }
+            precondition(acceptance.subprotocol == (isAsked ? "mcp" : nil), "a subprotocol against the request")
             checkAccepted(acceptance, of: bytes[..<size], wanted: deflate)
         case .reject(let rejection):
             precondition([400, 405, 426].contains(rejection.status), "another status than the RFC has")
@@ -35,7 +39,6 @@ private func checkAccepted(
 ) {
     precondition(holds(head, "get ") && holds(head, "upgrade:") && holds(head, "websocket"), "no upgrade")
     precondition(holds(head, "sec-websocket-version:") && holds(head, acceptance.key), "no WebSocket's head")
-    precondition(acceptance.subprotocol == nil || holds(head, "mcp"), "a subprotocol that was not asked for")
     precondition((acceptance.deflate == nil) == (acceptance.extensions == nil), "half of an extension")
     precondition(acceptance.deflate == nil || holds(head, "permessage-deflate"), "an extension from nowhere")
     precondition(wanted != nil || acceptance.deflate == nil, "an extension that we do not want")
