@@ -65,9 +65,44 @@ private func hear(_ role: WebSocketRole, _ deflate: DeflateParameters?, _ stream
     }
     (story.isFinished, story.sent) = (end.isFinished, count)
     checkSent(by: role, output.array, story)
+    if deflate == nil { checkMessages(story, against: payloads(role, stream)) }
     // A text that is too long and no UTF-8 either: which of the two is seen first depends on the pieces.
     if story.failure == .messageTooBig { story.failure = .invalidPayload }
     return story
+}
+
+/// The frames' payloads put together, message by message, for a stream without compression.
+private func payloads(_ role: WebSocketRole, _ stream: [UInt8]) -> [[UInt8]] {
+    var decoder = FrameDecoder(role: role, maxFramePayload: maxMessageSize)
+    var messages: [[UInt8]] = []
+    var message: [UInt8] = []
+    var rest = stream
+    while !rest.isEmpty {
+        var span = rest.mutableSpan
+        guard let step = try? decoder.next(in: &span), step.event != .needMore else { break }
+        if case .data(let range, _, _, let endOfMessage) = step.event {
+            message += rest[range]
+            if endOfMessage {
+                messages.append(message)
+                message = []
+            }
+        }
+        rest.removeFirst(step.consumed)
+    }
+    return messages
+}
+
+/// Byte for byte what was sent, a text too: one that had to be mended was none.
+private func checkMessages(_ story: Story, against sent: [[UInt8]]) {
+    let heard: [[UInt8]] = story.events.compactMap { event in
+        switch event {
+        case .text(let text): Array(text.utf8)
+        case .binary(let data): data
+        case .ping, .pong, .closed: nil
+        }
+    }
+    precondition(sent.starts(with: heard), "another message than was sent")
+    precondition(story.failure != nil || heard.count == sent.count, "a message that was not told")
 }
 
 /// A pong for each ping, one Close frame at most, and it is the last.
