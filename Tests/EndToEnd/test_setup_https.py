@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import ssl
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +162,128 @@ def with_hosts(folder: Path) -> list[str]:
     if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("a mount namespace of its own is not permitted here")
     return prefix
+
+
+# Through a proxy that is itself reached in TLS.
+
+
+class TLSProxy:
+    """What such a proxy needs: a CA of its own, beside that of the API."""
+
+    def __init__(self, gateway: Gateway, folder: Path) -> None:
+        self._folder, self.authority = folder, Authority("Proxy CA")
+        self.bundle = folder / "both.crt"
+        self.bundle.write_bytes(gateway.authority.pem + self.authority.pem)
+
+    def tls(self, *names: str, expired: bool = False) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.authority.issue(*names, expired=expired).write(self._folder / "proxy"))
+        return context
+
+
+@pytest.fixture
+def tls_proxy(gateway: Gateway, tmp_path: Path) -> TLSProxy:
+    return TLSProxy(gateway, tmp_path)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize("credentials", ["", "user:p%40ss:w%C3%B6rd@"], ids=["no name", "name and password"])
+def test_through_a_proxy_in_tls(
+    setup: Setup, api: TunnelsAPI, output: Output, gateway: Gateway, tls_proxy: TLSProxy, credentials: str, host: str
+) -> None:
+    with ConnectProxy(gateway.good, tls=tls_proxy.tls(host)) as proxy:
+        init(setup, output, f"https://{NAME}", environment={
+            "SSL_CERT_FILE": str(tls_proxy.bundle), "HTTPS_PROXY": f"https://{credentials}{host}:{proxy.port}"})
+        output.check(api)
+        assert proxy.requests
+        for request in proxy.requests:
+            assert request.target == f"{NAME}:443"
+            sent = request.fields.get("proxy-authorization")
+            expected = "Basic " + base64.b64encode("user:p@ss:wörd".encode()).decode()
+            assert sent == (expected if credentials else None)
+    assert all("proxy-authorization" not in (name.lower() for name, _ in request["fields"])
+               for request in api.requests())
+
+
+def test_cas_of_api_and_proxy_from_two_places(
+    setup: Setup, api: TunnelsAPI, output: Output, gateway: Gateway, tls_proxy: TLSProxy, tmp_path: Path
+) -> None:
+    """As the document has it for a proxy whose CA is one's own: both variables count."""
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    (folder / "gateway.pem").write_bytes(gateway.authority.pem)
+    ca_file = tls_proxy.authority.write(tmp_path / "proxy-ca.crt")
+    with ConnectProxy(gateway.good, tls=tls_proxy.tls("localhost")) as proxy:
+        init(setup, output, f"https://{NAME}", environment={
+            "SSL_CERT_FILE": str(ca_file), "SSL_CERT_DIR": str(folder),
+            "HTTPS_PROXY": f"https://localhost:{proxy.port}"})
+    output.check(api)
+
+
+@pytest.mark.parametrize(("names", "expired", "trust", "words"), [
+    (("another.test",), False, "both", ["hostname mismatch"]), (("localhost",), True, "both", ["expired"]),
+    (("localhost",), False, "api", ["certificate"])], ids=["wrong name", "expired", "unknown CA"])
+def test_proxies_that_prove_nothing_get_nothing(
+    setup: Setup, api: TunnelsAPI, output: Output, gateway: Gateway, tls_proxy: TLSProxy, names: tuple[str, ...],
+    expired: bool, trust: str, words: list[str],
+) -> None:
+    """Neither the host that is asked for nor the password."""
+    with ConnectProxy(gateway.good, tls=tls_proxy.tls(*names, expired=expired)) as proxy:
+        outcome = init(setup, output, f"https://{NAME}", status=1, environment={
+            "SSL_CERT_FILE": str(tls_proxy.bundle if trust == "both" else gateway.ca_file),
+            "HTTPS_PROXY": f"https://user:secret-word@localhost:{proxy.port}"})
+        assert proxy.requests == []
+    for word in [*words, f"TLS handshake with the proxy localhost:{proxy.port}: ", "SSL_CERT_FILE", "HTTPS_PROXY"]:
+        assert word in outcome.stderr
+    assert "secret-word" not in outcome.all and api.calls() == [] and output.names() == set()
+
+
+def test_proxy_in_plain_behind_https(
+    setup: Setup, output: Output, gateway: Gateway, nginx: Callable[..., Nginx]
+) -> None:
+    port = nginx("server { listen 127.0.0.1:{port}; return 204; }").ports[0]
+    outcome = init(setup, output, f"https://{NAME}", status=1, environment={
+        "SSL_CERT_FILE": str(gateway.ca_file), "HTTPS_PROXY": f"https://user:secret-word@127.0.0.1:{port}"})
+    assert f"TLS handshake with the proxy 127.0.0.1:{port}: " in outcome.stderr
+    assert "wrong version number" in outcome.stderr and "write http://" in outcome.stderr
+    assert "secret-word" not in outcome.all
+
+
+def test_proxy_in_tls_is_not_believed(
+    setup: Setup, api: TunnelsAPI, output: Output, gateway: Gateway, tls_proxy: TLSProxy
+) -> None:
+    with ConnectProxy(gateway.another, tls=tls_proxy.tls("localhost")) as proxy:
+        outcome = init(setup, output, f"https://{NAME}", status=1, environment={
+            "SSL_CERT_FILE": str(tls_proxy.bundle), "HTTPS_PROXY": f"https://localhost:{proxy.port}"})
+    assert f"TLS handshake with {NAME}:443: " in outcome.stderr and api.calls() == []
+
+
+@pytest.mark.parametrize(("status", "words"), [
+    ("407 Proxy Authentication Required", ["407", "user name and password", "HTTPS_PROXY"]),
+    ("403 Forbidden", ["403"])])
+def test_proxy_in_tls_that_refuses(
+    setup: Setup, output: Output, gateway: Gateway, tls_proxy: TLSProxy, status: str, words: list[str]
+) -> None:
+    with ConnectProxy(gateway.good, status=status, tls=tls_proxy.tls("localhost")) as proxy:
+        outcome = init(setup, output, f"https://{NAME}", status=1, environment={
+            "SSL_CERT_FILE": str(tls_proxy.bundle),
+            "HTTPS_PROXY": f"https://user:secret-word@localhost:{proxy.port}"})
+    for word in [*words, f"CONNECT through the proxy localhost:{proxy.port}: "]:
+        assert word in outcome.stderr
+    assert "secret-word" not in outcome.all
+
+
+# In the handshake with the API, and in its response.
+@pytest.mark.parametrize("bytes_left", [100, 1600])
+def test_proxy_in_tls_that_cuts_the_tunnel(
+    setup: Setup, output: Output, gateway: Gateway, tls_proxy: TLSProxy, bytes_left: int
+) -> None:
+    with ConnectProxy(gateway.good, tls=tls_proxy.tls("localhost"), cut_after=bytes_left) as proxy:
+        outcome = init(setup, output, f"https://{NAME}", status=1, environment={
+            "SSL_CERT_FILE": str(tls_proxy.bundle),
+            "HTTPS_PROXY": f"https://user:secret-word@localhost:{proxy.port}"})
+    assert f"{NAME}:443: the proxy localhost:{proxy.port} ended the tunnel: " in outcome.stderr
+    assert "secret-word" not in outcome.all
 
 
 @pytest.mark.parametrize("exceptions", [NAME, ".tunnels.test", "other.test, tunnels.test", "*", f"{NAME}:PORT"])

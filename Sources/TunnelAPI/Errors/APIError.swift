@@ -141,7 +141,7 @@ extension APIError {
             default: .transport
             }
         return APIError(
-            hop, operation, code, redaction(error.reason), remedy: remedy ?? Remedy.transport(error.code, service),
+            hop, operation, code, redaction(error.reason), remedy: remedy ?? Remedy.transport(error, service),
             mayHaveBeenActedOn: mayHaveBeenActedOn)
     }
 }
@@ -165,8 +165,12 @@ enum Remedy {
             + "HTTPS_PROXY, NO_PROXY)"
     }
 
-    static func transport(_ code: TransportError.Code, _ service: ServiceURL) -> String {
-        switch code {
+    static func transport(_ error: TransportError, _ service: ServiceURL) -> String {
+        switch error.code {
+        // In TLS 1.3 what a server thinks of its client comes behind the handshake.
+        case .tls where error.stage == .proxyHandshake || error.stage == .proxy:
+            "see whether the proxy of HTTPS_PROXY speaks TLS (if not, write http://), whether its certificate names it, and "
+                + "whether SSL_CERT_FILE or SSL_CERT_DIR holds its CA beside that of \(service)"
         case .tls:
             "see whether \(service) is the Claude API, and whether something on the way replaces its certificate"
         case .tooLarge, .malformed, .invalidRequest: wrongServer(service)

@@ -37,7 +37,7 @@ final class HTTPCall {
     private var stage = TransportError.Stage.lookup
     /// Whom the stage is about.
     private var peer: String
-    private var connection: ClientConnection?
+    private var link: HTTPLink?
     private var hasExpired = false
     /// Any byte of a response has come on the connection in use.
     private var hasBegun = false
@@ -56,33 +56,79 @@ final class HTTPCall {
 
     private func expire() {
         hasExpired = true
-        if stage == .send, let socket = connection?.socket, socket.hasSentAll { mayHaveBeenReceived = true }
+        let socket = link?.connection.socket
+        if stage == .send, let socket, socket.hasSentAll { mayHaveBeenReceived = true }
         cancellation.cancel()
-        connection?.socket.close(IOError(.timedOut, "request"))
+        socket?.close(IOError(.timedOut, "request"))
     }
 
     // MARK: Opening
 
     /// Opens a connection to the endpoint, through its proxy if it has one, and shakes hands.
-    func open(_ tls: TLSClientContext?) async throws(TransportError) -> ClientConnection {
+    ///
+    /// - Parameters:
+    ///   - tls: for secure endpoints.
+    ///   - proxyTLS: for proxies that are reached in TLS.
+    func open(_ tls: TLSClientContext?, proxyTLS: TLSClientContext?) async throws(TransportError) -> HTTPLink {
         let proxy = endpoint.proxy
         let connection = try await dial(proxy?.host ?? endpoint.host, proxy?.port ?? endpoint.port)
-        self.connection = connection
-        if let proxy { try await openTunnel(through: proxy, connection) }
-        guard endpoint.isSecure else { return connection }
-        (stage, peer) = (.handshake, endpoint.description)
-        guard let tls else {
-            connection.close()
-            throw failure(.tls, "no trust anchors were given")
+        let link = HTTPLink(connection)
+        self.link = link
+        do throws(TransportError) {
+            guard let proxy else {
+                if endpoint.isSecure { try await shakeHands(connection, tls) }
+                return link
+            }
+            if proxy.isSecure { try await shakeHands(with: proxy, connection, proxyTLS) }
+            try await openTunnel(through: proxy, connection)
+            guard proxy.isSecure else {
+                try await shakeHands(connection, tls)
+                return link
+            }
+            return try await shakeHands(inside: link, tls)
+        } catch {
+            self.link?.close()
+            throw error
         }
+    }
+
+    private func shakeHands(
+        _ connection: ClientConnection, _ tls: TLSClientContext?
+    ) async throws(TransportError) {
+        (stage, peer) = (.handshake, endpoint.description)
+        guard let tls else { throw failure(.tls, "no trust anchors were given") }
         do throws(IOError) {
             try await connection.startTLS(
                 tls, serverName: endpoint.host, timeout: beyondDeadline, cancellation: cancellation)
-        } catch {
-            connection.close()
-            throw failure(.tls, error)
-        }
-        return connection
+        } catch { throw failure(.tls, error) }
+    }
+
+    private func shakeHands(
+        with proxy: HTTPProxy, _ connection: ClientConnection, _ tls: TLSClientContext?
+    ) async throws(TransportError) {
+        (stage, peer) = (.proxyHandshake, proxy.authority)
+        guard let tls else { throw failure(.tls, "no trust anchors were given") }
+        do throws(IOError) {
+            try await connection.startTLS(
+                tls, serverName: proxy.host, timeout: beyondDeadline, cancellation: cancellation)
+        } catch { throw failure(.proxy, error) }
+    }
+
+    /// With the endpoint, through the tunnel that the proxy has opened inside its own TLS.
+    private func shakeHands(
+        inside link: HTTPLink, _ tls: TLSClientContext?
+    ) async throws(TransportError) -> HTTPLink {
+        (stage, peer) = (.handshake, endpoint.description)
+        guard let tls else { throw failure(.tls, "no trust anchors were given") }
+        do throws(IOError) {
+            let inner = try TLSByteStream(over: link.connection, client: tls, serverName: endpoint.host)
+            var link = link
+            link.inner = inner
+            self.link = link
+            // The deadline closes the connection, which ends this too.
+            try await inner.shakeHands(timeout: beyondDeadline, on: reactor)
+            return link
+        } catch { throw failure(.tls, error) }
     }
 
     /// For steps that want a time-out of their own. The call's deadline comes before it, so that what is reported as a
@@ -133,16 +179,10 @@ final class HTTPCall {
         var bytes = ByteBuffer()
         bytes.append(request + "\r\n")
         var reader = ResponseReader(.connect)
-        do throws(TransportError) {
-            do throws(IOError) { try await send(&bytes, on: connection) } catch { throw failure(.proxy, error) }
-            try await readHead(&reader, on: connection, otherwise: .proxy)
-        } catch {
-            connection.close()
-            throw error
-        }
+        do throws(IOError) { try await send(&bytes, on: HTTPLink(connection)) } catch { throw failure(.proxy, error) }
+        try await readHead(&reader, on: connection, otherwise: .proxy)
         let status = reader.status
         guard (200..<300).contains(status) else {
-            connection.close()
             let hint =
                 switch (status, proxy.authorization) {
                 case (407, nil): ": it wants a user name and password"
@@ -152,10 +192,7 @@ final class HTTPCall {
             throw failure(.proxy, "refused to connect to \(endpoint) with status \(status)\(hint)")
         }
         // In TLS the client speaks first: what has come already is not from the endpoint.
-        guard reader.isDrained else {
-            connection.close()
-            throw failure(.proxy, "sent more than the response to CONNECT")
-        }
+        guard reader.isDrained else { throw failure(.proxy, "sent more than the response to CONNECT") }
     }
 
     // MARK: The exchange
@@ -169,51 +206,51 @@ final class HTTPCall {
 
     /// Sends the request and reads its response. Unless the connection is to be kept, it is closed.
     func exchange(
-        _ bytes: inout ByteBuffer, _ method: Method, on connection: ClientConnection, maxBodyBytes: Int
+        _ bytes: inout ByteBuffer, _ method: Method, on link: HTTPLink, maxBodyBytes: Int
     ) async throws(TransportError) -> Outcome {
-        self.connection = connection
-        defer { self.connection = nil }
+        self.link = link
+        defer { self.link = nil }
         (stage, peer) = (.send, endpoint.description)
         hasBegun = false
         var writeFailure: IOError?
         do throws(IOError) {
-            try await send(&bytes, on: connection)
+            try await send(&bytes, on: link)
             mayHaveBeenReceived = true
         } catch { writeFailure = error }
         // A server may answer and close before it has read all (RFC 9112 §9.6): the response is looked for all the same.
         if writeFailure == nil { stage = .response }
         var reader = ResponseReader(method)
         do throws(TransportError) {
-            try await readHead(&reader, on: connection, otherwise: .closed)
+            try await readHead(&reader, on: link.stream, otherwise: .closed)
             stage = .response
-            try await readBody(&reader, on: connection, limit: maxBodyBytes)
+            try await readBody(&reader, on: link.stream, limit: maxBodyBytes)
         } catch {
-            connection.close()
+            link.close()
             guard !hasBegun, !hasExpired else { throw error }
-            if connection.exchanges > 0 { return .wasDead }
+            if link.connection.exchanges > 0 { return .wasDead }
             if let writeFailure { throw failure(.closed, writeFailure) }
             throw error
         }
-        let keeps = reader.isPersistent && reader.isDrained && writeFailure == nil
-        if !keeps { connection.close() }
+        let keeps = reader.isPersistent && reader.isDrained && writeFailure == nil && link.canBeParked
+        if !keeps { link.close() }
         let fields = reader.fields.map { HTTPField($0.name, $0.value) }
         return .response(HTTPResponse(status: reader.status, fields: fields, body: reader.body), keeps: keeps)
     }
 
-    private func send(_ bytes: inout ByteBuffer, on connection: ClientConnection) async throws(IOError) {
-        _ = bytes.withMutableBytes { connection.send(UnsafeRawBufferPointer($0)) }
-        if stage == .send, connection.socket.hasSentAll { mayHaveBeenReceived = true }
-        try await connection.flush()
+    private func send(_ bytes: inout ByteBuffer, on link: HTTPLink) async throws(IOError) {
+        _ = bytes.withMutableBytes { link.stream.send(UnsafeRawBufferPointer($0)) }
+        if stage == .send, link.connection.socket.hasSentAll { mayHaveBeenReceived = true }
+        try await link.stream.flush(stall: 0)
     }
 
     // MARK: Reading
 
     private func readHead(
-        _ reader: inout ResponseReader, on connection: ClientConnection, otherwise code: TransportError.Code
+        _ reader: inout ResponseReader, on stream: any ByteStream, otherwise code: TransportError.Code
     ) async throws(TransportError) {
         do throws(ReadFailure) {
             while !(try parse { () throws(ResponseReader.Failure) in try reader.takeHead() }) {
-                guard try await receive(into: &reader.buffer, from: connection) else {
+                guard try await receive(into: &reader.buffer, from: stream) else {
                     throw .response(.ended)
                 }
             }
@@ -221,11 +258,11 @@ final class HTTPCall {
     }
 
     private func readBody(
-        _ reader: inout ResponseReader, on connection: ClientConnection, limit: Int
+        _ reader: inout ResponseReader, on stream: any ByteStream, limit: Int
     ) async throws(TransportError) {
         do throws(ReadFailure) {
             while !(try parse { () throws(ResponseReader.Failure) in try reader.takeBody(limit: limit) }) {
-                if try await receive(into: &reader.buffer, from: connection) { continue }
+                if try await receive(into: &reader.buffer, from: stream) { continue }
                 return try parse { () throws(ResponseReader.Failure) in try reader.endOfInput() }
             }
         } catch { throw failure(error, otherwise: .closed) }
@@ -242,16 +279,16 @@ final class HTTPCall {
 
     /// Waits for more bytes; `false` at the end of the stream.
     private func receive(
-        into buffer: inout ByteBuffer, from connection: ClientConnection
+        into buffer: inout ByteBuffer, from stream: any ByteStream
     ) async throws(ReadFailure) -> Bool {
         do throws(IOError) {
             while true {
-                switch try connection.receive(into: &buffer, limit: ResponseReader.bufferLimit) {
+                switch try stream.receive(into: &buffer, limit: ResponseReader.bufferLimit) {
                 case .bytes:
                     hasBegun = true
                     return true
                 case .end: return false
-                case .nothing: await connection.readable()
+                case .nothing: await stream.readable()
                 }
             }
         } catch { throw .io(error) }
@@ -265,6 +302,9 @@ final class HTTPCall {
 
     private func failure(_ code: TransportError.Code, _ error: IOError) -> TransportError {
         if hasExpired { return failure(.timedOut, "timed out after \(Duration.nanoseconds(Int64(clamping: timeout)))") }
+        if let broken = link?.inner?.carrierFailure, let proxy = endpoint.proxy {
+            return failure(.proxy, "the proxy \(proxy.authority) ended the tunnel: \(broken.reason)")
+        }
         return failure(error.code == .tls ? .tls : code, error.reason)
     }
 

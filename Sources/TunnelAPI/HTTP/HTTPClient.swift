@@ -35,8 +35,9 @@ package final class HTTPClient: LoopResident {
     /// - Parameters:
     ///   - endpoint: of the request's service, with the proxy on the way.
     ///   - tls: for secure endpoints: the anchors that must vouch for the host.
+    ///   - proxyTLS: for proxies that are reached in TLS: the anchors that must vouch for theirs.
     func send(
-        _ request: HTTPRequest, to endpoint: HTTPEndpoint, tls: TLSClientContext?
+        _ request: HTTPRequest, to endpoint: HTTPEndpoint, tls: TLSClientContext?, proxyTLS: TLSClientContext?
     ) async throws(TransportError) -> HTTPResponse {
         var bytes = try request.encoded()
         let method: Method = request.method == "HEAD" ? .head : .other
@@ -46,16 +47,16 @@ package final class HTTPClient: LoopResident {
         // Neither endpoint nor anchors of a pool ever change, so it has one generation.
         var reused = request.isRepeatable ? pool.checkOut(generation: 0) : nil
         while true {
-            let connection: ClientConnection
-            if let reused { connection = reused } else { connection = try await call.open(tls) }
-            switch try await call.exchange(&bytes, method, on: connection, maxBodyBytes: request.maxResponseBytes) {
+            let link: HTTPLink
+            if let reused { link = HTTPLink(reused) } else { link = try await call.open(tls, proxyTLS: proxyTLS) }
+            switch try await call.exchange(&bytes, method, on: link, maxBodyBytes: request.maxResponseBytes) {
             case .response(let response, let keeps):
                 guard keeps else { return response }
-                connection.exchanges += 1
+                link.connection.exchanges += 1
                 let keepAlive = response.first("keep-alive").flatMap { value in
                     ConnectionPool.keepAliveTimeout(Array(value.utf8).span)
                 }
-                pool.park(connection, generation: 0, limits: Self.parking, keepAliveTimeout: keepAlive)
+                pool.park(link.connection, generation: 0, limits: Self.parking, keepAliveTimeout: keepAlive)
                 return response
             // Only a reused connection can have been dead, so this comes once.
             case .wasDead: reused = nil

@@ -7,13 +7,14 @@ internal import TunnelTLS
 public enum TransportTrust: Sendable {
     /// The system's store: what SSL_CERT_FILE and SSL_CERT_DIR name, else the distribution's bundle.
     case system
-    /// These certificates only: a bundle in PEM.
+    /// These certificates only: a bundle in PEM. A proxy that is reached in TLS may also be vouched for by the system's.
     case pem([UInt8])
 }
 
 /// Carries requests over HTTP/1.1: in TLS to whoever proves its name, in plain to this machine only.
 ///
-/// Connections are kept for half a minute and used again for repeatable requests. A request ends by its response or its
+/// Connections are kept for half a minute and used again for repeatable requests, but for those through a proxy that is
+/// reached in TLS. A request ends by its response or its
 /// time-out; cancelling the task that waits has no effect on it.
 public final class HTTPSTransport: HTTPTransport, Sendable {
     package let loop: Loop
@@ -23,6 +24,8 @@ public final class HTTPSTransport: HTTPTransport, Sendable {
     private let proxies: ProxySettings
     /// Made at the first request that needs it.
     private let tls = Mutex<TLSClientContext?>(nil)
+    /// For proxies that are reached in TLS. Made as late.
+    private let proxyTLS = Mutex<TLSClientContext?>(nil)
 
     /// A transport with a thread of its own, which ends with this object.
     ///
@@ -68,23 +71,37 @@ public final class HTTPSTransport: HTTPTransport, Sendable {
     ) async -> Result<HTTPResponse, TransportError> {
         do throws(TransportError) {
             let context = endpoint.isSecure ? try clientContext() : nil
+            let proxyContext = endpoint.proxy?.isSecure == true ? try proxyContext() : nil
             let client = loop.reactor.resident(HTTPClient.self)
-            return .success(try await client.send(request, to: endpoint, tls: context))
+            return .success(try await client.send(request, to: endpoint, tls: context, proxyTLS: proxyContext))
         } catch { return .failure(error) }
     }
 
-    /// A failure is not remembered: the file may be there the next time.
     private func clientContext() throws(TransportError) -> TLSClientContext {
+        try Self.context(in: tls) { () throws(TLSError) in
+            switch trust {
+            case .system: try TrustStore(includingSystem: true)
+            case .pem(let bytes): try TrustStore(pem: bytes)
+            }
+        }
+    }
+
+    private func proxyContext() throws(TransportError) -> TLSClientContext {
+        guard case .pem(let bytes) = trust else { return try clientContext() }
+        return try Self.context(in: proxyTLS) { () throws(TLSError) in
+            try TrustStore(pem: bytes, includingSystem: true)
+        }
+    }
+
+    /// A failure is not remembered: the file may be there the next time.
+    private static func context(
+        in cell: borrowing Mutex<TLSClientContext?>, _ anchors: () throws(TLSError) -> TrustStore
+    ) throws(TransportError) -> TLSClientContext {
         do throws(TLSError) {
-            return try tls.withLock { tls throws(TLSError) in
-                if let tls { return tls }
-                let anchors =
-                    switch trust {
-                    case .system: try TrustStore(includingSystem: true)
-                    case .pem(let bytes): try TrustStore(pem: bytes)
-                    }
-                let context = try TLSClientContext(trust: anchors, options: TLSClientOptions(alpn: ["http/1.1"]))
-                tls = context
+            return try cell.withLock { cell throws(TLSError) in
+                if let cell { return cell }
+                let context = try TLSClientContext(trust: anchors(), options: TLSClientOptions(alpn: ["http/1.1"]))
+                cell = context
                 return context
             }
         } catch { throw TransportError(.tls, error.description) }

@@ -23,7 +23,7 @@ public struct TransportError: Error, Sendable, Equatable, CustomStringConvertibl
         public static let tls = Code(rawValue: "tls")
         /// The request's time-out passed.
         public static let timedOut = Code(rawValue: "timed-out")
-        /// The proxy on the way cannot be reached, refused, or does not speak HTTP/1.1.
+        /// The proxy on the way cannot be reached, refused, does not speak HTTP/1.1, or ended the tunnel.
         public static let proxy = Code(rawValue: "proxy")
         /// The connection ended before the response did.
         public static let closed = Code(rawValue: "closed")
@@ -47,6 +47,8 @@ public struct TransportError: Error, Sendable, Equatable, CustomStringConvertibl
         public static let request = Stage(rawValue: "request to")
         public static let lookup = Stage(rawValue: "look up")
         public static let connect = Stage(rawValue: "connect to")
+        /// The proxy is one that is reached in TLS.
+        public static let proxyHandshake = Stage(rawValue: "TLS handshake with the proxy")
         /// The proxy was asked for a tunnel to the server.
         public static let proxy = Stage(rawValue: "CONNECT through")
         public static let handshake = Stage(rawValue: "TLS handshake with")

@@ -53,29 +53,34 @@ public struct ProxySettings: Sendable {
     }
 }
 
-/// An HTTP proxy that opens tunnels with CONNECT (RFC 9110 §9.3.6), itself reached in plain.
+/// An HTTP proxy that opens tunnels with CONNECT (RFC 9110 §9.3.6), itself reached in plain or in TLS.
 ///
 /// Its textual forms show host and port only.
 public struct HTTPProxy: Sendable, Equatable, CustomStringConvertible, CustomReflectable {
+    /// Reached in TLS: neither the host that is asked for nor the credentials can be read on the way to it.
+    public let isSecure: Bool
     /// In lower case; an IPv6 address is without brackets.
     public let host: String
     public let port: UInt16
     /// The whole value of Proxy-Authorization; `nil` for none.
     package let authorization: Secret?
 
-    /// Reads `http://[user:password@]host[:port]`; the scheme may be missing and the port is 80 then. User and password
-    /// are percent-encoded and sent with the Basic scheme (RFC 7617).
+    /// Reads `http://[user:password@]host[:port]` or the same with `https://`. Without a scheme it is `http`, and without
+    /// a port that of the scheme, 80 or 443. User and password are percent-encoded and sent with the Basic scheme
+    /// (RFC 7617).
     ///
     /// - Throws: what is wrong, in words that fit behind the name of a variable. They hold nothing of the text.
     public init(_ text: String) throws(ProxySettingsError) {
         var rest = text[...]
+        var isSecure = false
         if let separator = text.firstRange(of: "://") {
+            rest = text[separator.upperBound...]
             switch text[..<separator.lowerBound].lowercased() {
-            case "http": rest = text[separator.upperBound...]
-            case "https": throw ProxySettingsError("a proxy that is reached over https is not supported, use http://")
+            case "http": break
+            case "https": isSecure = true
             case let scheme where scheme.hasPrefix("socks"):
                 throw ProxySettingsError("a SOCKS proxy is not supported, use an HTTP proxy: http://host:port")
-            default: throw ProxySettingsError("must be http://host:port")
+            default: throw ProxySettingsError("must be \(HTTPProxy.form)")
             }
         }
         if rest.hasSuffix("/") { rest.removeLast() }
@@ -88,15 +93,18 @@ public struct HTTPProxy: Sendable, Equatable, CustomStringConvertible, CustomRef
         let authority = Array(rest.utf8)
         host = Authority.normalizedHost(authority.span)
         guard let parts = Authority.split(authority.span), !host.isEmpty else {
-            throw ProxySettingsError("has no valid host and port, must be http://host:port")
+            throw ProxySettingsError("has no valid host and port, must be \(HTTPProxy.form)")
         }
-        let port = parts.port.map { UInt16(String(decoding: authority[$0], as: UTF8.self)) ?? 0 } ?? 80
-        guard port != 0 else { throw ProxySettingsError("has no valid port, must be http://host:port") }
-        self.port = port
+        let port = parts.port.map { UInt16(String(decoding: authority[$0], as: UTF8.self)) ?? 0 }
+        guard port != 0 else { throw ProxySettingsError("has no valid port, must be \(HTTPProxy.form)") }
+        self.port = port ?? (isSecure ? 443 : 80)
+        self.isSecure = isSecure
     }
 
-    init(host: String, port: UInt16, authorization: Secret? = nil) {
-        (self.host, self.port, self.authorization) = (host, port, authorization)
+    private static let form = "http://host:port or https://host:port"
+
+    init(isSecure: Bool = false, host: String, port: UInt16, authorization: Secret? = nil) {
+        (self.isSecure, self.host, self.port, self.authorization) = (isSecure, host, port, authorization)
     }
 
     /// RFC 7617 §2: the user's name holds no colon, neither part a control character.
@@ -113,12 +121,13 @@ public struct HTTPProxy: Sendable, Equatable, CustomStringConvertible, CustomRef
     var authority: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
     /// For example `http://proxy.example:3128`.
-    public var description: String { "http://\(authority)" }
+    public var description: String { "\(isSecure ? "https" : "http")://\(authority)" }
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 
     /// A connection that was opened with other credentials is another one.
     public static func == (a: Self, b: Self) -> Bool {
-        a.host == b.host && a.port == b.port && a.authorization?.reveal() == b.authorization?.reveal()
+        a.isSecure == b.isSecure && a.host == b.host && a.port == b.port
+            && a.authorization?.reveal() == b.authorization?.reveal()
     }
 }
 

@@ -35,15 +35,24 @@ package enum TestTLS {
     }
 }
 
-/// A TLS server on the blocking end of a connection.
+/// A TLS server on the blocking end of a connection, or inside another one's session.
 package final class TLSPeer {
     package let peer: Peer
+    /// Whose session this one is inside of.
+    private let outer: TLSPeer?
     private var stream: TLSStream
 
     /// Shakes hands.
     package init(_ peer: Peer) throws {
         stream = try TLSStream(server: TestTLS.server())
-        self.peer = peer
+        (self.peer, outer) = (peer, nil)
+        try shakeHands()
+    }
+
+    /// Shakes hands inside a session.
+    package init(inside outer: TLSPeer) throws {
+        stream = try TLSStream(server: TestTLS.server())
+        (peer, self.outer) = (outer.peer, outer)
         try shakeHands()
     }
 
@@ -51,9 +60,16 @@ package final class TLSPeer {
         while !stream.isHandshakeComplete { try take() }
     }
 
-    package func send(_ text: String) throws {
-        try stream.send(Array(text.utf8))
-        peer.send(stream.takeOutput())
+    package func send(_ text: String) throws { try send(Array(text.utf8)) }
+
+    private func send(_ bytes: [UInt8]) throws {
+        try stream.send(bytes)
+        try sendOutput()
+    }
+
+    private func sendOutput() throws {
+        let output = stream.takeOutput()
+        if let outer, !output.isEmpty { try outer.send(output) } else { peer.send(output) }
     }
 
     /// Waits for that many bytes of plaintext, or the end.
@@ -66,14 +82,30 @@ package final class TLSPeer {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// Whether the client ends the session in order (close_notify), after whatever came before.
+    package func isEnded() -> Bool {
+        do {
+            while !(try receiveAny().isEmpty) {}
+        } catch { return false }
+        return true
+    }
+
     package func close() {
         stream.close()
-        peer.send(stream.takeOutput())
+        try? sendOutput()
     }
 
     private func take() throws {
-        guard let bytes = peer.receive(), !bytes.isEmpty else { throw TestError("peer gone") }
-        defer { peer.send(stream.takeOutput()) }
+        let bytes = try outer?.receiveAny() ?? peer.receive()
+        guard let bytes, !bytes.isEmpty else { throw TestError("peer gone") }
+        // An alert, if it throws.
+        defer { try? sendOutput() }
         try stream.feed(bytes)
+    }
+
+    /// Waits for some plaintext; none at the end.
+    private func receiveAny() throws -> [UInt8] {
+        while !stream.isReadable && !stream.isAtEnd { try take() }
+        return try stream.read()
     }
 }

@@ -90,6 +90,16 @@ import TunnelCore
         #expect(error.remedy.contains(row.word) && error.remedy.contains("https://api.anthropic.com"))
     }
 
+    /// The API's certificate has no part in it.
+    @Test(arguments: [TransportError.Stage.proxyHandshake, .proxy])
+    func transportToAProxyInTLS(_ stage: TransportError.Stage) async throws {
+        let failure = TransportError(.tls, stage, "proxy.example:3128", "certificate has expired")
+        let remedy = try await error(.list, .fail(failure)).remedy
+        for word in ["HTTPS_PROXY", "http://", "SSL_CERT_FILE", "beside that of https://api.anthropic.com"] {
+            #expect(remedy.contains(word))
+        }
+    }
+
     @Test func bodyThatIsNoErrorIsNotShown() async throws {
         let error = try await error(.list, .status(404, "<html>\(Sample.accessToken)</html>"))
         #expect(error.message == "[redacted; not a JSON error response]" && error.requestID == nil)

@@ -291,13 +291,15 @@ import TunnelTLS
 
     /// A connection made with other credentials, or past the proxy, is another one.
     @Test func theProxyIsPartOfTheEndpoint() {
-        func endpoint(_ authorization: String?) -> HTTPEndpoint {
+        func endpoint(_ authorization: String?, inTLS: Bool = false) -> HTTPEndpoint {
             HTTPEndpoint(
                 isSecure: true, host: "a", port: 1,
-                proxy: HTTPProxy(host: "p", port: 2, authorization: authorization.map { Secret($0) }))
+                proxy: HTTPProxy(
+                    isSecure: inTLS, host: "p", port: 2, authorization: authorization.map { Secret($0) }))
         }
         #expect(endpoint("x") == endpoint("x"))
         #expect(endpoint("x") != endpoint("y") && endpoint("x") != endpoint(nil))
+        #expect(endpoint("x") != endpoint("x", inTLS: true))
         #expect(endpoint(nil) != HTTPEndpoint(isSecure: true, host: "a", port: 1))
         #expect(!"\(String(reflecting: endpoint("hush")))".contains("hush"))
         // A plain one is on this machine.

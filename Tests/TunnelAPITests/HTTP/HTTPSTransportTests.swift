@@ -193,6 +193,22 @@ import TunnelIO
                 + " with status 407: it does not take this user name and password")
     }
 
+    /// nginx stands in for one: it takes TLS, and refuses CONNECT.
+    @Test(.enabled(if: NginxServer.isInstalled), arguments: LoopKind.allCases)
+    func aProxyInTLSIsVerifiedAsTheServerIs(_ kind: LoopKind) async throws {
+        let proxy = try NginxServer(ServerCertificates.localhost)
+        let proxies = try ProxySettings(environment: ["HTTPS_PROXY": "https://u:hush-hush@localhost:\(proxy.port)"])
+        _ = ServerCertificates.stranger
+        for (ca, stage) in [("ca", TransportError.Stage.proxy), ("stranger", .proxyHandshake)] {
+            let results = try await send(
+                get("https://api.example"), kind: kind, trust: .pem(ServerCertificates.pem(ca)), proxies: proxies)
+            let error = try failure(results[0])
+            #expect(error.stage == stage && !error.mayHaveBeenReceived)
+            #expect(error.code == (ca == "ca" ? .proxy : .tls))
+            #expect(error.reason.contains("the proxy localhost:\(proxy.port): "))
+        }
+    }
+
     // MARK: The transport's end
 
     /// Its thread ends with it, also where the last reference goes on that thread.

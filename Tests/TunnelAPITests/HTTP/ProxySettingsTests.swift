@@ -14,6 +14,9 @@ import TunnelCore
         (["HTTPS_PROXY": "P.example:3128"], "http://p.example:3128", nil),
         (["HTTPS_PROXY": "p.example"], "http://p.example:80", nil),
         (["HTTPS_PROXY": "HTTP://[FD00::1]:3128"], "http://[fd00::1]:3128", nil),
+        (["HTTPS_PROXY": "https://p.example"], "https://p.example:443", nil),
+        (["HTTPS_PROXY": "HTTPS://user:pass@P.example:3128/"], "https://p.example:3128", "Basic dXNlcjpwYXNz"),
+        (["https_proxy": "https://[FD00::1]"], "https://[fd00::1]:443", nil),
         (["HTTPS_PROXY": "http://user:pass@p.example"], "http://p.example:80", "Basic dXNlcjpwYXNz"),
         (["HTTPS_PROXY": "user@p.example:1"], "http://p.example:1", "Basic dXNlcjo="),
         // RFC 7617 §2: the example, percent-encoded, and its password with what a URL cannot hold as it is.
@@ -33,16 +36,16 @@ import TunnelCore
         #expect(proxy?.authorization?.reveal() == row.credentials)
     }
 
+    private static let form = "must be http://host:port or https://host:port"
+    private static let noHost = "HTTPS_PROXY: has no valid host and port, \(form)"
+    private static let noPort = "HTTPS_PROXY: has no valid port, \(form)"
+
     static let refused: [(environment: [String: String], text: String)] = [
-        (
-            ["HTTPS_PROXY": "https://u:hush@p.example"],
-            "HTTPS_PROXY: a proxy that is reached over https is not supported, use http://"
-        ),
         (
             ["https_proxy": "socks5h://u:hush@p.example"],
             "https_proxy: a SOCKS proxy is not supported, use an HTTP proxy: http://host:port"
         ),
-        (["HTTPS_PROXY": "ftp://u:hush@p.example"], "HTTPS_PROXY: must be http://host:port"),
+        (["HTTPS_PROXY": "ftp://u:hush@p.example"], "HTTPS_PROXY: \(form)"),
         (
             ["HTTPS_PROXY": "http://u:hush%@p.example"],
             "HTTPS_PROXY: has a user name or password that is not percent-encoded as it should be"
@@ -55,17 +58,16 @@ import TunnelCore
             ["HTTPS_PROXY": "http://u%3Av:hush@p.example"],
             "HTTPS_PROXY: has a user name or password that is not percent-encoded as it should be"
         ),
-        (["HTTPS_PROXY": "http://"], "HTTPS_PROXY: has no valid host and port, must be http://host:port"),
-        (["HTTPS_PROXY": "http://u:hush@"], "HTTPS_PROXY: has no valid host and port, must be http://host:port"),
-        (
-            ["HTTPS_PROXY": "http://u:hu/sh@p.example/x"],
-            "HTTPS_PROXY: has no valid host and port, must be http://host:port"
-        ),
-        (["HTTPS_PROXY": "http://p.example/path"], "HTTPS_PROXY: has no valid host and port, must be http://host:port"),
-        (["HTTPS_PROXY": "http://p.example:0"], "HTTPS_PROXY: has no valid port, must be http://host:port"),
-        (["HTTPS_PROXY": "http://p.example:"], "HTTPS_PROXY: has no valid port, must be http://host:port"),
-        (["HTTPS_PROXY": "http://."], "HTTPS_PROXY: has no valid host and port, must be http://host:port"),
-        (["HTTPS_PROXY": " p.example"], "HTTPS_PROXY: has no valid host and port, must be http://host:port"),
+        (["HTTPS_PROXY": "http://"], noHost),
+        (["HTTPS_PROXY": "http://u:hush@"], noHost),
+        (["HTTPS_PROXY": "http://u:hu/sh@p.example/x"], noHost),
+        (["HTTPS_PROXY": "https://u:hush@p.example/x"], noHost),
+        (["HTTPS_PROXY": "https://u:hush@p.example:0"], noPort),
+        (["HTTPS_PROXY": "http://p.example/path"], noHost),
+        (["HTTPS_PROXY": "http://p.example:0"], noPort),
+        (["HTTPS_PROXY": "http://p.example:"], noPort),
+        (["HTTPS_PROXY": "http://."], noHost),
+        (["HTTPS_PROXY": " p.example"], noHost),
         (
             ["HTTPS_PROXY": "p.example", "NO_PROXY": "a.example,http://b"],
             "NO_PROXY: \"http://b\" is not a host name, an address or a range of addresses"

@@ -19,9 +19,18 @@ extension ScriptedServer {
             isSecure: true, host: "localhost", port: 443,
             proxy: HTTPProxy(host: "127.0.0.1", port: port, authorization: authorization))
     }
+
+    /// The same, reached in TLS.
+    func proxiedInTLS(
+        _ authorization: Secret? = nil, proxy: String = "localhost", server: String = "localhost"
+    ) -> HTTPEndpoint {
+        HTTPEndpoint(
+            isSecure: true, host: server, port: 443,
+            proxy: HTTPProxy(isSecure: true, host: proxy, port: port, authorization: authorization))
+    }
 }
 
-/// Sends one request by the loop's client.
+/// Sends one request by the loop's client. Whoever vouches for the server vouches for a proxy too.
 func request(
     _ endpoint: HTTPEndpoint, _ method: String = "GET", body: [UInt8]? = nil, tls: TLSClientContext? = nil,
     timeout: Duration = .seconds(15), limit: Int = 1 << 20, isRepeatable: Bool = true, on loop: isolated Loop
@@ -32,7 +41,7 @@ func request(
     let request = HTTPRequest(
         method, service, "/x?y=1", bearerToken: Secret(secret), body: body, timeout: timeout, maxResponseBytes: limit,
         isRepeatable: isRepeatable)
-    return try await loop.reactor.resident(HTTPClient.self).send(request, to: endpoint, tls: tls)
+    return try await loop.reactor.resident(HTTPClient.self).send(request, to: endpoint, tls: tls, proxyTLS: tls)
 }
 
 /// The body of the response to one request on a loop of its own.
