@@ -7,6 +7,7 @@ import fnmatch
 import inspect
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,6 +79,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.failed:
         for proxy in item.stash.get(_running, []):
             report.sections.append(("proxy log", proxy.log[-6000:]))
+
+
+def let_everybody_enter(folder: Path) -> None:
+    """Opens a test's folder, and what of the tests lies above it, to every user; never the folder of all temporary files."""
+    while folder != Path(tempfile.gettempdir()) and folder != folder.parent:
+        folder.chmod(folder.stat().st_mode | 0o055)
+        folder = folder.parent
+
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import let_everybody_enter
 
 
 def test_leaves_no_core_file_and_shows_itself_to_root_alone(start, tmp_path: Path) -> None:
@@ -27,8 +28,8 @@ def test_another_process_of_the_same_user_reads_its_memory_only_when_told(
     user = 65532
     program, files = tmp_path / "mcp-proxy", {}
     program.write_bytes(binary.read_bytes())
-    for place in [program, tmp_path, *list(tmp_path.parents)[:2]]:
-        place.chmod(0o755)
+    program.chmod(0o755)
+    let_everybody_enter(tmp_path)
     for field in ("cert_file", "key_file"):
         files[field] = str(tmp_path / field)
         Path(files[field]).write_bytes(Path(configuration["tls"][field]).read_bytes())

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import write_configuration
+from conftest import let_everybody_enter, write_configuration
 from peers.endpoint import Endpoint
 from peers.far_side import LibraryWebSocket
 from peers.raw_websocket import PING, PONG, Answer, RawWebSocket, frame, read_answer, upgrade_head
@@ -209,8 +209,7 @@ def test_mode_of_a_unix_socket(start, tmp_path: Path, mode: str | None, expected
 @pytest.mark.skipif(os.geteuid() != 0, reason="changes users, which is for root")
 async def test_the_group_of_a_unix_socket_may_connect(start, tmp_path: Path) -> None:
     """As the operator's guide has it for cloudflared: another user, of the socket's group."""
-    for folder in [tmp_path, *list(tmp_path.parents)[:2]]:
-        folder.chmod(0o755)
+    let_everybody_enter(tmp_path)
     path = tmp_path / "proxy.sock"
     start(NOWHERE, listen_addr=f"unix:{path}", listen_group="65533")
     connect = f"import socket; socket.socket(socket.AF_UNIX).connect({str(path)!r})"
