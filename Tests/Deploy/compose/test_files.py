@@ -51,6 +51,8 @@ def test_differs_from_the_guides_file_in_what_is_named_here(file: str) -> None:
     theirs["mcp-proxy"]["volumes"] = ["./config:/etc/mcp-gateway:ro", "./data:/data:ro"]
     assert ours["mcp-proxy"].pop("command") == ["-config", path]
     assert ours["mcp-proxy"].pop("healthcheck")["test"] == ["CMD", "/mcp-proxy", "healthcheck", "-config", path]
+    # A look-up that nobody responds to is repeated soon.
+    assert ours["mcp-proxy"].pop("environment") == ["RES_OPTIONS=timeout:1 attempts:5"]
     # cloudflared's metrics are its own, and its health is known.
     assert ours["cloudflared"].pop("healthcheck")["test"] == ["CMD", "cloudflared", "tunnel", "--metrics", METRICS, "ready"]
     command = theirs["cloudflared"]["command"].replace(" run ", f" --metrics {METRICS} run ")
