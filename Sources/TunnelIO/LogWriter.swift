@@ -59,13 +59,7 @@ package final class LogWriter: LogSink {
         var batch = ByteBuffer()
         var taken: [TakenLines] = []
         while true {
-            let (queues, isStopping) = state.withLock { ($0.queues, $0.isStopping) }
-            var dropped = 0
-            taken.removeAll(keepingCapacity: true)
-            for queue in queues {
-                dropped += queue.take()
-                taken.append(queue.taken)
-            }
+            let (dropped, isStopping) = take(&taken)
             LogWriter.merge(taken, into: &batch)
             if dropped > 0 { batch.append(droppedLine(dropped)) }
             if batch.isEmpty {
@@ -81,6 +75,18 @@ package final class LogWriter: LogSink {
             }
         }
         finished.post()
+    }
+
+    /// Takes what is queued anywhere. Nothing of it holds a queue afterwards, or none would ever be seen to be unused.
+    private func take(_ taken: inout [TakenLines]) -> (dropped: Int, isStopping: Bool) {
+        let (queues, isStopping) = state.withLock { ($0.queues, $0.isStopping) }
+        var dropped = 0
+        taken.removeAll(keepingCapacity: true)
+        for queue in queues {
+            dropped += queue.take()
+            taken.append(queue.taken)
+        }
+        return (dropped, isStopping)
     }
 
     /// Lets go of the queues of logs that are gone.

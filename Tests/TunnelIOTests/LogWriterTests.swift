@@ -49,6 +49,24 @@ import TunnelIO
         }
     }
 
+    /// A process may start and stop proxies all its life, each with logs for its loops.
+    @Test func aLogForOneThreadIsGoneWithItsUser() throws {
+        let pipe = try Pipe()
+        let writer = try LogWriter(descriptor: pipe.writing) { _ in [] }
+        weak var queue: (any LogSink)?
+        do {
+            let sink = writer.forOneThread()
+            sink.write(Array("last words\n".utf8).span)
+            queue = sink
+        }
+        #expect(pipe.readSome() == Array("last words\n".utf8))
+        // The thread lets go of it when it finds nothing more.
+        let end = Reactor.clock() + 5_000_000_000
+        while queue != nil, Reactor.clock() < end { sched_yield() }
+        #expect(queue == nil)
+        #expect(writer.finish())
+    }
+
     @Test func aClosedSinkEndsNothing() throws {
         let pipe = try Pipe()
         pipe.closeReading()
