@@ -129,8 +129,10 @@ TSAN := --sanitize=thread --scratch-path .build/sanitize-thread
 
 sanitize-thread: swift test-packages ## tests of TunnelIO and TunnelProxy under ThreadSanitizer
 	swift build --build-tests $(TSAN)
-	TSAN_OPTIONS=suppressions=Tests/Support/tsan-suppressions \
-		swift test --skip-build $(TSAN) --filter '^(TunnelIOTests|TunnelProxyTests)\.'
+	mkdir -p out && rm -f out/tsan.*
+	$(dir $(realpath $(shell command -v swift)))clang -O1 -shared -fPIC -o out/tsan-mutex.so Tests/Support/tsan-mutex.c -ldl
+	LD_PRELOAD=$(CURDIR)/out/tsan-mutex.so TSAN_OPTIONS=log_path=$(CURDIR)/out/tsan \
+		swift test --skip-build $(TSAN) --filter '^(TunnelIOTests|TunnelProxyTests)\.' || { cat out/tsan.* 2>/dev/null; exit 1; }
 
 lint: swift build-packages ## formatting, house rules, links and promises of the documents, the public API against its record
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
