@@ -112,3 +112,11 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 }
+
+extension SocketAddress {
+    /// Where a listener at this address is reached from its own host: at a wildcard, by loopback.
+    package var fromThisHost: SocketAddress {
+        guard case .ip(let ip, let port) = self, ip.isUnspecified else { return self }
+        return .ip(ip.isIPv4 ? IPAddress(v4Bytes: 127, 0, 0, 1) : IPAddress(v6High: 0, low: 1), port: port)
+    }
+}

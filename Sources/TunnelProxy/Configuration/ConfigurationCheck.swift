@@ -33,6 +33,14 @@ struct ConfigurationCheck {
         if !(0...0o777).contains(configuration.listenMode) {
             report("listen_mode", "out of range", "use 0000 to 0777, such as 0660")
         }
+        if let admin = configuration.adminAddress, !admin.isOther(than: configuration.listenAddress) {
+            report("admin_addr", "is listen_addr", "give it a port or a socket of its own, such as 127.0.0.1:9090")
+        }
+        for (index, name) in configuration.adminHosts.enumerated() where !AddressSyntax.isHostName(name) {
+            report(
+                "admin_hosts[\(index)]", "not a host name \"\(Diagnostic.excerpt(name))\"", "write it without a port")
+        }
+        range("shutdown_delay", configuration.shutdownDelay, from: .zero)
         range("shutdown_timeout", configuration.shutdownTimeout, from: .zero)
         range("threads", configuration.threads, 0...256)
         required("tls.cert_file", configuration.tls.certFile)

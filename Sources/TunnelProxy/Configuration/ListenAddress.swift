@@ -49,10 +49,26 @@ public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension ListenAddress {
-    /// What the policy must know of it before it is bound, so that no route leads back into the proxy.
-    var policyListeners: [UpstreamPolicy.Listener] {
+    /// Whether both can be listened on at once, as far as their texts tell.
+    func isOther(than other: ListenAddress) -> Bool {
+        switch (self, other) {
+        case (.tcp(let a, let port), .tcp(let b, let otherPort)):
+            port != otherPort || port == 0 || (a != b && a?.isUnspecified == false && b?.isUnspecified == false)
+        default: self != other
+        }
+    }
+
+    /// What the policy must know of it before it is bound.
+    fileprivate var policyListeners: [UpstreamPolicy.Listener] {
         guard case .tcp(let address, let port) = self else { return [] }
         return [UpstreamPolicy.Listener(address: address ?? IPAddress(v6High: 0, low: 0), port: port)]
+    }
+}
+
+extension ProxyConfiguration {
+    /// What the policy must know before anything is bound, so that no route leads back into the proxy.
+    var policyListeners: [UpstreamPolicy.Listener] {
+        listenAddress.policyListeners + (adminAddress?.policyListeners ?? [])
     }
 }
 

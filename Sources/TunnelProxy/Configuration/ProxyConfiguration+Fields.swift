@@ -9,6 +9,9 @@ extension ProxyConfiguration {
             ConfigurationField("listen_group", \.listenGroup, needsRestart: true),
             ConfigurationField("log_level", \.logLevel),
             ConfigurationField("log_format", \.logFormat, needsRestart: true),
+            ConfigurationField("admin_addr", \.adminListener, needsRestart: true),
+            ConfigurationField("admin_hosts", \.adminHosts, needsRestart: true),
+            ConfigurationField("shutdown_delay", \.shutdownDelay),
             ConfigurationField("shutdown_timeout", \.shutdownTimeout),
             ConfigurationField("tunnel_domain", \.tunnelDomain),
             ConfigurationField("threads", \.threads, needsRestart: true),
@@ -63,6 +66,10 @@ extension ProxyConfiguration {
     fileprivate var listenFileMode: FileMode {
         get { FileMode(bits: listenMode) }
         set { listenMode = newValue.bits }
+    }
+    fileprivate var adminListener: OptionalListener {
+        get { OptionalListener(address: adminAddress) }
+        set { adminAddress = newValue.address }
     }
     fileprivate var routeList: RouteList {
         get { RouteList(routes: routes) }
@@ -200,4 +207,20 @@ private struct FileMode: ConfigurationValue {
         let octal = String(bits, radix: 8)
         return String(repeating: "0", count: max(0, 4 - octal.utf8.count)) + octal
     }
+}
+
+/// A listener that there may not be; an empty text is none.
+private struct OptionalListener: ConfigurationValue {
+    static var typeName: String { "string" }
+
+    var address: ListenAddress?
+
+    static func read(
+        _ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder
+    ) -> OptionalListener? {
+        if node.text == "" { return OptionalListener(address: nil) }
+        return ListenAddress.read(node, field: field, &decoder).map { OptionalListener(address: $0) }
+    }
+
+    var shown: String { address.map(\.description) ?? "none" }
 }

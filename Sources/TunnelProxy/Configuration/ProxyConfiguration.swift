@@ -14,6 +14,12 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var listenGroup: String?
     public internal(set) var logLevel: LogLevel
     public internal(set) var logFormat: LogFormat
+    /// Where the admin listener is; `nil` for none.
+    public internal(set) var adminAddress: ListenAddress?
+    /// Names by which the admin listener may be asked, beside addresses and `localhost`.
+    public internal(set) var adminHosts: [String]
+    /// How long the proxy says that it is not ready, and serves as before, until it begins to drain.
+    public internal(set) var shutdownDelay: Duration
     /// How long requests in flight may take to finish when the proxy is to stop.
     public internal(set) var shutdownTimeout: Duration
     /// The domain whose subdomains the bare keys of ``routes`` are, in lower case.
@@ -37,7 +43,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
         listenAddress: ListenAddress, listenMode: Int = 0o660, listenGroup: String? = nil, tls: TLS, routes: [Route],
         tunnelDomain: String? = nil, logLevel: LogLevel = .info, logFormat: LogFormat = .text,
         shutdownTimeout: Duration = .seconds(30), threads: Int = 0, upstream: Upstream = Upstream(),
-        webSocket: WebSocket = WebSocket(), limits: Limits = Limits()
+        webSocket: WebSocket = WebSocket(), limits: Limits = Limits(), adminAddress: ListenAddress? = nil,
+        adminHosts: [String] = [], shutdownDelay: Duration = .zero
     ) throws(ConfigurationError) {
         self.listenAddress = listenAddress
         self.listenMode = listenMode
@@ -52,6 +59,9 @@ public struct ProxyConfiguration: Sendable, Equatable {
         self.upstream = upstream
         self.webSocket = webSocket
         self.limits = limits
+        self.adminAddress = adminAddress
+        self.adminHosts = adminHosts
+        self.shutdownDelay = shutdownDelay
 
         var check = ConfigurationCheck(decoder: ConfigurationDecoder(file: nil))
         check.run(self)
@@ -72,6 +82,9 @@ public struct ProxyConfiguration: Sendable, Equatable {
         upstream = Upstream()
         webSocket = WebSocket()
         limits = Limits()
+        adminAddress = nil
+        adminHosts = []
+        shutdownDelay = .zero
     }
 }
 

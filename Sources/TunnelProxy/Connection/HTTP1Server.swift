@@ -16,6 +16,15 @@ final class HTTP1Server {
         case cut
     }
 
+    /// What a client may take. Durations in nanoseconds.
+    struct Limits {
+        let head: HeadLimits
+        let headerTimeout: UInt64
+        let idleTimeout: UInt64
+        let bodyTimeout: UInt64
+        let sendTimeout: UInt64
+    }
+
     let worker: Worker
     let reader: RequestReader
     private let handler: any RequestHandler
@@ -28,6 +37,8 @@ final class HTTP1Server {
     private(set) var request = RequestFacts()
     private var minorVersion: UInt8 = 1
     private var snapshot: ProxySnapshot
+    /// Those that stand whatever the configuration says; `nil` for the configuration's.
+    private let ownLimits: Limits?
     /// The bytes of the head, in memory of its own: what comes behind it is decoded while the head is still needed.
     private var headBytes = ByteBuffer()
     private var body = BodyDecoder(.none)
@@ -48,8 +59,9 @@ final class HTTP1Server {
 
     init(
         _ reader: RequestReader, _ handler: any RequestHandler, number: UInt64, clientAddress: [UInt8],
-        on worker: Worker
+        on worker: Worker, limits: Limits? = nil
     ) {
+        ownLimits = limits
         (self.reader, self.handler, self.worker) = (reader, handler, worker)
         (connectionNumber, self.clientAddress) = (number, clientAddress)
         snapshot = worker.snapshot
@@ -63,7 +75,8 @@ final class HTTP1Server {
         while true {
             snapshot = worker.snapshot
             switch await reader.nextHead(
-                snapshot.headLimits, timeout: snapshot.headerTimeout, idleTimeout: snapshot.keepAliveTimeout)
+                headLimits, timeout: ownLimits?.headerTimeout ?? snapshot.headerTimeout,
+                idleTimeout: ownLimits?.idleTimeout ?? snapshot.keepAliveTimeout)
             {
             case .head(let size):
                 snapshot = worker.snapshot
@@ -91,7 +104,7 @@ final class HTTP1Server {
         isPersistent = reader.head.isPersistent
         isPipe = false
         room = .room
-        body = BodyDecoder(request.framing, trailerLimits: snapshot.headLimits)
+        body = BodyDecoder(request.framing, trailerLimits: headLimits)
         headBytes = worker.reactor.buffers.take(atLeast: size)
         reader.input.withBytes { headBytes.append($0.extracting(0..<size)) }
         reader.consume(size)
@@ -178,7 +191,7 @@ extension HTTP1Server: ServerStream {
 
     func bodyReadable() async -> Bool {
         // A pipe may be silent for as long as it likes.
-        await reader.readable(within: isPipe ? 0 : snapshot.bodyTimeout)
+        await reader.readable(within: isPipe ? 0 : ownLimits?.bodyTimeout ?? snapshot.bodyTimeout)
     }
 
     func wakeBody() { reader.stream.wake() }
@@ -269,7 +282,11 @@ extension HTTP1Server: ServerStream {
         return room
     }
 
-    func flush() async throws(IOError) { try await reader.stream.flush(stall: snapshot.sendTimeout) }
+    func flush() async throws(IOError) {
+        try await reader.stream.flush(stall: ownLimits?.sendTimeout ?? snapshot.sendTimeout)
+    }
+
+    private var headLimits: HeadLimits { ownLimits?.head ?? snapshot.headLimits }
 
     private func open() {
         if gathered.capacity == 0 { gathered = worker.reactor.buffers.take() }

@@ -133,30 +133,12 @@ struct WebSocketUpgrade {
         }
     }
 
-    /// Sends a short response and closes without destroying it: the peer's unread bytes are taken first.
+    /// Sends a short response and closes without destroying it.
     private static func refuse(_ response: OwnResponse, on socket: Socket, _ reactor: Reactor) async {
         ErrorResponse.append(
             status: response.status, body: response.body, extra: response.fields, connectionClose: true,
             into: &reactor.staging)
         _ = socket.send(&reactor.staging)
-        let deadline = Deadline(on: reactor) { socket.close(IOError(.timedOut, "close")) }
-        deadline.set(after: closeTimeout)
-        do throws(IOError) {
-            try await socket.flush()
-            socket.shutdownWrite()
-            var reads = 0
-            while true {
-                if let count = try socket.receive(into: reactor.scratch) {
-                    if count == 0 { break }
-                    reads += 1
-                    // A peer that sends without end must not keep the deadline, or anybody else, from their turn.
-                    if reads.isMultiple(of: 4) { await Task.yield() }
-                } else {
-                    await socket.readable()
-                }
-            }
-        } catch {}
-        deadline.cancel()
-        socket.close()
+        await socket.closeInOrder(within: closeTimeout)
     }
 }

@@ -38,8 +38,11 @@ package struct CertificateCheck: Sendable {
     ///
     /// - Parameter der: as the proxy shows it.
     package func failures(der: [UInt8], now: Int64) throws(PKIError) -> [StartupFinding] {
-        let certificate = try Certificate(der: der)
-        return judge(certificate, now: now)
+        failures(try Certificate(der: der), now: now)
+    }
+
+    func failures(_ certificate: Certificate, now: Int64) -> [StartupFinding] {
+        judge(certificate, now: now)
             .filter { $0.severity == .error && ($0.rule == .currentlyValid || $0.rule == .names) }
             .map { Self.finding($0, certificate, now: now) }
     }

@@ -56,10 +56,19 @@ package struct ListenerSet {
         }
     }
 
+    /// The admin listener, if there is to be one; a Unix socket is for who may use that of the tunnel.
+    static func admin(_ configuration: ProxyConfiguration) throws -> Listener? {
+        switch configuration.adminAddress {
+        case .unix(let path): try bind(path, access(configuration))
+        case .tcp(let ip, let port): try bindFirst(ip, port, isShared: false)
+        case nil: nil
+        }
+    }
+
     /// Reads what the configuration says of a Unix socket.
     static func access(_ configuration: ProxyConfiguration) throws -> SocketFile.Access {
         var access = SocketFile.Access(mode: UInt32(clamping: configuration.listenMode))
-        guard case .unix = configuration.listenAddress, let name = configuration.listenGroup else { return access }
+        guard configuration.hasSocketFile, let name = configuration.listenGroup else { return access }
         guard let group = SystemGroup.number(of: name) else {
             let remedy = "create it, or write the number of a group"
             throw ProxyError("listen_group: no group \"\(Diagnostic.excerpt(name))\" on this system (\(remedy))")
@@ -69,8 +78,18 @@ package struct ListenerSet {
     }
 
     /// What the policy must know to never dial the proxy itself.
-    var own: [UpstreamPolicy.Listener] {
+    var own: [UpstreamPolicy.Listener] { Self.policyListeners(of: address) }
+
+    static func policyListeners(of address: SocketAddress) -> [UpstreamPolicy.Listener] {
         guard case .ip(let ip, let port) = address else { return [] }
         return [UpstreamPolicy.Listener(address: ip, port: port)]
+    }
+}
+
+extension ProxyConfiguration {
+    fileprivate var hasSocketFile: Bool {
+        if case .unix = listenAddress { return true }
+        if case .unix = adminAddress { return true }
+        return false
     }
 }

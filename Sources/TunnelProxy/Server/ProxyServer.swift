@@ -42,7 +42,7 @@ public final class ProxyServer: Sendable {
     ///
     /// - Throws: ``ConfigurationError`` or ``ProxyError``, which name the file.
     public init(configuration: ProxyConfiguration, log: Log) throws {
-        let snapshot = try ProxySnapshot(configuration, listeners: configuration.listenAddress.policyListeners)
+        let snapshot = try ProxySnapshot(configuration, listeners: configuration.policyListeners)
         let identity: TLSIdentity
         (identity, identityAtStart) = try configuration.readIdentity()
         let options = TLSServerOptions(

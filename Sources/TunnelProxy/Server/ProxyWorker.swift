@@ -3,7 +3,7 @@ internal import TunnelIO
 
 /// The part of the proxy that lives on one loop: accepts its connections and keeps them, with a pool of connections to
 /// upstreams of its own.
-final class ProxyWorker {
+final class ProxyWorker: WorkerHolder {
     let worker: Worker
     let upstreams: UpstreamPools
     private let room: WaitingRoom

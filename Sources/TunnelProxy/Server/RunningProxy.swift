@@ -6,6 +6,7 @@ struct RunningProxy: Sendable {
     private let group: LoopGroup
     let address: SocketAddress
     private let watcher: IdentityWatcher
+    private let admin: AdminListener?
 
     /// For the closing handshakes of all WebSockets together.
     private static let closeTimeout: UInt64 = 2_000_000_000
@@ -22,8 +23,10 @@ struct RunningProxy: Sendable {
         do {
             let listeners = try ListenerSet(
                 configuration.listenAddress, access: ListenerSet.access(configuration), count: group.loops.count)
+            let adminListener = try ListenerSet.admin(configuration)
+            let own = listeners.own + (adminListener.map { ListenerSet.policyListeners(of: $0.address) } ?? [])
             try shared.replaceSnapshot { current in
-                (try ProxySnapshot(current.configuration, listeners: listeners.own, after: current), ())
+                (try ProxySnapshot(current.configuration, listeners: own, after: current), ())
             }
             let watcher = IdentityWatcher(configuration.tls, inForce: identity, shared, group.loops[0])
             shared.log(.info, "listening") { line in
@@ -44,7 +47,9 @@ struct RunningProxy: Sendable {
                 }
             }
             watcher.start()
-            return RunningProxy(group: group, address: listeners.address, watcher: watcher)
+            let context = AdminSite.Context(shared: shared, loops: group.loops, address: listeners.address)
+            let admin = try adminListener.map { try AdminListener($0, context) }
+            return RunningProxy(group: group, address: listeners.address, watcher: watcher, admin: admin)
         } catch {
             group.stop()
             throw error
@@ -80,6 +85,8 @@ struct RunningProxy: Sendable {
     /// - Returns: whether every request ended by itself.
     func drain(_ shared: SharedState) -> Bool {
         watcher.stop()
+        shared.beginStop()
+        waitForOthers(shared)
         shared.drain()
         shared.log(.info, "shutting down") { $0.field("requests", shared.requests) }
         onEachWorker { $0.stopAccepting() }
@@ -100,11 +107,22 @@ struct RunningProxy: Sendable {
             _ = allClosed(shared, within: RunningProxy.cutTimeout, ignoringInterrupt: true)
         }
         onEachWorker { $0.finish() }
+        admin?.stop()
         group.stop()
         // Also a request that began after the wait, on a tunnel that was open still.
         let isClean = isIdle && shared.requestsCut == 0
         shared.log(.info, "stopped") { $0.field("clean", isClean) }
         return isClean
+    }
+
+    /// Serves as before for a while, so that whoever asks whether the proxy is ready can send requests elsewhere.
+    private func waitForOthers(_ shared: SharedState) {
+        let delay = shared.snapshot.configuration.shutdownDelay.nanoseconds
+        guard delay > 0 else { return }
+        shared.log(.info, "about to end") {
+            $0.field("shutdown_delay", "\(GoDuration(clamping: shared.snapshot.configuration.shutdownDelay))")
+        }
+        _ = shared.idle.wait(until: Reactor.clock() &+ delay) { false }
     }
 
     private func allClosed(_ shared: SharedState, within nanoseconds: UInt64, ignoringInterrupt: Bool = false) -> Bool {

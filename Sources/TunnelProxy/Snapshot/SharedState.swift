@@ -20,6 +20,7 @@ final class SharedState: Sendable {
     private let connectionCount = Atomic<Int>(0)
     /// WebSockets open in all.
     private let tunnelCount = Atomic<Int>(0)
+    private let stopping = Atomic<Bool>(false)
     private let draining = Atomic<Bool>(false)
     private let lastConnection = Atomic<UInt64>(0)
     /// Wakes who waits for requests or connections to reach zero.
@@ -79,8 +80,11 @@ final class SharedState: Sendable {
     /// - Returns: the number that names the connection in the log.
     func connectionBegan() -> UInt64 {
         connectionCount.add(1, ordering: .relaxed)
-        return lastConnection.add(1, ordering: .relaxed).newValue
+        return nextConnectionNumber()
     }
+
+    /// A number for the log alone: for a connection that is none of the tunnel.
+    func nextConnectionNumber() -> UInt64 { lastConnection.add(1, ordering: .relaxed).newValue }
 
     func connectionEnded() {
         let left = connectionCount.subtract(1, ordering: .sequentiallyConsistent).newValue
@@ -97,6 +101,10 @@ final class SharedState: Sendable {
     }
 
     func tunnelEnded() { tunnelCount.subtract(1, ordering: .sequentiallyConsistent) }
+
+    /// The proxy is about to end; for a while it serves as before, so that others can take over.
+    var isStopping: Bool { stopping.load(ordering: .sequentiallyConsistent) }
+    func beginStop() { stopping.store(true, ordering: .sequentiallyConsistent) }
 
     /// The proxy takes no new connections, and closes each after its current request.
     var isDraining: Bool { draining.load(ordering: .sequentiallyConsistent) }

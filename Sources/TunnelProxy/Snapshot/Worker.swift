@@ -1,6 +1,11 @@
 internal import TunnelCore
 internal import TunnelIO
 
+/// What lives on a loop of the proxy and has its worker.
+protocol WorkerHolder: AnyObject {
+    var worker: Worker { get }
+}
+
 /// What everything on one loop has in common: the loop itself, what the loops share, the counters, and spare memory.
 final class Worker {
     /// Held: the end of the proxy takes the worker off its loop.
@@ -18,6 +23,9 @@ final class Worker {
         log = shared.log.forOneThread()
         (current, version) = shared.currentSnapshot()
     }
+
+    /// The one of the current loop, for a task that has just started there; `nil` once the loop has ended.
+    static func current(on loop: isolated Loop) -> Worker? { (loop.reactor.context as? any WorkerHolder)?.worker }
 
     /// The configuration in force; read once a request.
     var snapshot: ProxySnapshot {

@@ -37,7 +37,8 @@ import TunnelProxy
     }
 
     @Test(arguments: [
-        ("", "shutdown_timeout", "0", "-1ns"), ("tls", "reload_interval", "10ms", "9ms"),
+        ("", "shutdown_timeout", "0", "-1ns"), ("", "shutdown_delay", "0", "-1ns"),
+        ("tls", "reload_interval", "10ms", "9ms"),
         ("tls", "handshake_timeout", "1ms", "0"), ("upstream", "connect_timeout", "1ms", "0"),
         ("upstream", "response_header_timeout", "0", "-1s"), ("upstream", "dns_timeout", "1ms", "0"),
         ("upstream", "dns_ttl", "0", "-1s"), ("upstream", "idle_timeout", "1ms", "0"),
@@ -48,6 +49,17 @@ import TunnelProxy
         #expect(accepts(section, field, least) && accepts(section, field, "8760h"))
         #expect(!accepts(section, field, below) && !accepts(section, field, "8760h1ns"))
         #expect(!accepts(section, field, "-2562047h") && !accepts(section, field, "2562047h"))
+    }
+
+    @Test(arguments: [
+        (":8080", "127.0.0.1:9090", true), (":8080", "", true), (":8080", "127.0.0.1:8080", false),
+        ("127.0.0.1:8080", "[::1]:8080", true), ("127.0.0.1:8080", "[::]:8080", false), (":0", ":0", true),
+        ("unix:/run/a", "unix:/run/a", false), ("unix:/run/a", "unix:/run/b", true), (":8080", "example:1", false),
+    ])
+    func adminNeedsAnAddressOfItsOwn(_ listener: String, _ admin: String, _ isValid: Bool) {
+        let text =
+            "listen_addr: '\(listener)'\nadmin_addr: '\(admin)'\nroutes: {a.b: 'http://a:1'}\ntls: {cert_file: /c, key_file: /k}\n"
+        #expect(((try? ProxyConfiguration.parse(Array(text.utf8), file: "f")) != nil) == isValid)
     }
 
     @Test(arguments: [

@@ -1,0 +1,107 @@
+internal import TunnelCore
+internal import TunnelIO
+
+/// What the admin listener has: its endpoints and its connections, on a loop of its own, so that nothing that is asked here
+/// delays a request in the tunnel.
+final class AdminSite {
+    /// What endpoints know of the proxy.
+    struct Context {
+        let shared: SharedState
+        /// The proxy's loops, whose workers are asked by a ``LoopSurvey``.
+        let loops: [Loop]
+        /// Where the proxy listens.
+        let address: SocketAddress
+    }
+
+    let worker: Worker
+    let rules: AdminGuard
+    let readiness: ProxyReadiness
+    private(set) var endpoints: [String: any AdminEndpoint] = [:]
+    private var connections: [ObjectIdentifier: AdminConnection] = [:]
+    private var acceptor: Acceptor?
+
+    /// Connections at one time. Prometheus, a probe and some people with the page need less.
+    static let maxConnections = 64
+
+    init(_ context: Context, on reactor: Reactor) {
+        worker = Worker(reactor, context.shared)
+        rules = AdminGuard(context.shared.snapshot.configuration)
+        readiness = ProxyReadiness(context, on: worker)
+        endpoints = [
+            "/healthz": HealthEndpoint(context, on: reactor),
+            "/readyz": ReadinessEndpoint(readiness),
+            "/log-level": LogLevelEndpoint(context.shared.log),
+        ]
+    }
+
+    /// The one on the current loop, for a task that has just started there.
+    static func current(on loop: isolated Loop) -> AdminSite? { loop.reactor.context as? AdminSite }
+
+    func open(_ listener: Listener) throws(IOError) {
+        let (loop, log) = (worker.reactor.loop, worker.log)
+        acceptor = try Acceptor(
+            listener, on: worker.reactor, isShared: false,
+            accepted: { descriptor, _ in
+                loop.spawn { loop in await AdminSite.current(on: loop)?.serve(descriptor) }
+            },
+            failed: { error in log(.error, "accept failed") { $0.field("error", error.description) } })
+        readiness.start()
+    }
+
+    private func serve(_ descriptor: CInt) async {
+        // Closes the descriptor with it.
+        guard let socket = try? Socket(adopting: descriptor, on: worker.reactor) else { return }
+        guard connections.count < Self.maxConnections else {
+            worker.log(.warn, "too many admin connections") { $0.field("limit", Self.maxConnections) }
+            return socket.close()
+        }
+        let connection = AdminConnection(socket, self)
+        connections[ObjectIdentifier(connection)] = connection
+        await connection.serve()
+        connections[ObjectIdentifier(connection)] = nil
+    }
+
+    /// Closes everything.
+    func close() {
+        acceptor?.stop()
+        acceptor = nil
+        readiness.stop()
+        for connection in connections.values { connection.close() }
+    }
+
+    /// Lets go of everything, when the connections have ended.
+    func finish() { worker.reactor.context = nil }
+    var isIdle: Bool { connections.isEmpty }
+}
+
+/// One connection to the admin listener.
+final class AdminConnection {
+    private let socket: Socket
+    private let handler: AdminHandler
+    private let server: HTTP1Server
+
+    /// Its own, whatever the tunnel's are: nobody sends much to it, and who is silent goes.
+    private static let limits = HTTP1Server.Limits(
+        head: HeadLimits(maxBytes: 16_384, maxFields: 100), headerTimeout: 10_000_000_000,
+        idleTimeout: 120_000_000_000, bodyTimeout: 10_000_000_000, sendTimeout: 10_000_000_000)
+
+    init(_ socket: Socket, _ site: AdminSite) {
+        self.socket = socket
+        handler = AdminHandler(site)
+        server = HTTP1Server(
+            RequestReader(socket, on: site.worker), handler, number: site.worker.shared.nextConnectionNumber(),
+            clientAddress: [], on: site.worker, limits: Self.limits)
+    }
+
+    func serve() async {
+        let isInOrder = await server.serve() == .close
+        server.reader.close()
+        if isInOrder { await socket.closeInOrder(within: 1_000_000_000) } else { socket.close() }
+    }
+
+    func close() {
+        handler.cancel()
+        server.reader.stop()
+        socket.close()
+    }
+}
