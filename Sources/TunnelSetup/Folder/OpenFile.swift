@@ -9,8 +9,13 @@ final class FileDescriptor: Sendable {
     /// Lends the number; it stays open while `body` runs.
     func use<Result>(_ body: (CInt) -> Result) -> Result { withExtendedLifetime(self) { body(raw) } }
 
-    // EINTR closes too on Linux; a second attempt could close a descriptor that somebody else has opened meanwhile.
-    deinit { close(raw) }
+    deinit {
+        // A child that another thread is just starting has a copy until its exec(2), and a lock lasts as long as any copy
+        // unless it is let go.
+        flock(raw, LOCK_UN)
+        // EINTR closes too on Linux; a second attempt could close a descriptor that somebody else has opened meanwhile.
+        close(raw)
+    }
 }
 
 /// One open file in an ``OpenFolder``.

@@ -35,6 +35,22 @@ import Testing
         #expect(folder.text(of: ".setup.lock") == "\(getpid())\n")
     }
 
+    /// As a child has that another thread starts at that moment, until it becomes another program.
+    @Test func aCopyOfTheDescriptorHoldsNothing() async throws {
+        let folder = try TemporaryFolder()
+        var copy: CInt = -1
+        try await holding(folder) {
+            for number in CInt(0)..<1024 {
+                var (open, named) = (stat(), stat())
+                guard fstat(number, &open) == 0, stat(folder.path(".setup.lock"), &named) == 0 else { continue }
+                if open.st_ino == named.st_ino && open.st_dev == named.st_dev { copy = dup(number) }
+            }
+        }
+        #expect(copy >= 0)
+        _ = try DirectoryStore.open(path: folder.path, for: .writing)
+        close(copy)
+    }
+
     @Test(arguments: ["", "no number\n", "12345678901234567890\n"]) func aHolderThatCannotBeReadIsNotNamed(
         _ text: String
     ) async throws {
