@@ -40,6 +40,34 @@ package final class Listener: Sendable {
         self.descriptor = descriptor
     }
 
+    /// Takes over a stream socket that was bound elsewhere and listens, as a service manager passes one on.
+    ///
+    /// It is made non-blocking and is not inherited. The file of a Unix socket belongs to who bound it and stays.
+    ///
+    /// - Throws: ``IOError`` whose `detail` says what the descriptor is instead; it stays open then.
+    package init(adopting descriptor: CInt) throws(IOError) {
+        func option(_ name: CInt) throws(IOError) -> CInt {
+            var (value, length) = (CInt(0), socklen_t(MemoryLayout<CInt>.size))
+            guard getsockopt(descriptor, SOL_SOCKET, name, &value, &length) == 0 else {
+                // EBADF where there is none of that number, ENOTSOCK for a file.
+                throw .fromErrno("getsockopt")
+            }
+            return value
+        }
+        guard try option(SO_TYPE) == CInt(SOCK_STREAM.rawValue) else {
+            throw IOError(.system(EPROTOTYPE), "getsockopt", detail: "it is no stream socket")
+        }
+        guard try option(SO_ACCEPTCONN) == 1 else {
+            throw IOError(.system(EINVAL), "getsockopt", detail: "it does not listen")
+        }
+        address = try Listener.boundAddress(descriptor)
+        let (flags, modes) = (fcntl(descriptor, F_GETFD), fcntl(descriptor, F_GETFL))
+        guard flags >= 0, modes >= 0, fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC) == 0,
+            fcntl(descriptor, F_SETFL, modes | O_NONBLOCK) == 0
+        else { throw .fromErrno("fcntl") }
+        (self.descriptor, file) = (descriptor, nil)
+    }
+
     deinit {
         // In this order: once it is closed, another server may take the path for stale and bind its own. And as long as it
         // is open, the file's inode is not given to another one.
@@ -90,7 +118,10 @@ package final class Listener: Sendable {
         let result = withUnsafeMutablePointer(to: &storage) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
         }
-        guard result == 0, let address = SocketAddress(storage) else { throw .fromErrno("getsockname") }
+        guard result == 0 else { throw .fromErrno("getsockname") }
+        guard let address = SocketAddress(storage, length: length) else {
+            throw IOError(.system(EAFNOSUPPORT), "getsockname", detail: "it is neither TCP nor a Unix socket")
+        }
         return address
     }
 }

@@ -43,6 +43,22 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Reads what getsockname(2) filled in, with the path of a Unix socket; `@name` is one that is abstract (unix(7)).
+    init?(_ storage: sockaddr_storage, length: socklen_t) {
+        guard CInt(storage.ss_family) == AF_UNIX else {
+            self.init(storage)
+            return
+        }
+        let path = withUnsafeBytes(of: storage) { bytes in
+            Array(bytes[min(MemoryLayout<sa_family_t>.size, Int(length))..<min(bytes.count, Int(length))])
+        }
+        if path.first == 0 {
+            self = .unix(path: "@" + String(decoding: path.dropFirst(), as: UTF8.self))
+        } else {
+            self = .unix(path: String(decoding: path.prefix { $0 != 0 }, as: UTF8.self))
+        }
+    }
+
     /// The addresses of this host's interfaces.
     package static func interfaceAddresses() -> [IPAddress] {
         var list: UnsafeMutablePointer<ifaddrs>?

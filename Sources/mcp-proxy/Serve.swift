@@ -8,27 +8,34 @@ import TunnelProxy
 enum Serve {
     static func run(_ arguments: Arguments) -> ExitStatus {
         Signals.take()
+        let environment = ManagerEnvironment.take()
+        let manager = ServiceManager(environment)
         ProcessHardening.raiseDescriptorLimit()
         let server: ProxyServer
         let log: ProxyLog
         let reloader: ConfigurationReloader
         do {
+            let passed = try PassedSockets.adopt(environment)
             let file = ConfigurationFile(
                 path: arguments[.config] ?? ProxyConfiguration.defaultPath, tunnelDomain: arguments[.tunnelDomain])
             let contents = try file.read()
             let configuration = try file.parse(contents)
             log = try ProxyLog.standardError(configuration)
-            server = try ProxyServer(configuration: configuration, log: log.log)
-            reloader = ConfigurationReloader(file, contents: contents, of: server, log: log.log)
+            manager.report(to: log.log)
+            server = try ProxyServer(configuration: configuration, log: log.log, passed: passed)
+            reloader = ConfigurationReloader(file, contents: contents, of: server, log: log.log, observer: manager)
             // Before it says that it listens, so that whoever waits for that can ask for a reload.
             ReloadServer.start(reloader, path: file.path, log: log.log)
             try server.start()
+            manager.ready(server)
+            try ServiceWatch.start(server, for: manager)
             reloader.watchIfWanted()
         } catch {
             ProxyProgram.complain("mcp-proxy: \(error)")
             return .failed
         }
         while Signals.next() == .reload { _ = reloader.reload(by: .signal) }
+        manager.stopping(server)
         Signals.onStop { server.stopNow() }
         let isClean = server.stopAndWait()
         log.finish()

@@ -179,11 +179,12 @@ def start(
 
     def start_proxy(
         routes: Routes, *, arguments: list[str] | None = None, collect: bool = True, program: Path | None = None,
-        before: list[str] | None = None, user: int | None = None, **changes: object
+        before: list[str] | None = None, user: int | None = None, pass_fds: tuple[int, ...] = (), **changes: object
     ) -> Proxy:
         file = tmp_path / f"config-{len(running)}.yaml"
         write_configuration(file, configuration, routes, **changes)
-        proxy = Proxy(program or binary, file, arguments=arguments, collect=collect, before=before, user=user)
+        proxy = Proxy(
+            program or binary, file, arguments=arguments, collect=collect, before=before, user=user, pass_fds=pass_fds)
         running.append(proxy)
         proxy.far_side(DOMAIN, certificates.ca_file)
         return proxy

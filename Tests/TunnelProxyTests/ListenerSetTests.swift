@@ -55,6 +55,44 @@ private let loopback = IPAddress(v4Bytes: 127, 0, 0, 1)
         withExtendedLifetime(first) {}
     }
 
+    // MARK: Passed sockets
+
+    @Test(arguments: [1, 3]) func aPassedSocketIsSharedByAllLoops(_ count: Int) throws {
+        let passed = try Listener(.ip(loopback, port: 0), isShared: false)
+        guard case .ip(_, let port) = passed.address else { return }
+        let set = try ListenerSet(.tcp(loopback, port: port), count: count, passed: passed)
+        #expect(set.listeners.count == count && set.listeners.allSatisfy { $0 === passed })
+        #expect(set.isShared == (count > 1) && set.own.map(\.port) == [port])
+    }
+
+    @Test func aPassedSocketHasToBeTheOneThatIsConfigured() throws {
+        let passed = try Listener(.ip(loopback, port: 0), isShared: false)
+        let error = #expect(throws: ProxyError.self) {
+            try ListenerSet(.tcp(loopback, port: 1), count: 1, passed: passed)
+        }
+        let remedy = "write the same in listen_addr and in ListenStream= of the socket unit"
+        #expect(
+            error?.description
+                == "listen_addr: 127.0.0.1:1, but the socket that was passed listens at \(passed.address) (\(remedy))")
+    }
+
+    /// A listener that is asked for, one that is there, and whether it will do.
+    private static let met: [(String, SocketAddress, Bool)] = [
+        ("127.0.0.1:8080", .ip(loopback, port: 8080), true), ("127.0.0.1:8080", .ip(loopback, port: 8081), false),
+        ("127.0.0.1:0", .ip(loopback, port: 8081), true),
+        ("127.0.0.2:8080", .ip(loopback, port: 8080), false),
+        (":8080", .ip(IPAddress(v6High: 0, low: 0), port: 8080), true), (":8080", .ip(IPAddress(v4: 0), port: 8080), true),
+        (":8080", .ip(loopback, port: 8080), false), ("[::]:8080", .ip(IPAddress(v4: 0), port: 8080), false),
+        ("127.0.0.1:8080", .ip(IPAddress(v4: 0), port: 8080), false),
+        ("unix:/run/a", .unix(path: "/run/a"), true), ("unix:/run/a", .unix(path: "/run/b"), false),
+        ("unix:/run/a", .unix(path: "@run/a"), false), ("unix:/run/a", .ip(loopback, port: 1), false),
+        (":1", .unix(path: "/run/a"), false),
+    ]
+
+    @Test(arguments: met) func passedSocketsAreCompared(_ wanted: String, _ found: SocketAddress, _ isMet: Bool) throws {
+        #expect(try #require(ListenAddress(wanted)).isMet(by: found) == isMet)
+    }
+
     /// The group is looked up for a Unix socket only, and named when there is none.
     @Test func readsWhoMayConnect() throws {
         func access(_ address: String, _ mode: Int, _ group: String?) throws -> SocketFile.Access {

@@ -1,4 +1,5 @@
 public import TunnelCore
+internal import TunnelIO
 
 /// Where the proxy listens.
 public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
@@ -49,6 +50,17 @@ public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension ListenAddress {
+    /// Whether a socket that listens at `address` is what this asks for. Without an address, that is any wildcard; port 0 is
+    /// any port.
+    func isMet(by address: SocketAddress) -> Bool {
+        switch (self, address) {
+        case (.unix(let path), .unix(let bound)): path == bound
+        case (.tcp(let wanted, let port), .ip(let bound, let boundPort)):
+            (port == 0 || port == boundPort) && (wanted.map { $0 == bound } ?? bound.isUnspecified)
+        default: false
+        }
+    }
+
     /// Whether both can be listened on at once, as far as their texts tell.
     func isOther(than other: ListenAddress) -> Bool {
         switch (self, other) {

@@ -20,16 +20,26 @@ package final class ConfigurationReloader: Sendable {
         case refused(String)
     }
 
+    /// Is told of each reload, whoever asked for it; reloads come one after another.
+    package protocol Observer: Sendable {
+        func reloadBegins()
+        func reloadEnded(_ verdict: Verdict)
+    }
+
     let file: ConfigurationFile
     let server: ProxyServer
     let log: Log
     /// What was last put in force or refused.
     private let tried: Mutex<ConfigurationFile.Contents>
     let isWatched = Mutex(false)
+    private let observer: (any Observer)?
 
     /// - Parameter contents: of the file, from which `server` was made.
-    package init(_ file: ConfigurationFile, contents: ConfigurationFile.Contents, of server: ProxyServer, log: Log) {
-        (self.file, self.server, self.log) = (file, server, log)
+    package init(
+        _ file: ConfigurationFile, contents: ConfigurationFile.Contents, of server: ProxyServer, log: Log,
+        observer: (any Observer)? = nil
+    ) {
+        (self.file, self.server, self.log, self.observer) = (file, server, log, observer)
         tried = Mutex(contents)
     }
 
@@ -37,10 +47,12 @@ package final class ConfigurationReloader: Sendable {
     package func reload(by cause: Cause) -> Verdict {
         defer { watchIfWanted() }
         return tried.withLock { tried in
-            do {
-                tried = try file.read()
-                return .done(needRestart: try put(tried, cause))
-            } catch { return refuse("\(error)", cause) }
+            observed {
+                do {
+                    tried = try file.read()
+                    return .done(needRestart: try put(tried, cause))
+                } catch { return refuse("\(error)", cause) }
+            }
         }
     }
 
@@ -49,12 +61,21 @@ package final class ConfigurationReloader: Sendable {
         tried.withLock { tried in
             guard tried != contents else { return }
             tried = contents
-            do { _ = try put(contents, .watch) } catch { _ = refuse("\(error)", .watch) }
+            _ = observed {
+                do { return .done(needRestart: try put(contents, .watch)) } catch { return refuse("\(error)", .watch) }
+            }
         }
     }
 
     /// Whether contents were tried already, with whatever outcome.
     func hasTried(_ contents: ConfigurationFile.Contents) -> Bool { tried.withLock { $0 == contents } }
+
+    private func observed(_ reload: () -> Verdict) -> Verdict {
+        observer?.reloadBegins()
+        let verdict = reload()
+        observer?.reloadEnded(verdict)
+        return verdict
+    }
 
     private func put(_ contents: ConfigurationFile.Contents, _ cause: Cause) throws -> [String] {
         let configuration = try file.parse(contents)

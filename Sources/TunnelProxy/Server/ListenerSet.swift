@@ -2,17 +2,28 @@ internal import Glibc
 internal import TunnelCore
 package import TunnelIO
 
-/// The listeners of a proxy: one for each loop on the same port, or one Unix socket that all loops share.
+/// The listeners of a proxy: one for each loop on the same port, or one that all loops share, which is a Unix socket or was
+/// passed to the process.
 package struct ListenerSet {
     /// One for each loop.
     package let listeners: [Listener]
     let address: SocketAddress
     let isShared: Bool
 
-    /// - Parameter access: who may connect to a Unix socket.
+    /// - Parameters:
+    ///   - access: who may connect to a Unix socket.
+    ///   - passed: a socket that listens already; then none is bound. It has to be at the wanted address: others go by what
+    ///     the configuration says, such as the health check.
     package init(
-        _ wanted: ListenAddress, access: SocketFile.Access = SocketFile.Access(), count: Int
+        _ wanted: ListenAddress, access: SocketFile.Access = SocketFile.Access(), count: Int, passed: Listener? = nil
     ) throws {
+        if let passed {
+            try ListenerSet.check(passed, against: wanted, of: "listen_addr")
+            listeners = Array(repeating: passed, count: count)
+            isShared = count > 1
+            address = passed.address
+            return
+        }
         switch wanted {
         case .unix(let path):
             let listener = try ListenerSet.bind(path, access)
@@ -56,12 +67,27 @@ package struct ListenerSet {
         }
     }
 
+    private static func check(_ passed: Listener, against wanted: ListenAddress?, of field: String) throws {
+        guard let wanted, wanted.isMet(by: passed.address) else {
+            let configured = wanted.map { "\($0)" } ?? "not set"
+            let remedy = "write the same in \(field) and in ListenStream= of the socket unit"
+            throw ProxyError(
+                "\(field): \(configured), but the socket that was passed listens at \(passed.address) (\(remedy))")
+        }
+    }
+
     /// The admin listener, if there is to be one; a Unix socket is for who may use that of the tunnel.
-    static func admin(_ configuration: ProxyConfiguration) throws -> Listener? {
+    ///
+    /// - Parameter passed: as for the tunnel's listener.
+    static func admin(_ configuration: ProxyConfiguration, passed: Listener? = nil) throws -> Listener? {
+        if let passed {
+            try check(passed, against: configuration.adminAddress, of: "admin_addr")
+            return passed
+        }
         switch configuration.adminAddress {
-        case .unix(let path): try bind(path, access(configuration))
-        case .tcp(let ip, let port): try bindFirst(ip, port, isShared: false)
-        case nil: nil
+        case .unix(let path): return try bind(path, access(configuration))
+        case .tcp(let ip, let port): return try bindFirst(ip, port, isShared: false)
+        case nil: return nil
         }
     }
 

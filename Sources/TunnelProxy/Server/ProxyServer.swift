@@ -1,6 +1,6 @@
 internal import Synchronization
 public import TunnelCore
-internal import TunnelIO
+package import TunnelIO
 internal import TunnelTLS
 
 /// The whole proxy, to be embedded: WebSocket listener, inner TLS, routing, address policy and upstreams.
@@ -37,11 +37,18 @@ public final class ProxyServer: Sendable {
     private let shared: SharedState
     private let parts = Mutex(Parts())
     private let identityAtStart: IdentityFiles.Digest
+    private let passed: PassedListeners
 
     /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
     ///
     /// - Throws: ``ConfigurationError`` or ``ProxyError``, which name the file.
-    public init(configuration: ProxyConfiguration, log: Log) throws {
+    public convenience init(configuration: ProxyConfiguration, log: Log) throws {
+        try self.init(configuration: configuration, log: log, passed: PassedListeners())
+    }
+
+    /// The same, to listen with sockets that are there already.
+    package init(configuration: ProxyConfiguration, log: Log, passed: PassedListeners) throws {
+        self.passed = passed
         let snapshot = try ProxySnapshot(configuration, listeners: configuration.policyListeners)
         let identity: TLSIdentity
         (identity, identityAtStart) = try configuration.readIdentity()
@@ -77,7 +84,7 @@ public final class ProxyServer: Sendable {
         }
         if let refusal { throw refusal }
         let running: RunningProxy
-        do { running = try RunningProxy.open(shared, identityAtStart) } catch {
+        do { running = try RunningProxy.open(shared, identityAtStart, passed) } catch {
             let mustStop = parts.withLock { parts in
                 let mustStop = if case .starting(mustStop: true) = parts.life { true } else { false }
                 if !mustStop { parts.life = .idle }
@@ -149,6 +156,14 @@ public final class ProxyServer: Sendable {
         return snapshot.findings
             + CertificateCheck(snapshot.configuration).findings(leaf, now: SystemClock.now().seconds)
     }
+
+    /// When the certificate in force ends, in seconds since 1970.
+    package var certificateEnd: Int64 { shared.credentials.current.identity.notAfter }
+
+    /// Has each loop post `signal` as soon as it gets to it. A loop that is hung does not.
+    ///
+    /// - Returns: how many loops there are; 0 where the proxy does not run.
+    package func postFromEachLoop(_ signal: ThreadSignal) -> Int { running?.postFromEachLoop(signal) ?? 0 }
 
     /// The configuration in force.
     package var configuration: ProxyConfiguration { shared.snapshot.configuration }

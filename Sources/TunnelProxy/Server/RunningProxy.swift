@@ -7,6 +7,8 @@ struct RunningProxy: Sendable {
     let address: SocketAddress
     private let watcher: IdentityWatcher
     private let admin: AdminListener?
+    /// Whether another process will accept what waits at the listener.
+    private let isHandedOn: Bool
 
     /// For the closing handshakes of all WebSockets together.
     private static let closeTimeout: UInt64 = 2_000_000_000
@@ -16,14 +18,17 @@ struct RunningProxy: Sendable {
     /// Binds and starts serving.
     ///
     /// - Parameter identity: what the identity in use was made from.
-    static func open(_ shared: SharedState, _ identity: IdentityFiles.Digest) throws -> RunningProxy {
+    static func open(
+        _ shared: SharedState, _ identity: IdentityFiles.Digest, _ passed: PassedListeners
+    ) throws -> RunningProxy {
         // What a reload has put in force meanwhile counts.
         let configuration = shared.snapshot.configuration
         let group = try LoopGroup(count: configuration.threads)
         do {
             let listeners = try ListenerSet(
-                configuration.listenAddress, access: ListenerSet.access(configuration), count: group.loops.count)
-            let adminListener = try ListenerSet.admin(configuration)
+                configuration.listenAddress, access: ListenerSet.access(configuration), count: group.loops.count,
+                passed: passed.proxy)
+            let adminListener = try ListenerSet.admin(configuration, passed: passed.admin)
             let own = listeners.own + (adminListener.map { ListenerSet.policyListeners(of: $0.address) } ?? [])
             try shared.replaceSnapshot { current in
                 (try ProxySnapshot(current.configuration, listeners: own, after: current), ())
@@ -32,6 +37,7 @@ struct RunningProxy: Sendable {
             shared.log(.info, "listening") { line in
                 line.field("addr", "\(listeners.address)")
                 line.field("loops", group.loops.count)
+                if passed.proxy != nil { line.field("from", "the service manager") }
             }
             logLimit(shared.snapshot.connectionLimit, to: shared.log)
             logRoutes(shared.snapshot, to: shared.log)
@@ -49,7 +55,9 @@ struct RunningProxy: Sendable {
             watcher.start()
             let context = AdminSite.Context(shared: shared, loops: group.loops, address: listeners.address)
             let admin = try adminListener.map { try AdminListener($0, context) }
-            return RunningProxy(group: group, address: listeners.address, watcher: watcher, admin: admin)
+            return RunningProxy(
+                group: group, address: listeners.address, watcher: watcher, admin: admin,
+                isHandedOn: passed.proxy != nil)
         } catch {
             group.stop()
             throw error
@@ -86,6 +94,8 @@ struct RunningProxy: Sendable {
     func drain(_ shared: SharedState) -> Bool {
         watcher.stop()
         shared.beginStop()
+        // What would be accepted from now on would soon be turned away, and is better left to whoever comes next.
+        if isHandedOn { onEachWorker(waiting: true) { $0.stopAccepting() } }
         waitForOthers(shared)
         shared.drain()
         shared.log(.info, "shutting down") { $0.field("requests", shared.requests) }
@@ -129,6 +139,11 @@ struct RunningProxy: Sendable {
         shared.idle.wait(until: Reactor.clock() &+ nanoseconds, ignoringInterrupt: ignoringInterrupt) {
             shared.connections == 0
         }
+    }
+
+    func postFromEachLoop(_ signal: ThreadSignal) -> Int {
+        for loop in group.loops { loop.spawn { _ in signal.post() } }
+        return group.loops.count
     }
 
     /// - Parameter waiting: until each has done it, or for a second.

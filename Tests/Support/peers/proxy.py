@@ -79,8 +79,10 @@ class Proxy:
     def __init__(
         self, binary: Path, config_file: Path, *, arguments: list[str] | None = None, collect: bool = True,
         folder: Path | None = None, before: list[str] | None = None, user: int | None = None,
+        pass_fds: tuple[int, ...] = (),
     ) -> None:
-        """`before` is a command that runs the rest of its line, and `user` whom the process runs as."""
+        """`before` is a command that runs the rest of its line, `user` whom the process runs as, and `pass_fds` are
+        descriptors that it inherits."""
         self.config_file = config_file
         command = [*(before or []), str(binary), "-config", str(config_file), *(arguments or [])]
         # What the tests ask /proc for is shown to root alone.
@@ -88,7 +90,7 @@ class Proxy:
             command.append("-debuggable")
         identity = {} if user is None else {"user": user, "group": user, "extra_groups": []}
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=folder, **identity)
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=folder, pass_fds=pass_fds, **identity)
         self.lines: list[LogLine] = []
         self._changed = threading.Condition()
         self._ended = False

@@ -1,0 +1,39 @@
+import Glibc
+
+/// The variables by which a service manager talks to the process that it starts (systemd.exec(5)).
+///
+/// They are meant for this process alone, so they are taken out of the environment.
+struct ManagerEnvironment {
+    private static let names = [
+        "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
+    ]
+
+    private let values: [String: String]
+    private let process: pid_t
+
+    init(_ values: [String: String], process: pid_t = getpid()) { (self.values, self.process) = (values, process) }
+
+    /// Takes them. To be called before any thread is started: the C library's environment has no lock that would help.
+    static func take(
+        get: (String) -> String? = { getenv($0).map { String(cString: $0) } }, remove: (String) -> Void = { unsetenv($0) }
+    ) -> ManagerEnvironment {
+        var values: [String: String] = [:]
+        for name in names {
+            guard let value = get(name) else { continue }
+            values[name] = value
+            remove(name)
+        }
+        return ManagerEnvironment(values)
+    }
+
+    subscript(name: String) -> String? { values[name].flatMap { $0.isEmpty ? nil : $0 } }
+
+    /// Whether variables are for this process: they name it, or name none. A process in between may have left them.
+    func isForUs(by name: String) -> Bool { self[name].map { $0 == String(process) } ?? true }
+
+    /// What is wrong with a variable, and what to do.
+    struct Complaint: Error, Equatable, CustomStringConvertible {
+        let description: String
+        init(_ description: String) { self.description = description }
+    }
+}
