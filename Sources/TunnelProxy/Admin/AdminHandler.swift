@@ -5,16 +5,24 @@ internal import TunnelIO
 final class AdminHandler: RequestHandler {
     private let site: AdminSite
     private var body: AdminBody?
+    private(set) var isServing = false
+    /// When the last request ended, or the connection began, as a number of the site.
+    private(set) var lastHeard: UInt64
 
     /// A word for `/log-level` is longer than none.
     private static let maxBody = 1_024
 
-    init(_ site: AdminSite) { self.site = site }
+    init(_ site: AdminSite) {
+        self.site = site
+        lastHeard = site.nextNumber()
+    }
 
     /// Ends the response that is being streamed.
     func cancel() { body?.endNow() }
 
     func serve(_ stream: any ServerStream) async -> ResponseEnd {
+        isServing = true
+        defer { (isServing, lastHeard) = (false, site.nextNumber()) }
         var request = stream.adminRequest
         stream.releaseHead()
         site.worker.log(.debug, "admin request") { line in

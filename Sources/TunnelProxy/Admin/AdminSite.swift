@@ -19,6 +19,7 @@ final class AdminSite {
     private(set) var endpoints: [String: any AdminEndpoint] = [:]
     private var connections: [ObjectIdentifier: AdminConnection] = [:]
     private var acceptor: Acceptor?
+    private var lastNumber: UInt64 = 0
 
     /// Connections at one time. Prometheus, a probe and some people with the page need less.
     static let maxConnections = 64
@@ -51,15 +52,22 @@ final class AdminSite {
     private func serve(_ descriptor: CInt) async {
         // Closes the descriptor with it.
         guard let socket = try? Socket(adopting: descriptor, on: worker.reactor) else { return }
-        guard connections.count < Self.maxConnections else {
-            worker.log(.warn, "too many admin connections") { $0.field("limit", Self.maxConnections) }
-            return socket.close()
+        if connections.count >= Self.maxConnections {
+            // Who is silent for the longest time goes, so that nobody can keep a probe out by doing nothing.
+            guard let silent = connections.values.filter(\.isSilent).min(by: { $0.lastHeard < $1.lastHeard }) else {
+                worker.log(.warn, "too many admin connections") { $0.field("limit", Self.maxConnections) }
+                return socket.close()
+            }
+            forget(silent)
+            silent.close()
         }
         let connection = AdminConnection(socket, self)
         connections[ObjectIdentifier(connection)] = connection
         await connection.serve()
-        connections[ObjectIdentifier(connection)] = nil
+        forget(connection)
     }
+
+    private func forget(_ connection: AdminConnection) { connections[ObjectIdentifier(connection)] = nil }
 
     /// Closes everything.
     func close() {
@@ -67,6 +75,12 @@ final class AdminSite {
         acceptor = nil
         readiness.stop()
         for connection in connections.values { connection.close() }
+    }
+
+    /// A larger number than before: which of two things was later.
+    func nextNumber() -> UInt64 {
+        lastNumber += 1
+        return lastNumber
     }
 
     /// Lets go of everything, when the connections have ended.
@@ -92,6 +106,10 @@ final class AdminConnection {
             RequestReader(socket, on: site.worker), handler, number: site.worker.shared.nextConnectionNumber(),
             clientAddress: [], on: site.worker, limits: Self.limits)
     }
+
+    /// No request is under way: none was sent, or not all of its head.
+    var isSilent: Bool { !handler.isServing }
+    var lastHeard: UInt64 { handler.lastHeard }
 
     func serve() async {
         let isInOrder = await server.serve() == .close
