@@ -3,7 +3,8 @@ extension CheckReport {
     var table: String {
         var rows = [["LEVEL", "CHECK", "ROUTE", "WHAT"]]
         var details: [[String]] = [[]]
-        for check in checks {
+        // What comes after a failure is not reached, which that says already.
+        for check in checks where check.level != .skip || check.summary != CheckResult.notReached {
             let fault = check.fault.map { " [\($0)]" } ?? ""
             rows.append([check.level.rawValue, check.id, check.route ?? "", check.summary + fault])
             details.append(Self.details(of: check))

@@ -32,7 +32,10 @@ struct CheckResult: Encodable, Sendable {
         CheckResult(id: id, level: .pass, summary: summary, evidence: evidence, ms: ms)
     }
 
-    static func skip(_ id: String, _ summary: String) -> CheckResult {
+    /// Why a step behind one that failed is skipped.
+    static let notReached = "not reached"
+
+    static func skip(_ id: String, _ summary: String = notReached) -> CheckResult {
         CheckResult(id: id, level: .skip, summary: summary)
     }
 

@@ -63,7 +63,7 @@ final class RouteCheck {
 
     private func skip(after step: Step) {
         for next in Step.allCases.drop(while: { $0 != step }).dropFirst() {
-            add(.skip(next.rawValue, "not reached"))
+            add(.skip(next.rawValue))
         }
     }
 
