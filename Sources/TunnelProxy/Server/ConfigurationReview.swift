@@ -14,7 +14,7 @@ package struct ConfigurationReview: Sendable {
 
     /// - Throws: ``ConfigurationError`` for a CA file that cannot be used.
     package init(_ configuration: ProxyConfiguration) throws {
-        snapshot = try ProxySnapshot(configuration, listeners: configuration.listenAddress.policyListeners)
+        snapshot = try ProxySnapshot(configuration, listeners: configuration.policyListeners)
     }
 
     /// What an operator should know of the settings; the certificate has findings of its own.
