@@ -62,6 +62,10 @@ package final class ClientConnection: SocketReader, ByteStream {
     }
 
     package var tlsVersion: String? { engine?.version?.rawValue }
+    /// What the server chose by ALPN; `nil` where it chose nothing.
+    package var applicationProtocol: String? { engine?.alpn }
+    /// The certificate that the server showed, in DER.
+    package var peerCertificate: [UInt8]? { engine?.peerCertificate }
 
     private func decrypt(into buffer: inout ByteBuffer, limit: Int) throws(IOError) -> Int {
         let before = buffer.count

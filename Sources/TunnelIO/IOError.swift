@@ -43,6 +43,9 @@ package struct IOError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether `errno` says that the peer has thrown the connection away.
+    package static func isReset(_ number: CInt) -> Bool { number == ECONNRESET || number == EPIPE }
+
     package static func == (a: IOError, b: IOError) -> Bool { a.code == b.code }
 
     /// `errno` in words, lower case as operators know them from Go's tools (`connection refused`).

@@ -60,17 +60,22 @@ package enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The addresses of this host's interfaces.
-    package static func interfaceAddresses() -> [IPAddress] {
+    package static func interfaceAddresses() -> [IPAddress] { interfaces().map(\.address) }
+
+    /// The same with the names of the interfaces.
+    package static func interfaces() -> [(name: String, address: IPAddress)] {
         var list: UnsafeMutablePointer<ifaddrs>?
         guard getifaddrs(&list) == 0 else { return [] }
         defer { freeifaddrs(list) }
-        var addresses: [IPAddress] = []
+        var found: [(name: String, address: IPAddress)] = []
         var next = list
         while let entry = next {
-            if case .ip(let ip, _) = SocketAddress(copying: entry.pointee.ifa_addr) { addresses.append(ip) }
+            if case .ip(let ip, _) = SocketAddress(copying: entry.pointee.ifa_addr) {
+                found.append((String(cString: entry.pointee.ifa_name), ip))
+            }
             next = entry.pointee.ifa_next
         }
-        return addresses
+        return found
     }
 
     /// Reads an address that the C library owns.

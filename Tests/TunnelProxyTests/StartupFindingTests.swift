@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 import TunnelCore
 import TunnelPKI
@@ -22,6 +23,16 @@ import TunnelPKI
         #expect(try findings(own: [("127.0.0.1", 8080)]) == [])
         // A name is not looked up.
         #expect(try findings(["http://hello-mcp:9000", "http://localhost:1"]) == [])
+    }
+
+    /// The group may read it: that is how a Secret is mounted.
+    @Test(arguments: [(0o600, false), (0o640, false), (0o644, true), (0o604, true)])
+    func aKeyThatOthersCanRead(_ mode: mode_t, _ isFound: Bool) throws {
+        let files = try TestIdentity.files(name: "mode-\(mode)")
+        chmod(files.key, mode)
+        let found = try findings { $0.tls = ProxyConfiguration.TLS(certFile: files.certificate, keyFile: files.key) }
+        #expect(found.map(\.id) == (isFound ? [.keyReadableByOthers] : []))
+        #expect(found.allSatisfy { $0.detail.contains("has mode 0\(String(mode, radix: 8))") })
     }
 
     @Test func validationThatIsOff() throws {

@@ -16,6 +16,7 @@ extension ProxyConfiguration {
             ConfigurationField("tunnel_domain", \.tunnelDomain),
             ConfigurationField("threads", \.threads, needsRestart: true),
             ConfigurationField("config_watch", \.configWatch),
+            ConfigurationField("cloudflared_metrics", \.metricsAddress),
 
             ConfigurationField("tls.cert_file", \.tls.certFile, isRequired: true),
             ConfigurationField("tls.key_file", \.tls.keyFile, isRequired: true),
@@ -74,6 +75,10 @@ extension ProxyConfiguration {
     fileprivate var routeList: RouteList {
         get { RouteList(routes: routes) }
         set { routes = newValue.routes }
+    }
+    fileprivate var metricsAddress: MetricsAddress {
+        get { MetricsAddress(address: cloudflaredMetrics) }
+        set { cloudflaredMetrics = newValue.address }
     }
     fileprivate var allowedRanges: RangeList {
         get { RangeList(ranges: upstream.allowedIPs) }
@@ -172,6 +177,30 @@ private struct RangeList: ConfigurationValue {
     }
 
     var shown: String { ranges.map(\.description).shown }
+}
+
+/// `cloudflared_metrics` as a field: an address of the form of an upstream's, without TLS, which cloudflared has not.
+private struct MetricsAddress: ConfigurationValue {
+    static var typeName: String { "string" }
+
+    var address: UpstreamAddress?
+
+    static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> MetricsAddress? {
+        guard let text = String.read(node, field: field, &decoder) else { return nil }
+        if text.isEmpty { return MetricsAddress() }
+        let address = try? UpstreamAddress(text)
+        guard let address, address.scheme == .http else {
+            decoder.report(
+                "invalid address \"\(Diagnostic.excerpt(withoutCredentials(text)))\"",
+                remedy:
+                    "write it as cloudflared has it in --metrics, with http:// before it, such as http://127.0.0.1:2000",
+                field: field, at: node.mark)
+            return nil
+        }
+        return MetricsAddress(address: address)
+    }
+
+    var shown: String { address?.description ?? "none" }
 }
 
 /// The text with what stands before an `@` left out: in a mistaken URL that is a user name and a password.

@@ -29,6 +29,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
     /// Whether the file that this came from is read again whenever its content has changed. Who builds a configuration in
     /// code has no such file, and nothing is watched then.
     public internal(set) var configWatch = false
+    /// Where cloudflared serves its metrics, to be asked whether it is connected; `nil` for not asking.
+    public internal(set) var cloudflaredMetrics: UpstreamAddress?
     public internal(set) var tls: TLS
     /// In the order of the file. Keys are unique.
     public internal(set) var routes: [Route]

@@ -18,6 +18,8 @@ public struct StartupFinding: Hashable, Sendable, CustomStringConvertible {
         public static let upstreamRefused = ID(rawValue: "upstream-refused")
         /// The listener can be reached from the Internet, as far as this machine's addresses tell.
         public static let publicListener = ID(rawValue: "listener-public")
+        /// Every user of the machine can read `tls.key_file`.
+        public static let keyReadableByOthers = ID(rawValue: "key-readable-by-others")
     }
 
     public let id: ID

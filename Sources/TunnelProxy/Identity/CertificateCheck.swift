@@ -47,6 +47,20 @@ package struct CertificateCheck: Sendable {
             .map { Self.finding($0, certificate, now: now) }
     }
 
+    /// All that is wrong with the files, by the rules of `setup verify`.
+    ///
+    /// - Parameter ca: the CA's file; without it, what can be told from the certificate alone.
+    func review(certificate: [UInt8], key: [UInt8], ca: [UInt8]?, now: Int64) -> [Finding] {
+        let requirements = CertificateRequirements(now: now, expiryWarning: .seconds(Self.noticeDays * 86_400))
+        let pair = requirements.checkKey(file: key, certificateFile: certificate)
+        if let ca {
+            return requirements.checkServer(file: certificate, caFile: ca, tunnelDomain: domain ?? "", hosts: hosts)
+                + requirements.checkCA(file: ca) + pair
+        }
+        guard let leaf = try? Certificate.all(pem: certificate).first else { return pair }
+        return judge(leaf, now: now) + pair
+    }
+
     private func judge(_ certificate: Certificate, now: Int64) -> [Finding] {
         CertificateRequirements(now: now, expiryWarning: .seconds(Self.noticeDays * 86_400))
             .checkServed(certificate, tunnelDomain: domain, hosts: hosts)

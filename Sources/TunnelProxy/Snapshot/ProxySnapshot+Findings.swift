@@ -1,9 +1,10 @@
+internal import Glibc
 internal import TunnelCore
 internal import TunnelIO
 
 extension ProxySnapshot {
     /// What an operator should know about this configuration. The certificate has findings of its own.
-    var findings: [StartupFinding] { policyFindings + upstreamFindings + listenerFindings }
+    var findings: [StartupFinding] { policyFindings + upstreamFindings + listenerFindings + keyFindings }
 
     private var policyFindings: [StartupFinding] {
         let upstream = configuration.upstream
@@ -34,6 +35,20 @@ extension ProxySnapshot {
                 remedy: verdict == .denied(.ownListener)
                     ? "lead the route to an MCP server" : "list \(address) in upstream.allowed_ips if it is meant")
         }
+    }
+
+    /// Whether other users than the file's own and its group can read the key.
+    private var keyFindings: [StartupFinding] {
+        let file = configuration.tls.keyFile
+        var status = stat()
+        guard stat(file, &status) == 0, status.st_mode & S_IROTH != 0 else { return [] }
+        let mode = "0" + String(status.st_mode & 0o7777, radix: 8)
+        return [
+            StartupFinding(
+                .keyReadableByOthers, "the private key can be read by every user",
+                detail: "tls.key_file \(file) has mode \(mode)",
+                remedy: "chmod 600 it and chown it to the proxy's user, or chmod 640 with a group that this user is in")
+        ]
     }
 
     /// A wildcard listens on the addresses that the interfaces have. Only public ones of IPv4 count of those: with private

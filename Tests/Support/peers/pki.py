@@ -37,6 +37,7 @@ class Leaf:
         certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
         certificate.write_bytes(self.certificate)
         key.write_bytes(self.key)
+        key.chmod(0o600)
         return certificate, key
 
 

@@ -83,7 +83,9 @@ import TunnelProxy
     }
 
     @Test func startupFindingsAreInTheTable() {
-        let ids: [StartupFinding.ID] = [.validationOff, .everyAddressAllowed, .upstreamRefused, .publicListener]
+        let ids: [StartupFinding.ID] = [
+            .validationOff, .everyAddressAllowed, .upstreamRefused, .publicListener, .keyReadableByOthers,
+        ]
         for id in ids { #expect(Fault.named(id.rawValue) != nil, "\(id.rawValue)") }
     }
 

@@ -78,6 +78,8 @@ enum TestIdentity {
     static func write(_ bytes: [UInt8], to path: String) throws -> String {
         let temporary = "\(path).\(UInt64.random(in: 0 ... .max))"
         guard let file = fopen(temporary, "w") else { throw TestError("open \(path)") }
+        // As a key should be, or it is a finding.
+        chmod(temporary, 0o600)
         fwrite(bytes, 1, bytes.count, file)
         fclose(file)
         guard rename(temporary, path) == 0 else { throw TestError("rename \(path)") }

@@ -1,0 +1,87 @@
+package import TunnelCore
+internal import TunnelIO
+package import TunnelPKI
+package import TunnelTLS
+
+/// A configuration as the proxy would have it in force, with nothing opened: what `mcp-proxy check` asks.
+///
+/// One exists so that the check judges by the very rules that the proxy goes by: its routes, its policy, its CAs.
+package struct ConfigurationReview: Sendable {
+    private let snapshot: ProxySnapshot
+    /// For `https` upstreams; `nil` when no route needs it.
+    package var upstreamTLS: TLSClientContext? { snapshot.upstreamTLS }
+    package var configuration: ProxyConfiguration { snapshot.configuration }
+
+    /// - Throws: ``ConfigurationError`` for a CA file that cannot be used.
+    package init(_ configuration: ProxyConfiguration) throws {
+        snapshot = try ProxySnapshot(configuration, listeners: configuration.policyListeners)
+    }
+
+    /// What an operator should know of the settings; the certificate has findings of its own.
+    package var findings: [StartupFinding] { snapshot.findings }
+
+    /// What the proxy says of an address that an upstream's name has.
+    package func verdict(_ address: IPAddress, port: UInt16) -> UpstreamPolicy.Verdict {
+        snapshot.policy.verdict(address, port: port)
+    }
+
+    // MARK: Routes
+
+    /// The route for a host name as it stands in a request.
+    package func route(for host: String) -> Route? {
+        var host = host
+        let index = host.withUTF8 { snapshot.route(for: $0.span) }
+        return index.map { configuration.routes[$0] }
+    }
+
+    /// The host name at which Claude reaches a route; for a route that it cannot reach, the key.
+    package func publicHost(of route: Route) -> String { configuration.publicHost(of: route) ?? route.key }
+
+    /// The Host that the route's upstream gets.
+    package func hostField(of route: Route) -> String {
+        switch configuration.upstream.hostHeader {
+        case .preserve: publicHost(of: route)
+        case .upstream: String(route.upstream.description.drop { $0 != "/" }.dropFirst(2))
+        }
+    }
+
+    /// What the route's upstream is told of the way that a request came, beside Host.
+    package func forwardedFields(of route: Route) -> [(name: String, value: String)] {
+        guard configuration.upstream.forwardedHeaders != .off else { return [] }
+        return [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", publicHost(of: route))]
+    }
+
+    // MARK: Certificate
+
+    /// What is to be said of the certificate and of its key.
+    package struct Identity: Sendable {
+        package var findings: [Finding] = []
+        /// Why the files cannot be used, or not read.
+        package var failure: (fault: Fault, reason: String)?
+        package var leaf: Certificate?
+    }
+
+    /// Reads certificate and key as the proxy would, and judges them by the rules of `setup verify`.
+    ///
+    /// - Parameters:
+    ///   - ca: the CA's file, where the certificate is to be held against it.
+    ///   - now: seconds since 1970.
+    package static func identity(of configuration: ProxyConfiguration, ca: [UInt8]?, now: Int64) -> Identity {
+        let files = IdentityFiles(configuration.tls)
+        var review = Identity()
+        var contents: IdentityFiles.Contents
+        do throws(IdentityFiles.FileFailure) { contents = try files.read() } catch {
+            review.failure = (.certificateUnreadable, "\(error.field): \(error)")
+            return review
+        }
+        defer { contents.wipe() }
+        review.leaf = (try? Certificate.all(pem: contents.certificate))?.first
+        review.findings = CertificateCheck(configuration)
+            .review(certificate: contents.certificate, key: contents.key, ca: ca, now: now)
+        do throws(ProxyError) { _ = try files.identity(of: contents) } catch {
+            // What the rules have found says it better.
+            if !review.findings.hasErrors { review.failure = (.certificateUnusable, "\(error)") }
+        }
+        return review
+    }
+}

@@ -1,0 +1,78 @@
+import TunnelCore
+import TunnelIO
+import TunnelPKI
+import TunnelProxy
+
+/// What can be told without the network: unsafe settings, certificate and key, the clock.
+enum SettingsCheck {
+    static func run(_ review: ConfigurationReview) -> [CheckResult] {
+        let id = "settings"
+        // Addresses have their verdict at the route.
+        var results = review.findings.filter { $0.id != .upstreamRefused }.map { finding in
+            let fault = Fault.named(finding.id.rawValue) ?? .configurationInvalid
+            return CheckResult.found(fault, in: id, level: .warn, evidence: [finding.detail], next: [finding.remedy])
+        }
+        let isPublic = review.findings.contains { $0.id == .publicListener }
+        if !isPublic, let reach = ListenerReach.beyondHost(review.configuration.listenAddress) {
+            results.append(.found(.listenerBeyondHost, in: id, evidence: [reach]))
+        }
+        return results.isEmpty ? [.pass(id, "no setting is unsafe")] : results
+    }
+
+    // MARK: Certificate
+
+    /// - Parameter ca: the path of the CA's file.
+    static func certificate(_ configuration: ProxyConfiguration, ca: String?) -> [CheckResult] {
+        let id = "certificate"
+        let now = SystemClock.now().seconds
+        var results: [CheckResult] = []
+        var file: [UInt8]?
+        if let ca {
+            do throws(FileError) { file = try FileBytes.read(ca) } catch {
+                results.append(.found(.caUnreadable, in: id, evidence: ["\(error)"]))
+            }
+        }
+        let review = ConfigurationReview.identity(of: configuration, ca: file, now: now)
+        for finding in review.findings {
+            let fault = Fault.named(finding.rule.id) ?? .certificateUnusable
+            results.append(
+                .found(
+                    fault, in: id, level: finding.severity == .error ? .fail : .warn,
+                    evidence: ["\(finding.document.rawValue): \(finding.found)"],
+                    next: [finding.remedy]))
+        }
+        if let failure = review.failure { results.append(.found(failure.fault, in: id, evidence: [failure.reason])) }
+        guard let leaf = review.leaf, results.allSatisfy({ $0.level != .fail }) else { return results }
+        let days = (leaf.notAfter - now) / 86_400
+        let names = leaf.dnsNames.prefix(8).map { Diagnostic.excerpt($0) }.joined(separator: ", ")
+        let facts = [
+            "names \(names)", "valid from \(HTTPDate.text(leaf.notBefore)) to \(HTTPDate.text(leaf.notAfter))",
+            "SHA-256 \(leaf.fingerprint)",
+            ca == nil ? "the CA was not looked at: -ca" : "signed by the CA in \(ca ?? "")",
+        ]
+        return results + [.pass(id, "\(names): \(days) days left", evidence: facts)]
+    }
+
+    // MARK: Clock
+
+    /// The day on which 0.2 was written; no clock that is right stands before it.
+    private static let firstDay: Int64 = 1_790_000_000
+    private static let tolerance: Int64 = 60
+
+    /// - Parameter dates: seconds since 1970 by the MCP servers' clocks, and by ours at the same moment.
+    static func clock(dates: [(theirs: Int64, ours: Int64)], now: Int64) -> CheckResult {
+        let id = "clock"
+        let shown = "it is \(HTTPDate.text(now)) here"
+        if now < firstDay { return .found(.clockImplausible, in: id, evidence: [shown]) }
+        // The middle one: a single server that is wrong proves nothing against ours.
+        let skews = dates.map { $0.theirs - $0.ours }.sorted()
+        guard let skew = skews.isEmpty ? nil : skews[skews.count / 2] else {
+            return .pass(id, "\(shown); nobody was there to compare with")
+        }
+        if abs(skew) > tolerance {
+            let evidence = "by the MCP servers it is \(abs(skew)) s \(skew > 0 ? "later" : "earlier")"
+            return .found(.clockSkew, in: id, evidence: [shown, evidence])
+        }
+        return .pass(id, "\(shown), within \(tolerance) s of the MCP servers")
+    }
+}
