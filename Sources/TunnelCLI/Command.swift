@@ -67,6 +67,8 @@ package struct Command<Action: Sendable>: Sendable {
 package struct Arguments: Equatable, Sendable {
     /// By the flags' names. Where a flag is given twice, the last one counts.
     package internal(set) var values: [String: String] = [:]
+    /// What ``values`` no longer has, because the flag came again.
+    package internal(set) var earlier: [String: [String]] = [:]
     /// The flags without a value.
     package internal(set) var switches: Set<String> = []
     package internal(set) var operands: [String] = []
@@ -75,6 +77,10 @@ package struct Arguments: Equatable, Sendable {
 
     package func has(_ flag: CommandFlag) -> Bool { switches.contains(flag.name) }
     package subscript(flag: CommandFlag) -> String? { values[flag.name] }
+    /// Every value of a flag that may be repeated, in their order.
+    package func all(_ flag: CommandFlag) -> [String] {
+        (earlier[flag.name] ?? []) + [values[flag.name]].compactMap { $0 }
+    }
 }
 
 /// What is wrong with a command line, or with the environment that belongs to it.

@@ -137,7 +137,9 @@ package struct CommandTable<Action: Sendable>: Sendable {
                     let flag = written(name)
                     throw error(table.style == .go ? "flag \(flag) is empty" : "flag is empty: \(flag)")
                 }
-                arguments.values[name] = value
+                if let before = arguments.values.updateValue(value, forKey: name) {
+                    arguments.earlier[name, default: []].append(before)
+                }
             }
             given.append(flag)
         }

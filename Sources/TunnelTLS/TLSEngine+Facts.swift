@@ -26,6 +26,15 @@ extension TLSEngine {
         return String(decoding: UnsafeBufferPointer(start: name, count: Int(count)), as: UTF8.self)
     }
 
+    /// The group of the key exchange in OpenSSL's spelling, for example `x25519`; nil where none was exchanged, as when
+    /// TLS 1.2 resumes a session.
+    package var group: String? {
+        guard isHandshakeComplete else { return nil }
+        let number = COpenSSL_negotiated_group(ssl)
+        guard number > 0, let name = SSL_group_to_name(ssl, number) else { return nil }
+        return String(cString: name)
+    }
+
     /// Whether the handshake resumed an earlier session.
     public var isResumed: Bool { isHandshakeComplete && SSL_session_reused(ssl) == 1 }
 
@@ -44,6 +53,14 @@ extension TLSEngine {
     package var peerCertificate: [UInt8]? {
         guard isHandshakeComplete, let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
         return Certificate.der(of: certificate)
+    }
+
+    /// The certificates that a server showed, in DER and with its own first. Empty on a server.
+    package var peerChain: [[UInt8]] {
+        guard isHandshakeComplete, SSL_is_server(ssl) == 0 else { return [] }
+        return (0..<COpenSSL_peer_chain_count(ssl)).compactMap { index in
+            COpenSSL_peer_chain_certificate(ssl, index).map { Certificate.der(of: $0) }
+        }
     }
 
     /// What a client needs to resume; nil until the server's ticket has come, which in TLS 1.3 is after the handshake.

@@ -15,7 +15,10 @@ enum ProxyProgram {
             path: [], summary: "serve the customer side of an MCP tunnel",
             flags: [.config, .tunnelDomain, .debuggable], example: "mcp-proxy -config config.yaml"
         ) { Serve.run($0) },
-        commands: [CheckCommand.command, Healthcheck.command, ReloadCommand.command, Demo.command, HelloCommand.command],
+        commands: [
+            CheckCommand.command, ProbeCommand.command, Healthcheck.command, ReloadCommand.command, Demo.command,
+            HelloCommand.command,
+        ],
         notes: """
             Signals: SIGTERM and SIGINT drain and exit (a second one exits at once), SIGHUP reloads the configuration
             as `mcp-proxy reload` does; others are ignored.

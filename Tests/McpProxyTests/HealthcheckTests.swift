@@ -109,14 +109,14 @@ import TunnelProxy
     /// A response that is larger than the handshake's limit ends the check, whatever follows.
     @Test func takesNoResponseWithoutEnd() throws {
         let response = Array(repeating: UInt8(ascii: "x"), count: ClientHandshake.maxResponseHead + 1)
-        let error = #expect(throws: WebSocketError.self) { try ask(responding: response) }
-        #expect(error?.code == .messageTooBig)
+        let error = #expect(throws: FarSideError.self) { try ask(responding: response) }
+        #expect(error?.cause == .notWebSocket(status: nil))
     }
 
     @Test func namesAnotherStatus() throws {
         let response = Array("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".utf8)
-        let error = #expect(throws: WebSocketError.self) { try ask(responding: response) }
-        #expect(error?.description.contains("status 503") == true)
+        let error = #expect(throws: FarSideError.self) { try ask(responding: response) }
+        #expect(error?.description.contains("status 503") == true && error?.cause == .notWebSocket(status: 503))
     }
 
     @Test func namesAListenerThatHangsUp() throws {

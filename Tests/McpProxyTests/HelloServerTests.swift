@@ -161,6 +161,73 @@ import Testing
         #expect(post(notification, fields("notifications/x")) == .init(status: 202))
     }
 
+    /// Also as an event, where a client takes nothing else; and ids of any kind come back in it.
+    @Test func discoveryHasBothForms() throws {
+        for id in [#""server-discover-probe-1""#, "0"] {
+            let body = #"{"jsonrpc":"2.0","id":\#(id),"method":"server/discover","params":{\#(Self.meta)}}"#
+            let asJSON = try message(post(body, fields("server/discover"))).0
+            #expect(asJSON.hasPrefix(#"{"jsonrpc":"2.0","id":\#(id),"result":{"resultType":"complete","#))
+            var accept = fields("server/discover")
+            accept["accept"] = "text/event-stream"
+            #expect(try events(post(body, accept)) == [asJSON])
+        }
+    }
+
+    @Test func listeningIsAcknowledgedAndEndsWithAResult() throws {
+        for (filter, honoured) in [
+            (#"{"toolsListChanged":true,"promptsListChanged":true}"#, #"{"toolsListChanged":true}"#), ("{}", "{}"),
+        ] {
+            let params = #"{"notifications":\#(filter),\#(Self.meta)}"#
+            let response = ask("subscriptions/listen", params, fields("subscriptions/listen"))
+            let mark = #"{"io.modelcontextprotocol/subscriptionId":7}"#
+            let acknowledged =
+                #"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","#
+                + #""params":{"_meta":\#(mark),"notifications":\#(honoured)}}"#
+            #expect(try events(response) == [acknowledged])
+            let last = #"{"jsonrpc":"2.0","id":7,"result":{"resultType":"complete","_meta":\#(mark)}}"#
+            #expect(response.last == last)
+        }
+        var json = fields("subscriptions/listen")
+        json["accept"] = "application/json"
+        let refusal = ask("subscriptions/listen", #"{"notifications":{},\#(Self.meta)}"#, json)
+        #expect(refusal == .refused(406, "text/event-stream"))
+        // There it is a method as unknown as any other.
+        #expect(try message(ask("subscriptions/listen", "{}", begin())).0.contains(#""code":-32601,"#))
+    }
+
+    @Test func aMissingNameIsAskedForWhereTheClientCan() throws {
+        let call = fields("tools/call", "hello")
+        func ask(_ members: String, _ meta: String = Self.meta) throws -> (String, session: String?, status: Int) {
+            try message(self.ask("tools/call", "{\"name\":\"hello\",\(members)\(meta)}", call))
+        }
+        let (error, _, status) = try ask("")
+        #expect(error.contains(#""code":-32021,"#) && status == 400)
+        #expect(error.hasSuffix(#""data":{"requiredCapabilities":{"elicitation":{}}}}}"#))
+
+        let able = Self.meta.replacing(#"clientCapabilities":{}"#, with: #"clientCapabilities":{"elicitation":{}}"#)
+        let (question, _, asked) = try ask("", able)
+        #expect(asked == 200 && question.contains(#""resultType":"input_required","inputRequests":{"name":{"#))
+        for (reply, name) in [
+            (#"{"action":"accept","content":{"name":"you"}}"#, "you"), (#"{"action":"decline"}"#, "stranger"),
+        ] {
+            let params = #"{"name":"hello","inputResponses":{"name":\#(reply)},\#(able)}"#
+            #expect(try events(self.ask("tools/call", params, call))[0].contains("Hello, \(name)!"))
+        }
+        // Without sessions alone: before, a server asks in another way.
+        let legacy = try message(self.ask("tools/call", #"{"name":"hello"}"#, begin()))
+        #expect(legacy.0.contains(#""code":-32602,"#))
+    }
+
+    @Test(arguments: ["mcp-protocol-version", "mcp-method", "mcp-name"])
+    func fieldsThatRouteAMessageStandOnce(_ name: String) throws {
+        let body = #"{"jsonrpc":"2.0","id":7,"method":"ping","params":{\#(Self.meta)}}"#
+        var request = HelloServer.Request(fields: fields("ping", "x"), body: Array(body.utf8))
+        #expect(server.respond(to: request).status == 200)
+        request.repeated = ["accept", name]
+        let (text, _, status) = try message(server.respond(to: request))
+        #expect(status == 400 && text.contains(#""code":-32020,"message":"\#(name) appears more than once""#))
+    }
+
     @Test func fieldsAndBodyMustAgree() throws {
         let whole = "{\(Self.meta)}"
         let call = #"{"name":"hello","arguments":{"name":"you"},\#(Self.meta)}"#

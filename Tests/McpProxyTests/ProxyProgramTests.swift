@@ -73,7 +73,7 @@ import TunnelProxy
         (["serve"], "unexpected argument \"serve\""),
         (["demo", "more"], "unexpected argument \"more\""),
         (["demo", "-data"], "flag needs an argument: -data"),
-        (["-data", "d"], "flag -data belongs to demo"),
+        (["-data", "d"], "flag -data belongs to probe and demo"),
         (["demo", "-config", "c"], "flag -config does not belong to demo"),
         (["reload", "-tunnel-domain", "t"], "flag -tunnel-domain does not belong to reload"),
         (["-version", "demo"], "unexpected argument \"demo\""),
@@ -94,6 +94,40 @@ import TunnelProxy
             "flag -addr: invalid address \"proxy:http\" (write 127.0.0.1:8080, [::1]:8080, NAME:8080 or unix:/path)"
         ),
         (["healthcheck", "-addr", ":1", "-config", "c"], "flags -addr and -config exclude each other"),
+        (["probe", "-ca", "c"], "flag -host is needed: the public host name of a route"),
+        (
+            ["probe", "-host", "a.example"],
+            "flag -ca is needed: the CA that is registered on the tunnel, as setup wrote it to ca.crt"
+        ),
+        (
+            ["probe", "-host", "https://a.example"],
+            "flag -host: not a host name \"https://a.example\" (write echo.DOMAIN, without scheme and path)"
+        ),
+        (
+            ["probe", "-url", "wss://a:1", "-host", "a.example"],
+            "flag -url: the proxy speaks ws://, TLS comes inside of the WebSocket (write ws://127.0.0.1:8080, ws://NAME:8080"
+                + " or unix:/path)"
+        ),
+        (
+            ["probe", "-url", "http://a:1", "-host", "a.example"],
+            "flag -url: invalid URL \"http://a:1\" (write ws://127.0.0.1:8080, ws://NAME:8080 or unix:/path)"
+        ),
+        (["probe", "-host", "a.example", "-H", "x"], "flag -H: not a field \"x\" (write 'Name: value')"),
+        (["probe", "-host", "a.example", "-H", "X: secret\r\n"], "flag -H: not a field \"X\" (write 'Name: value')"),
+        (["probe", "-host", "a.example", "-H", "Connection: x"], "flag -H: Connection is made by the probe itself"),
+        (["probe", "-host", "a.example", "-count", "0"], "flag -count: \"0\" is out of range (use 1 to 1000000)"),
+        (
+            ["probe", "-host", "a.example", "-timeout", "10"],
+            "flag -timeout: \"10\" is no duration (write 500ms, 10s or 1m)"
+        ),
+        (
+            ["probe", "-host", "a.example", "-data", "@/nowhere"],
+            "flag -data: open /nowhere: no such file or directory"
+        ),
+        (
+            ["probe", "-host", "a.example", "-ca", "/nowhere"],
+            "flag -ca: open /nowhere: no such file or directory"
+        ),
         (
             ["hello", "-listen", "9000"],
             "flag -listen: invalid address \"9000\" (write 127.0.0.1:8080, [::1]:8080 or unix:/path)"

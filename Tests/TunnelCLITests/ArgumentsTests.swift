@@ -48,6 +48,13 @@ import Testing
         (["--", "--json", "a"], Parsed(operands: ["--json", "a"])),
     ]
 
+    @Test func flagsThatAreRepeatedKeepTheirOrder() throws {
+        let parsed = try Self.parse(["--output=a", "--json", "--output", "b", "--output=c"])
+        let output = CommandFlag("output", takes: "PLACE", "where")
+        #expect(parsed.all(output) == ["a", "b", "c"] && parsed[output] == "c")
+        #expect(parsed.all(CommandFlag("other", takes: "X", "none")) == [])
+    }
+
     @Test(arguments: accepted.indices)
     func accepts(_ index: Int) throws {
         let (arguments, expected) = Self.accepted[index]

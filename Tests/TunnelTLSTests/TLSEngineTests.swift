@@ -18,6 +18,8 @@ import TunnelTLS
         #expect(pipe.server.serverName == "localhost")
         #expect(pipe.client.peerFingerprint == contexts.server.identity.fingerprint)
         #expect(pipe.server.peerFingerprint == nil)
+        #expect(pipe.client.peerChain.first == pipe.client.peerCertificate && pipe.server.peerChain == [])
+        #expect(pipe.client.group != nil && pipe.client.group == pipe.server.group)
         #expect(!pipe.server.isResumed && pipe.server.alpn == nil)
 
         try pipe.client.write(Array("ping".utf8), output: &pipe.toServer)
@@ -31,6 +33,7 @@ import TunnelTLS
     @Test func knowsNothingBeforeTheHandshake() throws {
         let pipe = try TestConnection(TestContexts())
         #expect(pipe.client.version == nil && pipe.client.cipher == nil && pipe.client.alpn == nil)
+        #expect(pipe.client.group == nil && pipe.client.peerChain == [])
         #expect(pipe.client.peerFingerprint == nil && pipe.client.session == nil && !pipe.client.isResumed)
     }
 

@@ -61,6 +61,18 @@ static inline bool COpenSSL_has_peer_key(SSL *ssl) {
     return has;
 }
 
+/// The group of the key exchange, for SSL_group_to_name; 0 where none was exchanged.
+static inline int COpenSSL_negotiated_group(SSL *ssl) { return (int)SSL_get_negotiated_group(ssl); }
+
+/// The certificates that a server has shown, its own first. The connection keeps owning them.
+static inline int COpenSSL_peer_chain_count(const SSL *ssl) {
+    STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
+    return chain == NULL ? 0 : sk_X509_num(chain);
+}
+static inline X509 *COpenSSL_peer_chain_certificate(const SSL *ssl, int index) {
+    return sk_X509_value(SSL_get_peer_cert_chain(ssl), index);
+}
+
 // Names that OpenSSL keeps a pointer to: a Swift string would be gone when it looks.
 static inline const char *COpenSSL_MAC_PARAM_KEY(void) { return OSSL_MAC_PARAM_KEY; }
 static inline const char *COpenSSL_MAC_PARAM_DIGEST(void) { return OSSL_MAC_PARAM_DIGEST; }

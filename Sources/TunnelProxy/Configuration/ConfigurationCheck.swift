@@ -22,6 +22,7 @@ struct ConfigurationCheck {
         checkGeneral(configuration)
         checkRoutes(configuration)
         checkUpstream(configuration.upstream)
+        checkKeepAlive(configuration)
         checkWebSocket(configuration.webSocket)
         checkLimits(configuration.limits)
     }
@@ -118,6 +119,29 @@ struct ConfigurationCheck {
         range("upstream.dns_ttl", upstream.dnsTTL, from: .zero)
         range("upstream.idle_timeout", upstream.idleTimeout, from: .milliseconds(1))
         range("upstream.max_idle_per_route", upstream.maxIdlePerRoute, 0...65_536)
+    }
+
+    /// Nothing on the way of a stream gives up on it within a second, and each comment costs a record and a frame.
+    private mutating func checkKeepAlive(_ configuration: ProxyConfiguration) {
+        let upstream = configuration.upstream
+        keepAlive("upstream.sse_keepalive", upstream.sseKeepAlive)
+        let routes = configuration.routes.map(\.key)
+        for (route, interval) in upstream.sseKeepAliveRoutes.sorted(by: { $0.key < $1.key }) {
+            let field = "upstream.sse_keepalive_routes.\(route)"
+            keepAlive(field, interval)
+            guard !routes.contains(route), !decoder.hasFailed("routes") else { continue }
+            let remedy = nearestName(to: route, among: routes).map { "did you mean \($0)?" } ?? "write it as in routes"
+            report(field, "no such route", remedy)
+        }
+    }
+
+    private mutating func keepAlive(_ field: String, _ interval: Duration) {
+        guard interval != .zero else { return }
+        if interval < .seconds(1) || interval > Self.longest {
+            report(
+                field, "\(decoder.written(field, else: "\(GoDuration(clamping: interval))")) is out of range",
+                "use 0 for never, or 1s to 8760h")
+        }
     }
 
     private mutating func checkWebSocket(_ webSocket: ProxyConfiguration.WebSocket) {

@@ -39,6 +39,8 @@ extension ProxyConfiguration {
             ConfigurationField("upstream.dns_ttl", \.upstream.dnsTTL),
             ConfigurationField("upstream.idle_timeout", \.upstream.idleTimeout),
             ConfigurationField("upstream.max_idle_per_route", \.upstream.maxIdlePerRoute),
+            ConfigurationField("upstream.sse_keepalive", \.upstream.sseKeepAlive),
+            ConfigurationField("upstream.sse_keepalive_routes", \.routeKeepAlives),
 
             ConfigurationField("websocket.ping_interval", \.webSocket.pingInterval),
             ConfigurationField("websocket.idle_timeout", \.webSocket.idleTimeout),
@@ -79,6 +81,10 @@ extension ProxyConfiguration {
     fileprivate var metricsAddress: MetricsAddress {
         get { MetricsAddress(address: cloudflaredMetrics) }
         set { cloudflaredMetrics = newValue.address }
+    }
+    fileprivate var routeKeepAlives: RouteDurations {
+        get { RouteDurations(byRoute: upstream.sseKeepAliveRoutes) }
+        set { upstream.sseKeepAliveRoutes = newValue.byRoute }
     }
     fileprivate var allowedRanges: RangeList {
         get { RangeList(ranges: upstream.allowedIPs) }
@@ -201,6 +207,36 @@ private struct MetricsAddress: ConfigurationValue {
     }
 
     var shown: String { address?.description ?? "none" }
+}
+
+/// A duration for some of the routes. Whether the routes are there is checked with the whole.
+private struct RouteDurations: ConfigurationValue {
+    static var typeName: String { "map[string]duration" }
+
+    var byRoute: [String: Duration]
+
+    static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> RouteDurations? {
+        guard case .mapping(let entries) = node.content else {
+            return decoder.mismatch(
+                node, RouteDurations.self, field: field, remedy: "write one 'route: 15s' a line, without dashes")
+        }
+        var byRoute: [String: Duration] = [:]
+        for entry in entries {
+            guard let key = entry.key.text else { continue }
+            let path = "\(field).\(key.lowercased())"
+            decoder.marks[path] = entry.key.mark
+            decoder.texts[path] = entry.value.text
+            guard let value = Duration.read(entry.value, field: path, &decoder) else { continue }
+            if byRoute.updateValue(value, forKey: key.lowercased()) != nil {
+                decoder.report(
+                    "duplicate route", remedy: "keep one of them; host names do not differ by case", field: path,
+                    at: entry.key.mark)
+            }
+        }
+        return RouteDurations(byRoute: byRoute)
+    }
+
+    var shown: String { byRoute.isEmpty ? "none" : "\(byRoute.count) routes" }
 }
 
 /// The text with what stands before an `@` left out: in a mistaken URL that is a user name and a password.

@@ -147,6 +147,10 @@ extension ProxyConfiguration {
         public var idleTimeout = Duration.seconds(90)
         /// Idle connections kept for each route on each event loop; 0 to keep none.
         public var maxIdlePerRoute = 1024
+        /// Silence after which an event stream gets a comment, so that nobody takes it for dead; 0 for never.
+        public var sseKeepAlive = Duration.zero
+        /// The same for some routes, by their keys; these go before ``sseKeepAlive``.
+        public var sseKeepAliveRoutes: [String: Duration] = [:]
 
         public init() {}
 

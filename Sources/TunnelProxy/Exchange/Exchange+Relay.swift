@@ -11,7 +11,10 @@ extension Exchange {
         case .unasked: return await respond(502, "The upstream switched protocols unasked", .upstreamFailed)
         case .body: break
         }
-        guard await relayBody(server, client) else { return broken() }
+        let isWhole = await relayBody(server, client)
+        // It ends before its client is given to another exchange.
+        if keepAlive != nil { keepAlive = nil }
+        guard isWhole else { return broken() }
 
         if upload == .running {
             // The response is whole, the request is not. An upstream that stays wants the rest; one that goes does not.
@@ -45,7 +48,10 @@ extension Exchange {
             return isWebSocket && server.request.wantsWebSocket && server.isBodyComplete ? .pipe : .unasked
         }
         phase = .relaying
-        client.withHead { head, bytes in server.sendHead(head, bytes) }
+        client.withHead { head, bytes in
+            if snapshot.keepsEventStreamsAlive { startKeepAlive(head, bytes, client) }
+            server.sendHead(head, bytes)
+        }
         client.releaseHead()
         return .body
     }
@@ -67,7 +73,11 @@ extension Exchange {
             case .complete: return true
             case .moved(let count): moved += count
             case .nothing where !isFirst:
-                await client.readable()
+                if keepAlive?.isDue == true {
+                    if sendKeepAlive(server) == .full { await waitForClient(server) }
+                } else {
+                    await client.readable()
+                }
                 if stopped != nil { return false }
                 moved = 0
             case .nothing, .broken: break
@@ -97,6 +107,7 @@ extension Exchange {
             let limit = snapshot.configuration.limits.bufferSize
             let progress = try client.receiveBody(isReading: !isFirst, limit: limit) { buffer, count in
                 record.bytesOut += UInt64(count)
+                if let keepAlive { buffer.withBytes { keepAlive.took($0.extracting(0..<count)) } }
                 server.sendBody(&buffer, count)
             }
             let isComplete = client.isBodyComplete

@@ -60,6 +60,8 @@ final class Exchange: RequestHandler {
     var record = ExchangeRecord()
     private var labels = RequestLabels()
     var routeName: String?
+    /// Set while a response is passed on that comments are put into.
+    var keepAlive: EventStreamKeepAlive?
 
     /// The first bytes of the request's body, which go with the head and once more with it.
     private var early = ByteBuffer()

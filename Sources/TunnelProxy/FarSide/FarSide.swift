@@ -13,15 +13,18 @@ package final class FarSide {
     /// The head of a response.
     package struct Response {
         package let status: UInt16
+        package let reason: String
         package let isEventStream: Bool
-        fileprivate let fields: [(name: String, value: String)]
+        /// In the order and the case they came in.
+        package let fields: [(name: String, value: String)]
 
         /// The value of the first field of that name, which is given in lower case.
-        package subscript(name: String) -> String? { fields.first { $0.name == name }?.value }
+        package subscript(name: String) -> String? { fields.first { $0.name.lowercased() == name }?.value }
     }
 
     private let socket: Socket
-    private let target: SocketAddress
+    /// Where the proxy was reached.
+    package let target: SocketAddress
     private let host: String
     private let limit: Duration
     private let reactor: Reactor
@@ -59,15 +62,24 @@ package final class FarSide {
         toName name: String, port: UInt16, host: String, within limit: Duration, on reactor: Reactor
     ) async throws -> FarSide {
         let start = reactor.now
-        let found: [IPAddress]
-        do throws(IOError) {
-            found = try await reactor.resolver.resolve(name, timeout: limit.nanoseconds, ttl: 0)
-        } catch { throw FarSideError("lookup", name, error, limit) }
-        let targets = Connector.alternating(found).map { SocketAddress.ip($0, port: port) }
+        let targets = try await lookUp(name, port: port, within: limit, on: reactor)
         return try await connect(to: targets, host: host, within: limit, since: start, on: reactor)
     }
 
-    private static func connect(
+    /// The addresses of a name, in the order in which they are tried.
+    package static func lookUp(
+        _ name: String, port: UInt16, within limit: Duration, on reactor: Reactor
+    ) async throws -> [SocketAddress] {
+        do throws(IOError) {
+            let found = try await reactor.resolver.resolve(name, timeout: limit.nanoseconds, ttl: 0)
+            return Connector.alternating(found).map { SocketAddress.ip($0, port: port) }
+        } catch { throw FarSideError("lookup", name, error, limit) }
+    }
+
+    /// Connects to the first of several addresses that accepts.
+    ///
+    /// - Parameter start: when the time began, by the loop's clock.
+    package static func connect(
         to targets: [SocketAddress], host: String, within limit: Duration, since start: UInt64, on reactor: Reactor
     ) async throws -> FarSide {
         func remaining() -> UInt64 { limit.nanoseconds - min(limit.nanoseconds, reactor.now &- start) }
@@ -82,6 +94,13 @@ package final class FarSide {
         }
     }
 
+    /// Gives what follows another limit, counted from now: a stream may be wanted for longer than a handshake.
+    ///
+    /// - Parameter limit: `nil` for none.
+    package func allow(_ limit: Duration?) {
+        if let limit { deadline.set(after: limit.nanoseconds) } else { deadline.cancel() }
+    }
+
     // MARK: WebSocket
 
     /// Opens the WebSocket, as cloudflared does for each connection that comes down the tunnel (RFC 6455 §4.1).
@@ -91,12 +110,24 @@ package final class FarSide {
         handshake.appendRequest(into: &request)
         try await send(&request)
         while true {
-            guard try await receive() else { throw FarSideError("\(target): connection closed without an answer") }
-            // The handshake refuses a response before it grows beyond its limit.
-            let response = try undecoded.withBytes { bytes throws(WebSocketError) in try handshake.check(bytes) }
+            guard try await receive() else {
+                throw FarSideError("\(target): connection closed without an answer", .endedEarly)
+            }
+            let response: ClientHandshake.Response?
+            do throws(WebSocketError) {
+                // The handshake refuses a response before it grows beyond its limit.
+                response = try undecoded.withBytes { bytes throws(WebSocketError) in try handshake.check(bytes) }
+            } catch { throw FarSideError("\(error)", .notWebSocket(status: statusOfUpgrade)) }
             guard let response else { continue }
             return undecoded.consume(response.consumed)
         }
+    }
+
+    /// What was said in place of 101, if it is HTTP at all.
+    private var statusOfUpgrade: UInt16? {
+        var head = ResponseHead()
+        let size = undecoded.withBytes { bytes in try? head.parse(bytes, requestMethod: .get) }
+        return size == nil ? nil : head.status
     }
 
     /// Closes a WebSocket in which nothing was said (§7.1.2), and waits for the proxy to end the connection. What fails
@@ -118,13 +149,21 @@ package final class FarSide {
     ///
     /// - Parameter authority: the CA in PEM that must have signed the proxy's certificate.
     package func shakeHands(authority: [UInt8]) async throws {
-        let options = TLSClientOptions(alpn: ["http/1.1"])
-        let context = try TLSClientContext(trust: try TrustStore(pem: authority), options: options)
-        try await shakeHands(with: context, name: host)
+        try await shakeHands(trusting: try Trust(authority: authority))
     }
 
-    private func shakeHands(with context: TLSClientContext, name: String) async throws {
-        transport = TunnelTransport(role: .client, engine: try TLSEngine(client: context, serverName: name))
+    /// Shakes hands inside the WebSocket.
+    ///
+    /// - Parameter resumption: of an earlier connection to the same proxy.
+    package func shakeHands(trusting trust: Trust, resuming resumption: Resumption? = nil) async throws {
+        try await shakeHands(with: trust.context, name: host, resuming: resumption)
+    }
+
+    private func shakeHands(
+        with context: TLSClientContext, name: String, resuming resumption: Resumption? = nil
+    ) async throws {
+        let engine = try TLSEngine(client: context, serverName: name, session: resumption?.session)
+        transport = TunnelTransport(role: .client, engine: engine)
         var output = ByteBuffer()
         try transport?.start(output: &output)
         try await send(&output)
@@ -159,7 +198,7 @@ package final class FarSide {
     /// SHA-256 of the certificate that the proxy showed.
     package var peerFingerprint: String? { facts { $0.peerFingerprint } ?? nil }
 
-    private func facts<Fact>(_ ask: (borrowing TunnelTransport) -> Fact) -> Fact? {
+    func facts<Fact>(_ ask: (borrowing TunnelTransport) -> Fact) -> Fact? {
         switch transport {
         case .some(let transport): ask(transport)
         case .none: nil
@@ -168,16 +207,19 @@ package final class FarSide {
 
     // MARK: HTTP
 
-    /// Sends a request and reads its response to the end.
+    /// Sends a request and reads its response to the end. Whoever has enough of it earlier throws, and closes the tunnel.
     ///
     /// - Parameters:
-    ///   - fields: beside Host and Content-Length. Names and values are the caller's and hold no control bytes.
+    ///   - fields: beside Host and Content-Length; a Host of theirs takes the place of ours. Names and values are the
+    ///     caller's and hold no control bytes.
+    ///   - onHead: gets the head before the body.
     ///   - onBody: gets the body piece by piece, each as soon as it is there.
     package func exchange(
         _ method: String, _ path: String, fields: [(name: String, value: String)] = [], body: [UInt8] = [],
-        onBody: (Response, [UInt8]) throws -> Void
+        onHead: (Response) throws -> Void = { _ in }, onBody: (Response, [UInt8]) throws -> Void
     ) async throws -> Response {
-        var head = "\(method) \(path) HTTP/1.1\r\nHost: \(host)\r\n"
+        var head = "\(method) \(path) HTTP/1.1\r\n"
+        if !fields.contains(where: { $0.name.lowercased() == "host" }) { head += "Host: \(host)\r\n" }
         for field in fields { head += "\(field.name): \(field.value)\r\n" }
         if !body.isEmpty { head += "Content-Length: \(body.count)\r\n" }
         var output = ByteBuffer()
@@ -185,6 +227,7 @@ package final class FarSide {
         try await send(&output)
 
         let (response, framing) = try await readHead(method)
+        try onHead(response)
         var decoder = BodyDecoder(framing)
         while true {
             let (consumed, produced) = try plaintext.withMutableBytes { bytes throws(HTTPError) in
@@ -213,12 +256,17 @@ package final class FarSide {
             }
             let bytes = plaintext.array
             let fields = head.fields.map { field in
-                let name = String(decoding: bytes[field.name], as: UTF8.self).lowercased()
-                return (name, String(decoding: bytes[field.value], as: UTF8.self))
+                (
+                    name: String(decoding: bytes[field.name], as: UTF8.self),
+                    value: String(decoding: bytes[field.value], as: UTF8.self)
+                )
             }
+            let reason = String(decoding: bytes[head.reason], as: UTF8.self)
             plaintext.consume(size ?? 0)
             guard !head.isInformational else { continue }
-            return (Response(status: head.status, isEventStream: head.isEventStream, fields: fields), head.framing)
+            let response = Response(
+                status: head.status, reason: reason, isEventStream: head.isEventStream, fields: fields)
+            return (response, head.framing)
         }
     }
 
@@ -248,13 +296,16 @@ package final class FarSide {
         // What came with the response to the upgrade may be all that was missing.
         var isMore = decode(&output)
         if !isMore {
-            guard try await receive() else { throw FarSideError("\(target): connection closed early") }
+            guard try await receive() else { throw FarSideError("\(target): connection closed early", .endedEarly) }
             isMore = decode(&output)
         }
         if !output.isEmpty { try await send(&output) }
         guard let end = facts({ $0.end }) ?? nil, plaintext.isEmpty else { return }
-        let reason = if case .failed(let reason) = end { reason } else { "tunnel closed early" }
-        throw FarSideError("\(target): \(reason)")
+        guard case .failed(let reason) = end else {
+            throw FarSideError("\(target): tunnel closed early", .endedEarly)
+        }
+        let error = facts { $0.handshakeError } ?? nil
+        throw FarSideError("\(target): \(reason)", error.map { .tls(reason: $0.detail) } ?? .endedEarly)
     }
 
     /// Whether anything was decoded.
@@ -288,19 +339,5 @@ package final class FarSide {
                 }
             }
         } catch { throw FarSideError("read", target, error, limit) }
-    }
-}
-
-/// Why a far side could not go on, in one line for people.
-package struct FarSideError: Error, Equatable, CustomStringConvertible {
-    package let description: String
-    package init(_ description: String) { self.description = description }
-
-    fileprivate init(
-        _ operation: String, _ target: some CustomStringConvertible, _ error: IOError, _ limit: Duration
-    ) {
-        let time = limit < .seconds(1) ? "\(Int(limit / .milliseconds(1))) ms" : "\(limit.components.seconds) s"
-        let reason = error.code == .timedOut ? "nothing within \(time)" : error.reason
-        description = "\(operation) \(target): \(reason)"
     }
 }

@@ -86,6 +86,11 @@ extension Fault {
 
     // MARK: Authorization
 
+    package static let loginRefused = Fault(
+        "mcp-login-refused", "the MCP server does not take the login that was sent",
+        sign: "401 or 403, although a token was sent",
+        cause: "the token has ended, is for another audience, or lacks a scope",
+        remedy: "get a new token for the route's public URL; read `WWW-Authenticate` in the response")
     package static let metadataMissing = Fault(
         "oauth-metadata-missing", "the server wants authorization and does not say whose", level: .warn,
         sign: "401, and 404 for `/.well-known/oauth-protected-resource`",
@@ -121,7 +126,8 @@ extension Fault {
         remedy: "give the authorization server a route, and publish it under the tunnel's domain")
 
     static let authorization = [
-        metadataMissing, metadataMalformed, resourceHTTP, resourceMismatch, challengeMismatch, serverUnrouted,
+        loginRefused, metadataMissing, metadataMalformed, resourceHTTP, resourceMismatch, challengeMismatch,
+        serverUnrouted,
         serverPrivate,
     ]
 }

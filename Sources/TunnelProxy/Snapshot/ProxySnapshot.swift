@@ -26,6 +26,10 @@ final class ProxySnapshot: Sendable {
     let hostRules: [HostRule]
     /// For `https` upstreams; `nil` when no route needs it.
     let upstreamTLS: TLSClientContext?
+    /// Whether there is a route with ``eventKeepAlive(route:)``.
+    let keepsEventStreamsAlive: Bool
+    /// Of the routes that have a time of their own.
+    private let eventKeepAlives: [String: UInt64]
     private let table: RouteTable
 
     // The configuration's durations in the loop's unit.
@@ -89,6 +93,9 @@ final class ProxySnapshot: Sendable {
         dnsTimeout = configuration.upstream.dnsTimeout.nanoseconds
         dnsTTL = configuration.upstream.dnsTTL.nanoseconds
         poolIdleTimeout = configuration.upstream.idleTimeout.nanoseconds
+        eventKeepAlives = configuration.upstream.sseKeepAliveRoutes.mapValues(\.nanoseconds)
+        keepsEventStreamsAlive =
+            configuration.upstream.sseKeepAlive > .zero || eventKeepAlives.contains { $0.value > 0 }
     }
 
     /// The same in memory of its own, as far as requests count references to it.
@@ -104,6 +111,7 @@ final class ProxySnapshot: Sendable {
         (handshakeTimeout, connectTimeout) = (other.handshakeTimeout, other.connectTimeout)
         (responseHeaderTimeout, poolIdleTimeout) = (other.responseHeaderTimeout, other.poolIdleTimeout)
         (dnsTimeout, dnsTTL) = (other.dnsTimeout, other.dnsTTL)
+        (keepsEventStreamsAlive, eventKeepAlives) = (other.keepsEventStreamsAlive, other.eventKeepAlives)
     }
 
     private static func upstreamTLS(_ configuration: ProxyConfiguration) throws -> TLSClientContext? {
@@ -149,6 +157,11 @@ final class ProxySnapshot: Sendable {
     /// Where Claude reaches a route; see `ProxyConfiguration.publicURL(of:)`.
     func publicURL(of route: Route) -> String? {
         configuration.publicURL(of: TunnelProxy.Route(key: route.name, upstream: route.upstream))
+    }
+
+    /// Nanoseconds of silence after which an event stream of that route gets a comment; 0 for never.
+    func eventKeepAlive(route: String?) -> UInt64 {
+        route.flatMap { eventKeepAlives[$0] } ?? configuration.upstream.sseKeepAlive.nanoseconds
     }
 
     /// The index in `routes` of the route for a Host value.

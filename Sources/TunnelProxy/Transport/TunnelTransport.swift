@@ -83,9 +83,11 @@ package struct TunnelTransport: ~Copyable {
     package var tlsVersion: String { ask { $0.version?.rawValue ?? "" } ?? "" }
     package var cipher: String { ask { $0.cipher ?? "" } ?? "" }
     package var isResumed: Bool { ask { $0.isResumed } ?? false }
+    package var tlsGroup: String? { ask { $0.group } ?? nil }
     package var applicationProtocol: String? { ask { $0.alpn } ?? nil }
     package var peerFingerprint: String? { ask { $0.peerFingerprint } ?? nil }
     package var peerCertificate: [UInt8]? { ask { $0.peerCertificate } ?? nil }
+    package var peerChain: [[UInt8]] { ask { $0.peerChain } ?? [] }
     /// A client's, to resume with.
     package var session: TLSClientSession? { ask { $0.session } ?? nil }
 

@@ -99,8 +99,9 @@ protocol ClientStream: AnyObject {
     /// All of the body has been received.
     var isBodyComplete: Bool { get }
     var trailers: [UInt8] { get }
-    /// Waits until there is something to read.
+    /// Waits until there is something to read, or for ``wake()``.
     func readable() async
+    func wake()
 
     // MARK: The end
 

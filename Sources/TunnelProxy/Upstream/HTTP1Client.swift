@@ -219,6 +219,7 @@ final class HTTP1Client: ClientStream {
     var trailers: [UInt8] { body.trailers }
 
     func readable() async { await connection?.readable() }
+    func wake() { connection?.wake() }
 
     /// Reads what the upstream has sent into `input`, which holds memory only while it holds bytes.
     private func receive(limit: Int) throws(IOError) -> Received {

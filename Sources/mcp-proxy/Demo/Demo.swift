@@ -34,16 +34,15 @@ struct Demo {
 
     private static let ownDomain = "demo.tunnel.example"
     private static let route = "hello"
-    private static let protocolVersion = HelloServer.sessionVersions[2]
     /// For all that the far side does. Everything happens on one machine; longer means that something is wrong.
     private static let patience = Duration.seconds(10)
 
     private let data: String?
     private var domain = ownDomain
     private var host: String { "\(Self.route).\(domain)" }
-    private var story = DemoStory()
+    var story = DemoStory()
     private let log = LogLines()
-    private var requests = 0
+    var requests = 0
 
     /// - Parameter data: a folder that setup has written; `nil` for a throw-away certificate.
     private init(data: String?) { self.data = data }
@@ -65,7 +64,8 @@ struct Demo {
         drawPicture(proxy: address, upstream: upstream.address)
 
         let farSide = try await reach(address, identity.authority, identity.fingerprint, reactor)
-        try await speak(farSide)
+        try await speakInSession(farSide)
+        try await speakWithoutSession(farSide, upstream)
 
         story.begin("Close")
         let code = try await farSide.close()
@@ -141,82 +141,6 @@ struct Demo {
         return farSide
     }
 
-    // MARK: MCP
-
-    private mutating func speak(_ farSide: FarSide) async throws {
-        let start = """
-            {"protocolVersion":"\(Self.protocolVersion)","capabilities":{},\
-            "clientInfo":{"name":"mcp-proxy-demo","version":"\(TunnelProxyVersion.current)"}}
-            """
-        let (_, session) = try await call(
-            "initialize", start, id: 1, session: nil, expecting: #""protocolVersion":"\#(Self.protocolVersion)""#,
-            farSide)
-        guard let session else { throw DemoError("no session was begun") }
-        try await notify("notifications/initialized", session, farSide)
-        _ = try await call("tools/list", "{}", id: 2, session: session, expecting: #""name":"hello""#, farSide)
-        let greet = #"{"name":"hello","arguments":{"name":"tunnel"},"_meta":{"progressToken":"p1"}}"#
-        _ = try await call("tools/call", greet, id: 3, session: session, expecting: #""Hello, tunnel!""#, farSide)
-        story.begin("DELETE")
-        _ = try await send("DELETE", session, nil, expecting: 204, farSide) { _ in }
-        story.done("204, the session is over")
-    }
-
-    /// One JSON-RPC request. Its response comes as the body or as the last event of a stream.
-    ///
-    /// - Parameter text: what the result must hold. The server is our own, and writes its JSON in one way.
-    private mutating func call(
-        _ method: String, _ params: String, id: Int, session: String?, expecting text: String, _ farSide: FarSide
-    ) async throws -> (body: String, session: String?) {
-        let message = #"{"jsonrpc":"2.0","id":\#(id),"method":"\#(method)","params":\#(params)}"#
-        story.begin(method)
-        var events: [(time: Duration, data: String)] = []
-        let story = story
-        let (response, whole) = try await send("POST", session, message, expecting: 200, farSide) {
-            events.append((story.elapsed, $0))
-        }
-        story.done(events.isEmpty ? "200, JSON" : "200, stream of \(events.count) events")
-        story.detail("-> \(message)")
-        for event in events { story.detail(after: event.time, "<- \(event.data)") }
-        let body = events.last?.data ?? whole
-        if events.isEmpty { story.detail("<- \(body)") }
-        guard body.hasPrefix(#"{"jsonrpc":"2.0","id":\#(id),"result":"#), body.contains(text) else {
-            throw DemoError("not the response to \(method): \(body)")
-        }
-        return (body, response["mcp-session-id"])
-    }
-
-    private mutating func notify(_ method: String, _ session: String, _ farSide: FarSide) async throws {
-        story.begin(method)
-        let message = #"{"jsonrpc":"2.0","method":"\#(method)"}"#
-        _ = try await send("POST", session, message, expecting: 202, farSide) { _ in }
-        story.done("202")
-    }
-
-    /// - Returns: the head and the body; of a stream the events go to `onEvent` instead.
-    private mutating func send(
-        _ method: String, _ session: String?, _ message: String?, expecting status: UInt16, _ farSide: FarSide,
-        _ onEvent: (String) -> Void
-    ) async throws -> (FarSide.Response, String) {
-        requests += 1
-        var fields = [("Accept", "application/json, text/event-stream")]
-        if let session { fields += [("Mcp-Session-Id", session), ("MCP-Protocol-Version", Self.protocolVersion)] }
-        if message != nil { fields.append(("Content-Type", "application/json")) }
-        var (events, body) = (EventReader(), [UInt8]())
-        let response = try await farSide.exchange(
-            method, HelloServer.path, fields: fields, body: Array((message ?? "").utf8)
-        ) { response, piece in
-            if response.isEventStream { events.take(piece).forEach(onEvent) } else { body += piece }
-            guard body.count <= Self.maxBody else { throw DemoError("response over \(Self.maxBody) bytes") }
-        }
-        let text = String(decoding: body, as: UTF8.self)
-        guard response.status == status else {
-            throw DemoError("status \(response.status) in place of \(status): \(text.prefix(500))")
-        }
-        return (response, text)
-    }
-
-    private static let maxBody = 1 << 20
-
     // MARK: Log
 
     private func showLog() throws {
@@ -229,32 +153,5 @@ struct Demo {
         for line in (log.lines("request started").prefix(1) + log.lines("request finished").prefix(1)) {
             story.detail(line)
         }
-    }
-}
-
-/// Takes the data out of a `text/event-stream` (HTML, "Server-sent events"), in whatever pieces it comes. Understands
-/// what ``HelloListener`` sends: lines that end in LF.
-struct EventReader {
-    private var line: [UInt8] = []
-    private var data: [String] = []
-
-    /// The data of each event that `piece` completes.
-    mutating func take(_ piece: [UInt8]) -> [String] {
-        var events: [String] = []
-        for byte in piece {
-            guard byte == 0x0A else {
-                line.append(byte)
-                continue
-            }
-            let text = String(decoding: line, as: UTF8.self)
-            line.removeAll()
-            if text.hasPrefix("data:") {
-                data.append(String(text.dropFirst(text.hasPrefix("data: ") ? 6 : 5)))
-            } else if text.isEmpty, !data.isEmpty {
-                events.append(data.joined(separator: "\n"))
-                data.removeAll()
-            }
-        }
-        return events
     }
 }

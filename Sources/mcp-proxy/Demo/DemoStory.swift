@@ -43,6 +43,9 @@ struct DemoStory {
         _ = Array(text.utf8).withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
     }
 
+    /// What the steps below it have in common.
+    func note(_ text: String) { print("              \(paint(text, .bold))") }
+
     func detail(_ text: String) { print("              \(paint(text, .dim))") }
 
     /// A detail that came while the step was under way.

@@ -56,7 +56,13 @@ final class HelloListener {
         acceptor = nil
         drained = done
         for connection in connections.values where !connection.isBusy { connection.socket.close() }
+        endSubscriptions()
         if connections.isEmpty { done() }
+    }
+
+    /// Ends the streams that stay open by themselves, each with its last event.
+    func endSubscriptions() {
+        for connection in connections.values { connection.endSubscription() }
     }
 
     private func accept(_ descriptor: CInt) {
@@ -80,12 +86,15 @@ private final class HelloConnection {
     private static let maxBody = 65_536
     /// For a request to come whole, and for its response to be taken.
     private static let patience: UInt64 = 60_000_000_000
+    /// A stream that stays open says at least this often that it is alive.
+    private static let pulse: UInt64 = 15_000_000_000
 
     let socket: Socket
     /// From the first byte of a request to the last one of its response.
     private(set) var isBusy = false
     private let listener: HelloListener
     private var received: [UInt8] = []
+    private var isSubscription = false
     private lazy var deadline = Deadline(on: listener.reactor) { [unowned self] in
         socket.close(IOError(.timedOut, "request"))
     }
@@ -125,7 +134,8 @@ private final class HelloConnection {
         var request = HelloServer.Request(method: String(decoding: received[head.methodRange], as: UTF8.self))
         for field in head.fields {
             let name = String(decoding: received[field.name], as: UTF8.self).lowercased()
-            request.fields[name] = String(decoding: received[field.value], as: UTF8.self)
+            let value = String(decoding: received[field.value], as: UTF8.self)
+            if request.fields.updateValue(value, forKey: name) != nil { request.repeated.insert(name) }
         }
         guard String(decoding: received[head.path], as: UTF8.self) == HelloServer.path else {
             throw HTTPError(status: 404, reason: "the MCP server is at \(HelloServer.path)")
@@ -162,6 +172,8 @@ private final class HelloConnection {
         for (name, value) in [
             ("Content-Type", response.messages.isEmpty ? nil : response.type), ("Mcp-Session-Id", response.session),
             ("Allow", response.allow), ("Connection", keepsOpen ? nil : "close"),
+            // Proxies that hold streams back are told not to.
+            ("X-Accel-Buffering", response.last == nil ? nil : "no"),
         ] {
             if let value { out.append("\(name): \(value)\r\n") }
         }
@@ -174,10 +186,53 @@ private final class HelloConnection {
         out.append("Transfer-Encoding: chunked\r\n\r\n")
         for (index, message) in response.messages.enumerated() {
             if index > 0 { await listener.reactor.loop.pause(Self.pauseBetweenEvents) }
-            ChunkedCoding.appendChunk(Array("event: message\ndata: \(message)\n\n".utf8).span, into: &out)
-            if index == response.messages.count - 1 { ChunkedCoding.appendEnd(into: &out) }
-            try await send(&out)
+            Self.append("event: message\ndata: \(message)\n\n", to: &out)
+            if index < response.messages.count - 1 { try await send(&out) }
         }
+        if let last = response.last {
+            try await send(&out)
+            try await waitForEnd()
+            Self.append("event: message\ndata: \(last)\n\n", to: &out)
+        }
+        ChunkedCoding.appendEnd(into: &out)
+        try await send(&out)
+    }
+
+    private static func append(_ event: String, to out: inout ByteBuffer) {
+        ChunkedCoding.appendChunk(Array(event.utf8).span, into: &out)
+    }
+
+    /// Waits until the server ends its subscriptions, with a comment now and then.
+    ///
+    /// - Throws: when the client has ended the connection, which is how it cancels.
+    private func waitForEnd() async throws(IOError) {
+        isSubscription = true
+        defer { isSubscription = false }
+        deadline.cancel()
+        let pulse = Deadline(on: listener.reactor) { [unowned self] in socket.wake() }
+        pulse.set(after: Self.pulse)
+        while isSubscription && !listener.isDraining {
+            if let count = try socket.receive(into: listener.reactor.scratch) {
+                // A request that comes early waits for its turn, within the bounds of one.
+                received += listener.reactor.scratch[..<count]
+                guard count > 0, received.count <= Self.maxBody else { throw IOError(.endOfStream, "read") }
+                continue
+            }
+            await socket.readable()
+            if !pulse.isSet {
+                var comment = ByteBuffer()
+                Self.append(":\n\n", to: &comment)
+                try await send(&comment)
+                pulse.set(after: Self.pulse)
+            }
+        }
+        deadline.set(after: Self.patience)
+    }
+
+    func endSubscription() {
+        guard isSubscription else { return }
+        isSubscription = false
+        socket.wake()
     }
 
     private func send(_ bytes: inout ByteBuffer) async throws(IOError) {

@@ -4,6 +4,8 @@ import TunnelProxy
 
 /// The smallest MCP server that clients of today and of yesterday take for one: streamable HTTP with one tool, with
 /// sessions (2025-03-26 to 2025-11-25) and without (2026-07-28). HTTP itself and sockets are in ``HelloListener``.
+///
+/// Without sessions it also has what is new there: `subscriptions/listen`, and a tool that asks for what it lacks.
 final class HelloServer: Sendable {
     static let path = "/mcp"
     /// Those that begin with `initialize`; the last one is offered to a client that asks for another.
@@ -17,6 +19,8 @@ final class HelloServer: Sendable {
         var method = "POST"
         /// By names in lower case.
         var fields: [String: String] = [:]
+        /// A name that came more than once. Where it tells the route of a message, nobody knows which of them counts.
+        var repeated: Set<String> = []
         var body: [UInt8] = []
     }
 
@@ -30,6 +34,8 @@ final class HelloServer: Sendable {
         var session: String?
         /// The methods that there are instead.
         var allow: String?
+        /// The event that ends a stream which stays open behind `messages`, until the server or the client has enough.
+        var last: String?
         var isStream: Bool { type == Self.events }
 
         static func refused(_ status: Int, _ reason: String, allow: String? = nil) -> Response {
@@ -45,7 +51,9 @@ final class HelloServer: Sendable {
         let wantsEvents = ["text/event-stream", "text/*", "*/*"].contains { accept.contains($0) }
         guard wantsJSON || wantsEvents else { return .refused(406, "application/json or text/event-stream") }
         var response = process(request)
-        if response.isStream, !wantsEvents {
+        if response.last != nil, !wantsEvents {
+            return .refused(406, "text/event-stream")
+        } else if response.isStream, !wantsEvents {
             // Whoever takes no stream gets no progress.
             (response.type, response.messages) = (Response.json, response.messages.suffix(1))
         } else if response.type == Response.json, !wantsJSON, response.status == 200 {
@@ -65,23 +73,24 @@ final class HelloServer: Sendable {
         if let type = request.fields["content-type"], !type.lowercased().hasPrefix("application/json") {
             return .refused(415, "application/json")
         }
-        guard let message = try? JSONDecoder().decode(Message.self, from: Data(request.body)), message.jsonrpc == "2.0"
+        guard let message = try? JSONDecoder().decode(HelloMessage.self, from: Data(request.body)),
+            message.jsonrpc == "2.0"
         else { return .refused(400, "not a JSON-RPC request") }
         let isStateless = version == Self.version || message.params?._meta?.protocolVersion != nil
         if isStateless {
-            if let refusal = Self.check(message, request.fields) { return refusal }
+            if let refusal = Self.check(message, request) { return refusal }
         } else if message.method == "initialize", let id = message.id {
             return begin(id, message.params?.protocolVersion)
         } else if let refusal = check(session: request.fields["mcp-session-id"]) {
             return refusal
         }
         guard let id = message.id else { return Response(status: 202) }
-        return call(message.method, id, message.params, unknown: isStateless ? 404 : 200)
+        return isStateless ? callAlone(message, id) : call(message, id, unknown: 200)
     }
 
     // MARK: Sessions
 
-    private func begin(_ id: ID, _ asked: String?) -> Response {
+    private func begin(_ id: HelloID, _ asked: String?) -> Response {
         let name = (0..<4).map { _ in String(UInt32.random(in: 0x1000_0000 ... .max), radix: 16) }.joined()
         sessions.withLock { sessions in
             if sessions.count >= Self.maxSessions { sessions.removeFirst() }
@@ -107,12 +116,16 @@ final class HelloServer: Sendable {
     // MARK: Without sessions
 
     /// The fields of a 2026-07-28 request repeat what its body says, and must not say anything else.
-    private static func check(_ message: Message, _ fields: [String: String]) -> Response? {
+    private static func check(_ message: HelloMessage, _ request: Request) -> Response? {
+        let fields = request.fields
         guard let meta = message.params?._meta, let named = meta.protocolVersion, meta.clientCapabilities != nil else {
             // A notification has nothing that an error could be sent for.
             return message.id.map { error($0, -32602, "_meta lacks the protocol version or the capabilities") }
         }
         let id = message.id ?? .none
+        if let name = routing.first(where: request.repeated.contains) {
+            return error(id, -32020, "\(name) appears more than once")
+        }
         let mirrors = [
             ("mcp-protocol-version", named), ("mcp-method", message.method),
             ("mcp-name", message.method == "tools/call" ? message.params?.name : fields["mcp-name"]),
@@ -127,22 +140,63 @@ final class HelloServer: Sendable {
         return nil
     }
 
-    // MARK: Methods
+    private static let routing = ["mcp-protocol-version", "mcp-method", "mcp-name"]
 
-    private func call(_ method: String, _ id: ID, _ params: Message.Parameters?, unknown status: Int) -> Response {
-        switch method {
-        case "ping": return Response(messages: [Self.result(id, "{}")])
+    private func callAlone(_ message: HelloMessage, _ id: HelloID) -> Response {
+        switch message.method {
         case "server/discover":
             let result = """
-                {"resultType":"complete","supportedVersions":["\(Self.version)"],"capabilities":{"tools":{}},\
-                "ttlMs":0,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":\(Self.serverInfo)}}
+                {"resultType":"complete","supportedVersions":["\(Self.version)"],\
+                "capabilities":{"tools":{"listChanged":true}},"ttlMs":0,"cacheScope":"public",\
+                "_meta":{"io.modelcontextprotocol/serverInfo":\(Self.serverInfo)}}
                 """
             return Response(messages: [Self.result(id, result)])
+        case "subscriptions/listen": return listen(id, message.params?.notifications)
+        case "tools/call" where message.params?.name == "hello" && message.params?.arguments?.name == nil:
+            return askForName(message, id)
+        default: return call(message, id, unknown: 404)
+        }
+    }
+
+    /// A stream that says what it will tell of, and then nothing, because this server's list of tools never changes.
+    private func listen(_ id: HelloID, _ filter: HelloMessage.Parameters.Filter?) -> Response {
+        let honoured = filter?.toolsListChanged == true ? #"{"toolsListChanged":true}"# : "{}"
+        let mark = #""io.modelcontextprotocol/subscriptionId":\#(id)"#
+        let params = #"{"_meta":{\#(mark)},"notifications":\#(honoured)}"#
+        let first = #"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":\#(params)}"#
+        let last = #"{"resultType":"complete","_meta":{\#(mark)}}"#
+        return Response(type: Response.events, messages: [first], last: Self.result(id, last))
+    }
+
+    /// The tool lacks an argument that the client's user may know. The client asks, and calls again with the answer.
+    private func askForName(_ message: HelloMessage, _ id: HelloID) -> Response {
+        let token = message.params?._meta?.progressToken
+        if let input = message.params?.inputResponses?["name"] {
+            let name = input.action == "accept" ? input.content?.name : nil
+            return greet(name ?? "stranger", id, token: token)
+        }
+        guard message.params?._meta?.clientCapabilities?.elicitation != nil else {
+            let data = #"{"requiredCapabilities":{"elicitation":{}}}"#
+            return Self.error(id, -32021, "hello needs a name, or a client that asks for one", data: data)
+        }
+        let schema = #"{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}"#
+        let ask = #"{"mode":"form","message":"Who is to be greeted?","requestedSchema":\#(schema)}"#
+        let requests = #"{"name":{"method":"elicitation/create","params":\#(ask)}}"#
+        return Response(messages: [Self.result(id, #"{"resultType":"input_required","inputRequests":\#(requests)}"#)])
+    }
+
+    // MARK: Methods
+
+    private func call(_ message: HelloMessage, _ id: HelloID, unknown status: Int) -> Response {
+        let params = message.params
+        switch message.method {
+        case "ping": return Response(messages: [Self.result(id, "{}")])
         case "tools/list":
+            let required = status == 200 ? #","required":["name"]"# : ""
             let result = """
                 {"resultType":"complete","ttlMs":0,"cacheScope":"public","tools":[{"name":"hello",\
                 "description":"Greets somebody.","inputSchema":{"type":"object","properties":{"name":\
-                {"type":"string","description":"who is greeted"}},"required":["name"]}}]}
+                {"type":"string","description":"who is greeted"}}\(required)}}]}
                 """
             return Response(messages: [Self.result(id, result)])
         case "tools/call":
@@ -155,7 +209,7 @@ final class HelloServer: Sendable {
     }
 
     /// Two events where the caller wants to hear of the progress.
-    private func greet(_ name: String, _ id: ID, token: ID?) -> Response {
+    private func greet(_ name: String, _ id: HelloID, token: HelloID?) -> Response {
         let content = #"[{"type":"text","text":\#(Self.quoted("Hello, \(name)!"))}]"#
         let result = Self.result(id, #"{"resultType":"complete","content":\#(content),"isError":false}"#)
         guard let token else { return Response(type: Response.events, messages: [result]) }
@@ -168,69 +222,22 @@ final class HelloServer: Sendable {
 
     private static let serverInfo = #"{"name":"hello-server","version":"\#(TunnelProxyVersion.current)"}"#
 
-    private static func result(_ id: ID, _ result: String) -> String {
+    private static func result(_ id: HelloID, _ result: String) -> String {
         #"{"jsonrpc":"2.0","id":\#(id),"result":\#(result)}"#
     }
 
     private static func error(
-        _ id: ID, _ code: Int, _ message: String, data: String? = nil, status: Int = 400
+        _ id: HelloID, _ code: Int, _ message: String, data: String? = nil, status: Int = 400
     ) -> Response {
         let data = data.map { #","data":\#($0)"# } ?? ""
         let error = #"{"code":\#(code),"message":\#(quoted(message))\#(data)}"#
         return Response(status: status, messages: [#"{"jsonrpc":"2.0","id":\#(id),"error":\#(error)}"#])
     }
 
-    fileprivate static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .withoutEscapingSlashes
         // A string is always encoded.
         return (try? encoder.encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? #""""#
-    }
-
-    /// The id of a request, or a progress token: both come back as they came.
-    private enum ID: Decodable, CustomStringConvertible {
-        case none
-        case number(Int)
-        case text(String)
-
-        init(from decoder: any Decoder) throws {
-            let value = try decoder.singleValueContainer()
-            self = try (try? value.decode(Int.self)).map { .number($0) } ?? .text(value.decode(String.self))
-        }
-
-        var description: String {
-            switch self {
-            case .none: "null"
-            case .number(let number): "\(number)"
-            case .text(let text): HelloServer.quoted(text)
-            }
-        }
-    }
-
-    /// A request or a notification, as far as this server reads it.
-    private struct Message: Decodable {
-        struct Parameters: Decodable {
-            struct Arguments: Decodable { let name: String? }
-            struct Capabilities: Decodable {}
-            struct Meta: Decodable {
-                let progressToken: ID?
-                let protocolVersion: String?
-                let clientCapabilities: Capabilities?
-
-                private enum CodingKeys: String, CodingKey {
-                    case progressToken
-                    case protocolVersion = "io.modelcontextprotocol/protocolVersion"
-                    case clientCapabilities = "io.modelcontextprotocol/clientCapabilities"
-                }
-            }
-            let name: String?
-            let arguments: Arguments?
-            let protocolVersion: String?
-            let _meta: Meta?
-        }
-        let jsonrpc: String
-        let id: ID?
-        let method: String
-        let params: Parameters?
     }
 }

@@ -98,6 +98,31 @@ class Scenario:
             say("greeted", text=result.content[0].text, failed=bool(getattr(result, "is_error", False)))
         say("closed")
 
+    async def listen(self) -> None:
+        """An open subscription (2.x without sessions) until the server ends it, and calls beside it."""
+        async with self.session() as client:
+            async with client.listen(tools_list_changed=True) as subscription:
+                say("acknowledged", tools=bool(subscription.honored.tools_list_changed))
+                say("tools", names=sorted(tool.name for tool in (await client.list_tools()).tools))
+                async for event in subscription:
+                    say("event", kind=type(event).__name__)
+                say("ended")
+
+    async def ask(self) -> None:
+        """A call that lacks what the user knows: the server asks, the client calls again (2.x)."""
+        import mcp_types
+        from mcp import Client
+
+        async def answer(context: Any, parameters: Any) -> Any:
+            say("asked", message=parameters.message)
+            return mcp_types.ElicitResult(action="accept", content={"name": "whoever"})
+
+        async with self.http() as http:
+            transport = streamable_http_client(self.url, http_client=http)
+            async with Client(transport, mode=self.mode, elicitation_callback=answer) as client:
+                result = await client.call_tool("hello", {})
+                say("greeted", text=result.content[0].text)
+
     async def crowd(self, size: int = 50) -> None:
         """Many sessions, all open before the first of them ends."""
         everyone = asyncio.Barrier(size)

@@ -51,6 +51,21 @@ import TunnelProxy
         #expect(!accepts(section, field, "-2562047h") && !accepts(section, field, "2562047h"))
     }
 
+    /// 0 is off, and from there to a second there is nothing.
+    @Test func limitsTheKeepAliveOfEventStreams() {
+        for value in ["0", "1s", "8760h"] {
+            #expect(accepts("upstream", "sse_keepalive", value))
+            #expect(accepts("upstream", "sse_keepalive_routes", "{a.b: \(value), A.B: \(value)}") == false)
+            #expect(accepts("upstream", "sse_keepalive_routes", "{A.b: \(value)}"))
+        }
+        for value in ["1ns", "999ms", "-1s", "8760h1ns", "15", "[]"] {
+            #expect(!accepts("upstream", "sse_keepalive", value))
+            #expect(!accepts("upstream", "sse_keepalive_routes", "{a.b: \(value)}"))
+        }
+        #expect(accepts("upstream", "sse_keepalive_routes", "{}"))
+        #expect(!accepts("upstream", "sse_keepalive_routes", "{a.c: 1s}"))
+    }
+
     @Test(arguments: [
         (":8080", "127.0.0.1:9090", true), (":8080", "", true), (":8080", "127.0.0.1:8080", false),
         ("127.0.0.1:8080", "[::1]:8080", true), ("127.0.0.1:8080", "[::]:8080", false), (":0", ":0", true),
