@@ -72,10 +72,11 @@ import TunnelProxy
     // MARK: Watchdog
 
     /// Half of what the manager waits; nothing where it waits for somebody else.
-    @Test(arguments: [
-        ("30000000", nil, .seconds(15)), ("30000000", "77", .seconds(15)), ("30000000", "78", nil),
-        ("1", nil, .microseconds(1)), ("2", nil, .microseconds(1)), ("4", nil, .microseconds(2)),
-    ] as [(String, String?, Duration?)])
+    @Test(
+        arguments: [
+            ("30000000", nil, .seconds(15)), ("30000000", "77", .seconds(15)), ("30000000", "78", nil),
+            ("1", nil, .microseconds(1)), ("2", nil, .microseconds(1)), ("4", nil, .microseconds(2)),
+        ] as [(String, String?, Duration?)])
     func readsTheWatchdog(_ microseconds: String, _ process: String?, _ expected: Duration?) throws {
         var values = ["WATCHDOG_USEC": microseconds]
         values["WATCHDOG_PID"] = process

@@ -81,7 +81,8 @@ private let loopback = IPAddress(v4Bytes: 127, 0, 0, 1)
         ("127.0.0.1:8080", .ip(loopback, port: 8080), true), ("127.0.0.1:8080", .ip(loopback, port: 8081), false),
         ("127.0.0.1:0", .ip(loopback, port: 8081), true),
         ("127.0.0.2:8080", .ip(loopback, port: 8080), false),
-        (":8080", .ip(IPAddress(v6High: 0, low: 0), port: 8080), true), (":8080", .ip(IPAddress(v4: 0), port: 8080), true),
+        (":8080", .ip(IPAddress(v6High: 0, low: 0), port: 8080), true),
+        (":8080", .ip(IPAddress(v4: 0), port: 8080), true),
         (":8080", .ip(loopback, port: 8080), false), ("[::]:8080", .ip(IPAddress(v4: 0), port: 8080), false),
         ("127.0.0.1:8080", .ip(IPAddress(v4: 0), port: 8080), false),
         ("unix:/run/a", .unix(path: "/run/a"), true), ("unix:/run/a", .unix(path: "/run/b"), false),
@@ -89,7 +90,8 @@ private let loopback = IPAddress(v4Bytes: 127, 0, 0, 1)
         (":1", .unix(path: "/run/a"), false),
     ]
 
-    @Test(arguments: met) func passedSocketsAreCompared(_ wanted: String, _ found: SocketAddress, _ isMet: Bool) throws {
+    @Test(arguments: met) func passedSocketsAreCompared(_ wanted: String, _ found: SocketAddress, _ isMet: Bool) throws
+    {
         #expect(try #require(ListenAddress(wanted)).isMet(by: found) == isMet)
     }
 

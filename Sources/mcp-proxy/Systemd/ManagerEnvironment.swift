@@ -5,7 +5,8 @@ import Glibc
 /// They are meant for this process alone, so they are taken out of the environment.
 struct ManagerEnvironment {
     private static let names = [
-        "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
+        "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+        "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES",
     ]
 
     private let values: [String: String]
@@ -15,7 +16,8 @@ struct ManagerEnvironment {
 
     /// Takes them. To be called before any thread is started: the C library's environment has no lock that would help.
     static func take(
-        get: (String) -> String? = { getenv($0).map { String(cString: $0) } }, remove: (String) -> Void = { unsetenv($0) }
+        get: (String) -> String? = { getenv($0).map { String(cString: $0) } },
+        remove: (String) -> Void = { unsetenv($0) }
     ) -> ManagerEnvironment {
         var values: [String: String] = [:]
         for name in names {

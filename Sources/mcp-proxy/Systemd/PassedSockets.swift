@@ -44,7 +44,9 @@ enum PassedSockets {
         guard let count = Int(text), (0...most).contains(count) else {
             throw ManagerEnvironment.Complaint("LISTEN_FDS: \(text) is no number from 0 to \(most)")
         }
-        let names = environment["LISTEN_FDNAMES"]?.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        let names = environment["LISTEN_FDNAMES"].map {
+            $0.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        }
         if let names, names.count != count {
             throw ManagerEnvironment.Complaint("LISTEN_FDNAMES: \(names.count) names for \(count) descriptors")
         }

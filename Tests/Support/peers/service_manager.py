@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
-
-PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
-WALL = 0x40000000
 
 
 class NotifySocket:
@@ -70,25 +63,3 @@ def passing(*listeners: socket.socket, names: str | None = None, process: str = 
         [*moves, named, f"export LISTEN_PID={process} LISTEN_FDS={len(listeners)}", 'exec "$@"'])
     # dash knows descriptors of one digit only.
     return ["bash", "-c", script, "passing"]
-
-
-@contextlib.contextmanager
-def stopped_thread(process: int, name: str) -> Iterator[None]:
-    """One thread of a process stands still, as one that is hung does, and all others go on (ptrace(2))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def trace(request: int, thread: int) -> None:
-        libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-        if libc.ptrace(request, thread, None, None) != 0:
-            raise OSError(ctypes.get_errno(), f"ptrace {request:#x}")
-
-    (thread,) = [
-        int(task.name) for task in Path(f"/proc/{process}/task").iterdir() if (task / "comm").read_text() == f"{name}\n"
-    ]
-    trace(PTRACE_SEIZE, thread)
-    trace(PTRACE_INTERRUPT, thread)
-    os.waitpid(thread, WALL)
-    try:
-        yield
-    finally:
-        trace(PTRACE_DETACH, thread)
