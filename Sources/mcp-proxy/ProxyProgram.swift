@@ -16,7 +16,7 @@ enum ProxyProgram {
             flags: [.config, .tunnelDomain, .debuggable], example: "mcp-proxy -config config.yaml"
         ) { Serve.run($0) },
         commands: [
-            CheckCommand.command, ProbeCommand.command, Healthcheck.command, ReloadCommand.command, Demo.command,
+            CheckCommand.command, Healthcheck.command, ProbeCommand.command, ReloadCommand.command, Demo.command,
             HelloCommand.command,
         ],
         notes: """

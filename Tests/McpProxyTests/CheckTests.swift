@@ -22,7 +22,7 @@ import TunnelProxy
         return report
     }
 
-    private static let statuses: [([CheckResult.Level], Bool, ExitStatus, CheckResult.Level)] = [
+    private static let statuses: [([CheckResult.Level], Bool, TunnelCLI.ExitStatus, CheckResult.Level)] = [
         ([], false, .done, .pass), ([.pass, .skip], false, .done, .pass), ([.pass, .warn], false, .done, .warn),
         ([.warn, .fail, .pass], false, .failed, .fail), ([.fail], true, .usage, .fail),
     ]
