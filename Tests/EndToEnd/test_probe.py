@@ -54,7 +54,7 @@ async def test_every_hop_is_shown_with_its_time(start, probe, hello: Hello, cert
     assert (result.status, result.errors) == (0, ""), result
     for words in (
         "ms  ✓ TCP ", "ms  ✓ WebSocket ", "ms  ✓ TLS in the WebSocket", "TLSv1.3  TLS_AES_128_GCM_SHA256  ",
-        "ALPN http/1.1", f"for *.{DOMAIN}, {DOMAIN}, ends in 89 days", "issued by CN=Test tunnel CA, SHA-256 ",
+        "ALPN http/1.1", f"for *.{DOMAIN}, {DOMAIN}, ends in ", "issued by CN=Test tunnel CA, SHA-256 ",
         "ms  ✓ server/discover", "hello-server", "2026-07-28, without sessions", "1 tools: hello",
     ):
         assert words in result.out, (words, result.out)
@@ -66,8 +66,8 @@ async def test_over_a_unix_socket_and_by_name(start, probe, hello: Hello, tmp_pa
     result = await probe(url=url(proxy))
     assert result.status == 0 and "✓ Unix socket" in result.out
     proxy = start({"mcp": f"http://127.0.0.1:{hello.port}"})
-    result = await probe(url=f"ws://localhost:{proxy.endpoint.port}/")
-    assert result.status == 0 and "✓ localhost" in result.out
+    result = await probe(url=f"ws://localhost.:{proxy.endpoint.port}/")
+    assert result.status == 0 and "✓ localhost. " in result.out, result
 
 
 @pytest.mark.deadline(60)

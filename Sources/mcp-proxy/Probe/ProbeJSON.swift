@@ -7,14 +7,14 @@ import TunnelProxy
 /// A report for programs: one object on one line. Names are only added to it.
 struct ProbeJSON: Encodable {
     struct Hop: Encodable { let hop, title: String, ok: Bool, ms: Double, detail: String }
-    struct Shown: Encodable { let subject, issuer, sha256: String, names: [String], not_after, days_left: Int64 }
+    struct Shown: Encodable { let subject, issuer, sha256: String, names: [String], notAfter, daysLeft: Int64 }
     struct TLS: Encodable {
         let version, cipher: String, group, alpn: String?, resumed: Bool, chain: [Shown]
     }
     struct MCP: Encodable {
         let era: String?, versions: [String], server: String?, tools: [String]?, authorization: Int?
     }
-    struct Response: Encodable { let status: UInt16, bytes: Int, first_byte_ms: Double }
+    struct Response: Encodable { let status: UInt16, bytes: Int, firstByteMs: Double }
     struct Problem: Encodable { let id, level, hop, title: String, evidence: [String], why, next: String }
     struct Summary: Encodable {
         let sent, lost: Int, loss: Double, ms: [String: Double]
@@ -52,7 +52,7 @@ struct ProbeJSON: Encodable {
             let certificate = shown.certificate
             return Shown(
                 subject: certificate.subject, issuer: certificate.issuer, sha256: certificate.fingerprint,
-                names: certificate.dnsNames, not_after: certificate.notAfter, days_left: shown.daysLeft(now: now))
+                names: certificate.dnsNames, notAfter: certificate.notAfter, daysLeft: shown.daysLeft(now: now))
         }
         tls = report.tls.map {
             TLS(
@@ -65,7 +65,7 @@ struct ProbeJSON: Encodable {
                 authorization: $0.authorization)
         }
         response = report.answer.map {
-            Response(status: $0.status, bytes: $0.bytes, first_byte_ms: Self.milliseconds($0.firstByte))
+            Response(status: $0.status, bytes: $0.bytes, firstByteMs: Self.milliseconds($0.firstByte))
         }
         problems = report.problems.map {
             Problem(
@@ -77,6 +77,7 @@ struct ProbeJSON: Encodable {
     static func encode(_ value: some Encodable) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         // Texts, numbers and lists of them are always encoded.
         return (try? encoder.encode(value)).map { Array($0) } ?? []
     }
