@@ -136,9 +136,10 @@ def test_setups_flags(shell: str, binaries: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_proxys_commands_and_flags(shell: str, binaries: Path, tmp_path: Path) -> None:
     usage = run(binaries / "mcp-proxy", "-help")
-    serving = flags(usage.split("\n  healthcheck")[0])
+    serving = flags(usage.split("\n  check")[0])
     expected = {
         "mcp-proxy -": serving,
+        **{f"mcp-proxy {name} -": flags(run(binaries / "mcp-proxy", name, "-help")) for name in ("check", "probe")},
         "mcp-proxy healthcheck -": {"addr", "listener-only", "config", "tunnel-domain", "help"},
         "mcp-proxy reload -": {"config", "help"},
         "mcp-proxy demo -": {"data", "help"},
@@ -150,7 +151,8 @@ def test_the_proxys_commands_and_flags(shell: str, binaries: Path, tmp_path: Pat
         assert offered_flags(OFFERS[shell](line, tmp_path / str(number))) == wanted, line
     (tmp_path / "words").mkdir()
     words = OFFERS[shell]("mcp-proxy ", tmp_path / "words")
-    assert {word for word in words if not word.startswith("-")} == {"healthcheck", "reload", "demo", "hello"}
+    assert {word for word in words if not word.startswith("-")} == {
+        "check", "healthcheck", "probe", "reload", "demo", "hello"}
 
 
 @pytest.mark.parametrize(

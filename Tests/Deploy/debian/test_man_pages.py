@@ -21,7 +21,7 @@ def commands(binaries: Path) -> list[str]:
 
 def flags(help_text: str) -> set[str]:
     """The flags that a help text explains, without their dashes."""
-    return set(re.findall(r"^ +--?([a-z][a-z-]*)", help_text, re.M))
+    return set(re.findall(r"^ +--?([a-zA-Z][a-z-]*)", help_text, re.M))
 
 
 def test_are_correct() -> None:
@@ -92,12 +92,12 @@ def test_setup_pages_environment(binaries: Path) -> None:
 def test_proxy_page(binaries: Path) -> None:
     usage = run(binaries / "mcp-proxy", "-help")
     page = (MAN / "mcp-proxy.1").read_text()
-    assert set(re.findall(r"^\.It Fl ([a-z-]+)", page, re.M)) == flags(usage)
+    assert set(re.findall(r"^\.It Fl ([a-zA-Z-]+)", page, re.M)) == flags(usage)
     # Beside flags, only commands stand at the beginning of a line of the list.
     named = re.findall(r"^  ([a-z]+)  +[a-z]", usage, re.M)
     assert named and re.findall(r"^\.It Cm ([a-z]+)", page, re.M) == named
     synopsis = page.split(".Sh SYNOPSIS\n")[1].split(".Sh ")[0]
-    assert set(re.findall(r"Fl ([a-z-]+)", synopsis)) | {"help"} == flags(usage)
+    assert set(re.findall(r"Fl ([a-zA-Z-]+)", synopsis)) | {"help"} == flags(usage)
 
 
 def test_configuration_page() -> None:
