@@ -14,7 +14,7 @@ enum Layout {
     static let routesInBlock = 64
     static let seriesInBlock = 256
     /// Blocks of some 50 KB that are copied at once.
-    static let blocksInPiece = 4
+    static let blocksInPiece = 8
 }
 
 /// Where in a route's words what is counted.
