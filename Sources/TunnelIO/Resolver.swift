@@ -126,6 +126,8 @@ struct NameCache {
 package struct LookUpCounts: Sendable {
     private var counts = InlineArray<6, UInt64>(repeating: 0)
 
+    package init() {}
+
     package subscript(result: LookUpResult) -> UInt64 { counts[result.rawValue] }
 
     mutating func add(_ result: LookUpResult) { counts[result.rawValue] &+= 1 }

@@ -16,6 +16,8 @@ final class Worker {
     let metrics = WorkerMetrics()
     /// For `metrics.mcp_names`.
     var tools: KnownTools
+    /// How many upstream connections wait for a request; set by who keeps them.
+    var parkedConnections: (() -> Int)?
     var heads = HeadPool()
     private var current: ProxySnapshot
     private var version: Int

@@ -18,6 +18,7 @@ final class UpstreamPools {
         self.worker = worker
         reactor = worker.reactor
         bound = BoundConnections(on: worker.reactor)
+        worker.parkedConnections = { [weak self] in self?.parkedCount ?? 0 }
     }
 
     // MARK: Streams
@@ -203,7 +204,7 @@ final class UpstreamPools {
     }
 
     /// Connections that wait for a request.
-    var parkedCount: Int { pools.values.reduce(bound.count) { $0 + $1.count } }
+    private var parkedCount: Int { pools.values.reduce(bound.count) { $0 + $1.count } }
 
     /// Closes the connections that carry logins of a client's connection, at the end of that one.
     func closeBound(of owner: UInt64) { bound.closeAll(of: owner) }
