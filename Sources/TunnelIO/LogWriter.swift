@@ -22,6 +22,7 @@ package final class LogWriter: LogSink {
     private let finished = ThreadSignal()
     private let descriptor: CInt
     private let droppedLine: @Sendable (Int) -> [UInt8]
+    private let dropped = Atomic<UInt64>(0)
 
     /// - Parameters:
     ///   - descriptor: where lines go; not closed by this object.
@@ -38,6 +39,8 @@ package final class LogWriter: LogSink {
 
     /// Queues one line, its newline included. Never waits for the sink.
     package func write(_ line: Span<UInt8>) { common.write(line) }
+
+    package var droppedLines: UInt64 { dropped.load(ordering: .relaxed) }
 
     package func forOneThread() -> any LogSink {
         let queue = LogQueue(signal)
@@ -86,6 +89,7 @@ package final class LogWriter: LogSink {
             dropped += queue.take()
             taken.append(queue.taken)
         }
+        if dropped > 0 { self.dropped.add(UInt64(dropped), ordering: .relaxed) }
         return (dropped, isStopping)
     }
 

@@ -56,6 +56,9 @@ package final class Reactor {
     /// Spare buffers for bytes that must outlive a turn.
     package var buffers = BufferPool()
 
+    /// How long events had to wait for their turn.
+    package private(set) var lag = LagHistogram()
+
     /// What the program that runs on this loop hangs on it, to be found from a task.
     package var context: AnyObject?
     /// Name resolution for this loop.
@@ -192,8 +195,14 @@ package final class Reactor {
 
     /// Waits for readiness, unless there is work already, and hands it out; then runs the deadlines that are due.
     func turn(isBusy: Bool) {
-        let count = poll.wait(milliseconds: isBusy || !unfinished.isEmpty ? 0 : timeout())
-        timers.now = Reactor.clock()
+        let mayWait = !isBusy && unfinished.isEmpty
+        // What became ready since the last poll has waited until this one.
+        let polled = mayWait ? Reactor.clock() : 0
+        let count = poll.wait(milliseconds: mayWait ? timeout(polled) : 0)
+        let now = Reactor.clock()
+        let away = (mayWait ? polled : now) &- timers.now
+        timers.now = now
+        lag.record(max(away, now &- min(timers.next ?? now, now)))
         for index in 0..<count {
             let (readiness, tag) = poll.event(index)
             if tag == Poll.wakeTag {
@@ -212,9 +221,8 @@ package final class Reactor {
     }
 
     /// How long the poll may wait, rounded up so that a deadline is due when it returns.
-    private func timeout() -> CInt {
+    private func timeout(_ now: UInt64) -> CInt {
         guard let next = timers.next else { return -1 }
-        let now = Reactor.clock()
         return next <= now ? 0 : CInt(clamping: (next - now + 999_999) / 1_000_000)
     }
 }

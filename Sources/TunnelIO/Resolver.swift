@@ -27,6 +27,8 @@ package final class Resolver {
     private var cache = NameCache()
     /// A name is in it while somebody waits, and then the service knows that this loop does.
     private var pending: [String: [Waiter]] = [:]
+    /// What came of look-ups so far. A literal address is none, nor is `localhost`.
+    package private(set) var counts = LookUpCounts()
 
     init(_ reactor: Reactor, _ names: NameService) { (self.reactor, self.names) = (reactor, names) }
 
@@ -45,10 +47,16 @@ package final class Resolver {
         _ name: String, timeout: UInt64, ttl: UInt64, cancellation: Cancellation? = nil
     ) async throws(IOError) -> [IPAddress] {
         if let literal = IPAddress(name) { return [literal] }
-        if let known = cache.addresses(of: name, noOlderThan: ttl, now: reactor.now) { return known }
+        if let known = cache.addresses(of: name, noOlderThan: ttl, now: reactor.now) {
+            counts.add(.cached)
+            return known
+        }
         if let loopback = Resolver.loopback(name) { return loopback }
         let waiter = Waiter(reactor)
-        if pending[name] == nil, let error = names.request(name, for: reactor.loop) { throw error }
+        if pending[name] == nil, let error = names.request(name, for: reactor.loop) {
+            counts.add(error)
+            throw error
+        }
         pending[name, default: []].append(waiter)
         cancellation?.arm { [unowned waiter] in waiter.finish(.failure(IOError(.closed, "lookup"))) }
         if waiter.result == nil {
@@ -58,8 +66,12 @@ package final class Resolver {
         cancellation?.disarm()
         leave(name, waiter)
         switch waiter.result {
-        case .success(let addresses): return addresses
-        case .failure(let error): throw error
+        case .success(let addresses):
+            counts.add(.ok)
+            return addresses
+        case .failure(let error):
+            counts.add(error)
+            throw error
         case nil: throw IOError(.closed, "lookup")
         }
     }
@@ -107,5 +119,25 @@ struct NameCache {
     mutating func keep(_ addresses: [IPAddress], of name: String, now: UInt64) {
         if found[name] == nil, found.count >= NameCache.maxNames { found.removeAll() }
         found[name] = (addresses, now)
+    }
+}
+
+/// How many look-ups ended in what way.
+package struct LookUpCounts: Sendable {
+    private var counts = InlineArray<6, UInt64>(repeating: 0)
+
+    package init() {}
+
+    package subscript(result: LookUpResult) -> UInt64 { counts[result.rawValue] }
+
+    mutating func add(_ result: LookUpResult) { counts[result.rawValue] &+= 1 }
+
+    mutating func add(_ error: IOError) {
+        switch error.code {
+        case .nameNotFound: add(.notFound)
+        case .timedOut: add(.timeout)
+        case .closed: add(.cancelled)
+        default: add(.failed)
+        }
     }
 }

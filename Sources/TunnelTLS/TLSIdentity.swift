@@ -35,6 +35,8 @@ public final class TLSIdentity: Sendable {
 
     /// The certificate itself, for whoever holds it against requirements.
     package var leaf: Certificate { chain[0] }
+    /// The last certificate behind the leaf, which is nearest to the root; `nil` where the leaf stands alone.
+    package var lastIssuer: Certificate? { chain.count > 1 ? chain.last : nil }
 
     /// Reads and checks a pair. Pure: no file is touched, and validity is not held against any clock.
     ///

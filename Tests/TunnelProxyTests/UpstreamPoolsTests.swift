@@ -21,7 +21,7 @@ import TunnelTestSupport
             #expect(next1 === second)
             let next2 = try await bench.lease()
             #expect(next2 === first)
-            #expect(bench.worker.metrics.poolHits == 2 && bench.worker.metrics.upstreamConnects == 2)
+            #expect(bench.worker.metrics[.poolHit] == 2 && bench.worker.metrics[.dial(.ok)] == 2)
         }
     }
 

@@ -56,7 +56,10 @@ public enum FieldName: UInt8, Sendable, Equatable {
     case authorization, connection, contentLength, contentType, expect, forwarded
     /// One of the names that ``ForwardedFields`` takes out: read as one of ours, or saying what ours say.
     case forwardingAlias
-    case host, http2Settings, keepAlive, persistentAuth, proxy
+    case host, http2Settings, keepAlive
+    /// What a request of MCP 2026-07-28 says of itself.
+    case mcpMethod, mcpName
+    case persistentAuth, proxy
     case proxyAuthenticate, proxyAuthenticationInfo, proxyAuthorization, proxyConnection, retryAfter
     case secWebSocketAccept, secWebSocketExtensions, secWebSocketKey, secWebSocketProtocol, secWebSocketVersion
     case te, trailer, transferEncoding, upgrade, via, wwwAuthenticate
@@ -75,8 +78,10 @@ public enum FieldName: UInt8, Sendable, Equatable {
             case 5: named("proxy", .proxy)
             case 6: named("expect", .expect)
             case 7: named("upgrade", .upgrade) ?? named("trailer", .trailer)
+            case 8: named("mcp-name", .mcpName)
             case 9: named("forwarded", .forwarded)
-            case 10: named("connection", .connection) ?? named("keep-alive", .keepAlive)
+            case 10:
+                named("connection", .connection) ?? named("keep-alive", .keepAlive) ?? named("mcp-method", .mcpMethod)
             case 11: named("retry-after", .retryAfter)
             case 12: named("content-type", .contentType)
             case 13: named("authorization", .authorization)

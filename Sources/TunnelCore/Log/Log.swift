@@ -7,10 +7,13 @@ public protocol LogSink: AnyObject, Sendable {
     func write(_ line: Span<UInt8>)
     /// A sink to the same end for one thread that writes many lines; `self` where nothing is gained by another.
     func forOneThread() -> any LogSink
+    /// Lines that were not written because the way to the end was full.
+    var droppedLines: UInt64 { get }
 }
 
 extension LogSink {
     public func forOneThread() -> any LogSink { self }
+    public var droppedLines: UInt64 { 0 }
 }
 
 /// The log: `log(.info, "request started") { $0.field("route", route) }`.
@@ -41,6 +44,9 @@ public struct Log: Sendable {
         get { LogLevel(rank: target.threshold.rank.load(ordering: .relaxed)) ?? .info }
         nonmutating set { target.threshold.rank.store(newValue.rank, ordering: .relaxed) }
     }
+
+    /// Lines that the sink could not take, in all.
+    public var droppedLines: UInt64 { target.sink.droppedLines }
 
     /// Whether lines of `level` are written, for work beyond a line's own.
     public func isEnabled(_ level: LogLevel) -> Bool {

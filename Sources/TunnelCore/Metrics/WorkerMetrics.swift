@@ -1,135 +1,169 @@
-/// What one worker counted. A plain value that it alone changes, so counting is an addition without atomics;
-/// the sum over the workers is what the proxy did.
+/// What one worker counts, in memory that it alone writes: no lock, no atomic, no allocation for a request.
 ///
-/// Counters only grow and wrap around; gauges (named `open…`, `…InFlight`) are the present number.
-public struct WorkerMetrics: Hashable, Sendable {
-    // Tunnel streams: WebSocket connections of the tunnel agent.
-    public var streamsAccepted: UInt64 = 0
-    public var openStreams: Int64 = 0
+/// All of it is words in a few flat blocks that never move. Counting is an addition through a pointer. Whoever reads gets a
+/// copy (``copy(_:)``), made on the worker's own thread, so that nothing that a request writes is ever shared.
+///
+/// Not `Sendable`: the loop that it lives on proves that.
+package final class WorkerMetrics {
+    // SAFETY (of all pointers in this file): each is to a block of this object's that is freed in `deinit` and not before, and
+    // each index is a constant of the layout below or checked by whoever makes the blocks.
+    let words: UnsafeMutablePointer<UInt64>
+    private var routeBlocks: [UnsafeMutablePointer<UInt64>] = []
+    private var series = SeriesBlocks()
+    /// Places of the series of tools, by tool and error; made when the first one is counted.
+    private var toolPlaces: [UInt64] = []
+    /// Raised when a series was given to somebody else: a copy that is under way begins anew.
+    private var epoch = 0
+    /// Responses that are event streams, the oldest first.
+    package var eventStreams = AgeList()
 
-    // Inner TLS handshakes.
-    public var handshakesSucceeded: UInt64 = 0
-    /// Those among the succeeded that resumed a session.
-    public var handshakesResumed: UInt64 = 0
-    public var handshakesFailed: UInt64 = 0
-
-    // Exchanges: a request and its response.
-    public var requests: UInt64 = 0
-    public var requestsInFlight: Int64 = 0
-    /// Requests answered by the proxy because no route has their host.
-    public var requestsWithoutRoute: UInt64 = 0
-    /// Requests refused with 503 because a limit was reached or the proxy was draining.
-    public var requestsOverLimit: UInt64 = 0
-    /// Final responses by the hundred of their status, 1xx at 0; see `countResponse`.
-    public private(set) var responsesByClass = [UInt64](repeating: 0, count: 5)
-    /// Exchanges that ended before their response was whole.
-    public var exchangesAborted: UInt64 = 0
-    /// Body bytes from the client to the upstream.
-    public var bytesUp: UInt64 = 0
-    /// Body bytes from the upstream to the client.
-    public var bytesDown: UInt64 = 0
-    /// From the request's head to the first byte of its final response.
-    public var timeToFirstByte = Histogram()
-    /// From the request's head to the end of the exchange.
-    public var requestDuration = Histogram()
-
-    // Upstream connections.
-    public var upstreamConnects: UInt64 = 0
-    public var upstreamConnectsFailed: UInt64 = 0
-    public var openUpstreamConnections: Int64 = 0
-    /// Exchanges that found an idle connection in the pool.
-    public var poolHits: UInt64 = 0
-    /// Exchanges sent again on a fresh connection because the pooled one had died.
-    public var poolRetries: UInt64 = 0
-    /// Refused upstream addresses by the policy's reason, in the order of `UpstreamPolicy.Refusal.allCases`.
-    private var refusals = [UInt64](repeating: 0, count: UpstreamPolicy.Refusal.allCases.count)
-
-    public init() {}
-
-    /// How often an upstream address was refused for `reason`.
-    public subscript(refusal reason: UpstreamPolicy.Refusal) -> UInt64 { refusals[reason.index] }
-
-    public mutating func countRefusal(_ reason: UpstreamPolicy.Refusal) { refusals[reason.index] &+= 1 }
-
-    /// Counts a final response by the class of its status; a status outside 100...599 is not counted.
-    public mutating func countResponse(status: Int) {
-        guard status >= 100, status < 600 else { return }
-        responsesByClass[status / 100 - 1] &+= 1
+    package init() {
+        words = .allocate(capacity: Layout.count)
+        words.initialize(repeating: 0, count: Layout.count)
     }
 
-    // If you add a field, add it here: the test of the sum looks at every stored property.
-    public static func += (a: inout Self, b: Self) {
-        a.streamsAccepted &+= b.streamsAccepted
-        a.openStreams &+= b.openStreams
-        a.handshakesSucceeded &+= b.handshakesSucceeded
-        a.handshakesResumed &+= b.handshakesResumed
-        a.handshakesFailed &+= b.handshakesFailed
-        a.requests &+= b.requests
-        a.requestsInFlight &+= b.requestsInFlight
-        a.requestsWithoutRoute &+= b.requestsWithoutRoute
-        a.requestsOverLimit &+= b.requestsOverLimit
-        for index in a.responsesByClass.indices { a.responsesByClass[index] &+= b.responsesByClass[index] }
-        a.exchangesAborted &+= b.exchangesAborted
-        a.bytesUp &+= b.bytesUp
-        a.bytesDown &+= b.bytesDown
-        a.timeToFirstByte += b.timeToFirstByte
-        a.requestDuration += b.requestDuration
-        a.upstreamConnects &+= b.upstreamConnects
-        a.upstreamConnectsFailed &+= b.upstreamConnectsFailed
-        a.openUpstreamConnections &+= b.openUpstreamConnections
-        a.poolHits &+= b.poolHits
-        a.poolRetries &+= b.poolRetries
-        for index in a.refusals.indices { a.refusals[index] &+= b.refusals[index] }
+    deinit {
+        words.deallocate()
+        for block in routeBlocks { block.deallocate() }
     }
-}
 
-extension UpstreamPolicy.Refusal {
-    /// The place of the reason in `allCases`, as a switch: a search would cost more than the addition it serves.
-    fileprivate var index: Int {
-        switch self {
-        case .notAllowed: 0
-        case .metadata: 1
-        case .linkLocal: 2
-        case .multicast: 3
-        case .unspecified: 4
-        case .broadcast: 5
-        case .ownListener: 6
-        case .embeddedIPv4: 7
+    // MARK: Counting
+
+    /// Counts one more.
+    package func count(_ event: WorkerEvent, _ number: UInt64 = 1) { words[event.place] &+= number }
+
+    /// One less of something that is there at present.
+    package func discount(_ event: WorkerEvent) { words[event.place] &-= 1 }
+
+    /// How often that happened.
+    package subscript(event: WorkerEvent) -> UInt64 { words[event.place] }
+
+    /// - Parameter now: nanoseconds of the loop's clock.
+    package func saw(_ event: FarSideEvent, at now: UInt64) { words[Layout.lastSeen + event.rawValue] = now }
+
+    // MARK: Routes
+
+    /// The counters of a route.
+    package func route(_ slot: RouteSlot) -> RouteCounters {
+        while slot.index / Layout.routesInBlock >= routeBlocks.count { addRouteBlock() }
+        let base =
+            routeBlocks[slot.index / Layout.routesInBlock] + slot.index % Layout.routesInBlock * RouteLayout.count
+        // The slot was another route's before.
+        if base[RouteLayout.generation] < slot.generation { clear(base, for: slot) }
+        return RouteCounters(base: base, generation: slot.generation)
+    }
+
+    private func addRouteBlock() {
+        let count = Layout.routesInBlock * RouteLayout.count
+        let block = UnsafeMutablePointer<UInt64>.allocate(capacity: count)
+        block.initialize(repeating: 0, count: count)
+        routeBlocks.append(block)
+    }
+
+    private func clear(_ base: UnsafeMutablePointer<UInt64>, for slot: RouteSlot) {
+        for index in RouteLayout.places..<RouteLayout.count where base[index] > 0 { series.giveBack(base[index]) }
+        base.update(repeating: 0, count: RouteLayout.count)
+        base[RouteLayout.generation] = slot.generation
+        epoch += 1
+    }
+
+    /// Counts a request that is over.
+    ///
+    /// - Parameters:
+    ///   - status: of the response; 0 where none was sent.
+    ///   - nanoseconds: from its head to its end.
+    ///   - now: of the loop's clock.
+    ///   - traceID: the trace that it belongs to, as two numbers of big-endian order; it becomes the route's exemplar.
+    package func recordDuration(
+        _ route: RouteCounters, _ method: Method, status: UInt16, nanoseconds: UInt64, now: UInt64,
+        traceID: (high: UInt64, low: UInt64)? = nil
+    ) {
+        guard route.isCurrent else { return }
+        let place = RouteLayout.places + RouteLayout.place(method, status)
+        if route.base[place] == 0 { route.base[place] = series.make() }
+        let bucket = series[route.base[place]].record(nanoseconds, HistogramBounds.requestLimits)
+        guard let traceID else { return }
+        route.base[RouteLayout.exemplar] = route.base[place]
+        route.base[RouteLayout.exemplar + 1] = UInt64(bucket)
+        route.base[RouteLayout.exemplar + 2] = traceID.high
+        route.base[RouteLayout.exemplar + 3] = traceID.low
+        route.base[RouteLayout.exemplar + 4] = nanoseconds
+        route.base[RouteLayout.exemplar + 5] = now
+    }
+
+    // MARK: Operations
+
+    /// Counts an operation of MCP that is over.
+    ///
+    /// - Parameter tool: of the proxy's table of tool names; `nil` where it is not asked for.
+    package func recordOperation(
+        _ method: OperationMethod, _ error: OperationError, tool: ToolPlace?, nanoseconds: UInt64
+    ) {
+        if let tool {
+            if toolPlaces.isEmpty {
+                toolPlaces = [UInt64](repeating: 0, count: ToolPlace.count * OperationError.allCases.count)
+            }
+            let place = tool.index * OperationError.allCases.count + error.rawValue
+            if toolPlaces[place] == 0 { toolPlaces[place] = series.make() }
+            _ = series[toolPlaces[place]].record(nanoseconds, HistogramBounds.operationLimits)
+            return
         }
+        let place = Layout.operations + method.place * OperationError.allCases.count + error.rawValue
+        if words[place] == 0 { words[place] = series.make() }
+        _ = series[words[place]].record(nanoseconds, HistogramBounds.operationLimits)
+    }
+
+    // MARK: Reading
+
+    /// Copies the next piece.
+    ///
+    /// One piece takes a small part of a millisecond, so that whoever copies lets others have their turn in between.
+    ///
+    /// - Returns: whether that was the last one.
+    package func copy(_ copy: inout MetricsCopy) -> Bool {
+        if copy.epoch != epoch { copy = MetricsCopy(epoch: epoch) }
+        if copy.words.isEmpty {
+            copy.words = Array(UnsafeBufferPointer(start: words, count: Layout.count))
+            copy.oldestEventStream = eventStreams.oldest
+            copy.openEventStreams = eventStreams.count
+            // Not the array itself: it would be copied by the next request that counts.
+            copy.toolPlaces = toolPlaces.map { $0 }
+            copy.routes.reserveCapacity(routeBlocks.count * Layout.routesInBlock * RouteLayout.count)
+            copy.series.reserveCapacity(series.capacity)
+        }
+        var budget = Layout.blocksInPiece
+        while copy.routeBlocks < routeBlocks.count {
+            if budget == 0 { return false }
+            budget -= 1
+            copy.routes.append(
+                contentsOf: UnsafeBufferPointer(
+                    start: routeBlocks[copy.routeBlocks], count: Layout.routesInBlock * RouteLayout.count))
+            copy.routeBlocks += 1
+        }
+        while copy.seriesBlocks < series.blocks.count {
+            if budget == 0 { return false }
+            budget -= 1
+            copy.series.append(contentsOf: series.block(copy.seriesBlocks))
+            copy.seriesBlocks += 1
+        }
+        return true
     }
 }
 
-/// Counts durations by size. A plain value: one for each worker, summed by whoever reads.
-public struct Histogram: Hashable, Sendable {
-    /// The upper bounds of the buckets but the last, which has none; a duration equal to a bound is below it. They reach
-    /// from a hop on the same machine to a long-lived event stream.
-    public static let bounds: [Duration] = [
-        .microseconds(250), .microseconds(500), .milliseconds(1), .microseconds(2_500), .milliseconds(5),
-        .milliseconds(10), .milliseconds(25), .milliseconds(50), .milliseconds(100), .milliseconds(250),
-        .milliseconds(500), .seconds(1), .milliseconds(2_500), .seconds(5), .seconds(10), .seconds(60), .seconds(600),
-    ]
+/// What one worker had counted at one moment.
+package struct MetricsCopy: Sendable {
+    let epoch: Int
+    var words: [UInt64] = []
+    var routes: [UInt64] = []
+    var series: [UInt64] = []
+    var toolPlaces: [UInt64] = []
+    var routeBlocks = 0
+    var seriesBlocks = 0
+    package fileprivate(set) var openEventStreams = 0
+    /// When the oldest of them began, by the loop's clock; `nil` when there is none.
+    package fileprivate(set) var oldestEventStream: UInt64?
 
-    /// How many durations fell into each bucket, each counted once; one more than there are bounds.
-    public private(set) var counts = [UInt64](repeating: 0, count: bounds.count + 1)
-    /// The sum of all durations, in microseconds.
-    public private(set) var microseconds: UInt64 = 0
-
-    public init() {}
-
-    /// The number of durations.
-    public var count: UInt64 { counts.reduce(0, &+) }
-
-    /// Counts one duration. A negative one, from a clock set back, counts as zero.
-    public mutating func record(_ duration: Duration) {
-        let index = Self.bounds.firstIndex { duration <= $0 } ?? Self.bounds.count
-        counts[index] &+= 1
-        let (seconds, attoseconds) = duration.components
-        guard seconds >= 0, attoseconds >= 0 else { return }
-        microseconds &+= UInt64(seconds) &* 1_000_000 &+ UInt64(attoseconds / 1_000_000_000_000)
-    }
-
-    public static func += (a: inout Self, b: Self) {
-        for index in a.counts.indices { a.counts[index] &+= b.counts[index] }
-        a.microseconds &+= b.microseconds
-    }
+    init(epoch: Int) { self.epoch = epoch }
+    /// Nothing yet; to be filled by ``WorkerMetrics/copy(_:)``.
+    package init() { epoch = -1 }
 }

@@ -48,6 +48,10 @@ public struct FrameDecoder: Sendable {
     /// The current frame's key, turned so that its first byte belongs to the next byte of payload.
     private var mask: MaskingKey?
     private var isClosed = false
+    /// Frames that began, those of control among them.
+    package private(set) var frameCount: UInt64 = 0
+    /// Pings and pongs.
+    package private(set) var heartbeatCount: UInt64 = 0
 
     /// - Parameter role: our own role. A server takes only masked frames, a client only unmasked ones.
     /// - Parameter maxFramePayload: longest data frame to accept, in bytes.
@@ -105,6 +109,7 @@ public struct FrameDecoder: Sendable {
             isCompressed = header.isCompressed
         }
         (remaining, isFinal, mask) = (header.payloadLength, header.isFinal, header.mask)
+        frameCount &+= 1
     }
 
     private mutating func takePayload(_ bytes: UnsafeMutableRawBufferPointer, from start: Int) -> Step {
@@ -128,6 +133,8 @@ public struct FrameDecoder: Sendable {
     ) throws(WebSocketError) -> Step {
         let payload = start..<start + header.payloadLength
         if let key = header.mask { applyMask(key, to: UnsafeMutableRawBufferPointer(rebasing: bytes[payload])) }
+        frameCount &+= 1
+        if header.opcode != .close { heartbeatCount &+= 1 }
         switch header.opcode {
         case .ping: return Step(consumed: payload.upperBound, event: .ping(payload))
         case .pong: return Step(consumed: payload.upperBound, event: .pong(payload))

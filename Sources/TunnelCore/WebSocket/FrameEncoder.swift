@@ -4,6 +4,8 @@ internal import COpenSSL
 public struct FrameEncoder: Sendable {
     public let role: WebSocketRole
     private var keys = MaskingKeySource()
+    /// Headers made so far.
+    package private(set) var frameCount: UInt64 = 0
 
     public init(role: WebSocketRole) { self.role = role }
 
@@ -16,6 +18,7 @@ public struct FrameEncoder: Sendable {
         precondition(
             !opcode.isControl || isFinal && !isCompressed && payloadLength <= FrameHeader.maxControlPayload,
             "control frames are short and whole")
+        frameCount &+= 1
         return FrameHeader(
             opcode, isFinal: isFinal, isCompressed: isCompressed, payloadLength: payloadLength,
             mask: role == .client ? keys.next() : nil)

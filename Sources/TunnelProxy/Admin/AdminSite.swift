@@ -31,6 +31,7 @@ final class AdminSite {
         endpoints = [
             "/healthz": HealthEndpoint(context, on: reactor),
             "/readyz": ReadinessEndpoint(readiness),
+            "/metrics": MetricsEndpoint(context, readiness, on: reactor),
             "/log-level": LogLevelEndpoint(context.shared.log),
         ]
     }

@@ -59,6 +59,8 @@ extension ProxyConfiguration {
             ConfigurationField("limits.max_connections", \.limits.maxConnections),
             ConfigurationField("limits.max_pending_connections", \.limits.maxPendingConnections),
             ConfigurationField("limits.buffer_size", \.limits.bufferSize),
+
+            ConfigurationField("metrics.mcp_names", \.metrics.mcpNames),
         ]
     }
 

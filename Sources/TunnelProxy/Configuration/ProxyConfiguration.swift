@@ -37,6 +37,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var upstream: Upstream
     public internal(set) var webSocket: WebSocket
     public internal(set) var limits: Limits
+    public internal(set) var metrics = Metrics()
     /// Where its fields were read, for what shows only when it is put in force.
     var places = ConfigurationPlaces()
 
@@ -46,7 +47,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         tunnelDomain: String? = nil, logLevel: LogLevel = .info, logFormat: LogFormat = .text,
         shutdownTimeout: Duration = .seconds(30), threads: Int = 0, upstream: Upstream = Upstream(),
         webSocket: WebSocket = WebSocket(), limits: Limits = Limits(), adminAddress: ListenAddress? = nil,
-        adminHosts: [String] = [], shutdownDelay: Duration = .zero
+        adminHosts: [String] = [], shutdownDelay: Duration = .zero, metrics: Metrics = Metrics()
     ) throws(ConfigurationError) {
         self.listenAddress = listenAddress
         self.listenMode = listenMode
@@ -64,6 +65,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         self.adminAddress = adminAddress
         self.adminHosts = adminHosts
         self.shutdownDelay = shutdownDelay
+        self.metrics = metrics
 
         var check = ConfigurationCheck(decoder: ConfigurationDecoder(file: nil))
         check.run(self)
@@ -202,6 +204,14 @@ extension ProxyConfiguration {
         public var subprotocol = ""
         /// Bytes of payload in one frame.
         public var maxFrameSize = 16_777_216
+
+        public init() {}
+    }
+
+    /// What is told to monitoring.
+    public struct Metrics: Sendable, Equatable {
+        /// Tell the calls of tools apart by their names, of which 200 are kept.
+        public var mcpNames = false
 
         public init() {}
     }

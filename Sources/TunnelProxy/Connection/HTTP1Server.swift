@@ -118,6 +118,8 @@ final class HTTP1Server {
 
     /// Answers a head that cannot be served: what follows it has no certain start.
     private func refuse(_ error: HTTPError) async -> Outcome {
+        if error.status == 431 { worker.metrics.count(.limit(.headSize)) }
+        if error.status == 408 { worker.metrics.count(.limit(.headerTimeout)) }
         worker.log(.warn, "bad request") {
             $0.field("id", connectionNumber)
             $0.field("status", Int(error.status))

@@ -48,6 +48,7 @@ final class TunnelConnection {
             server.reader.close()
             stream.cut()
         }
+        countClose()
         phase = .over
         wait(for: nil)
         giveCountBack()
@@ -65,6 +66,8 @@ final class TunnelConnection {
         let upgrade = await WebSocketUpgrade.receive(on: socket, worker, room, number: number, peer: peerName)
         guard let upgrade else { return nil }
         isCounted = true
+        worker.metrics.count(.tunnel)
+        worker.metrics.saw(.connection, at: worker.reactor.now)
         guard !isEnding, !isCrowdedOut, let stream = openStream(upgrade) else { return nil }
         phase = .shakingHands(stream)
         wait(for: .handshake)
@@ -161,6 +164,14 @@ final class TunnelConnection {
         if case .ip(let ip, _) = peer { Array("\(ip)".utf8) } else { [] }
     }
 
+    private func countClose() {
+        switch phase {
+        case .shakingHands(let stream), .serving(let stream, _, _):
+            worker.metrics.count(.close(CloseKind(stream.peerCloseCode?.rawValue)))
+        case .upgrading, .over: break
+        }
+    }
+
     // MARK: TLS
 
     private func openStream(_ upgrade: WebSocketUpgrade) -> TunnelStream? {
@@ -178,7 +189,8 @@ final class TunnelConnection {
             highWater: snapshot.configuration.limits.bufferSize, pingInterval: websocket.pingInterval.nanoseconds,
             idleTimeout: websocket.idleTimeout.nanoseconds, maxFramePayload: websocket.maxFrameSize)
         let deflate = upgrade.deflate.map { PerMessageDeflate(role: .server, parameters: $0) }
-        return TunnelStream(socket, on: worker.reactor, engine: engine, deflate: deflate, settings: settings)
+        return TunnelStream(socket, on: worker.reactor, engine: engine, deflate: deflate, settings: settings,
+            metrics: worker.metrics)
     }
 
     /// Waits for the inner handshake; the log says why when it fails.
@@ -192,8 +204,10 @@ final class TunnelConnection {
         while !stream.isHandshakeComplete && stream.end == nil && !isOverdue && !isEnding { await stream.handshake() }
         deadline.cancel()
         if stream.isHandshakeComplete {
-            worker.metrics.handshakesSucceeded += 1
-            if stream.isResumed { worker.metrics.handshakesResumed += 1 }
+            let kind = HandshakeKind(
+                version: stream.tlsVersion, cipher: stream.cipher, alpn: stream.applicationProtocol,
+                isResumed: stream.isResumed)
+            worker.metrics.count(.handshake(kind))
             worker.log(.debug, "tls handshake complete") {
                 $0.field("id", number)
                 $0.field("version", stream.tlsVersion)
@@ -205,7 +219,7 @@ final class TunnelConnection {
         }
         if isEnding { return false }
         if isCrowdedOut {
-            worker.metrics.handshakesFailed += 1
+            worker.metrics.count(.handshakeFailure(.dropped))
             worker.log(.debug, "connection dropped for another one") { $0.field("id", number) }
             return false
         }
@@ -217,10 +231,21 @@ final class TunnelConnection {
             }
             return false
         }
-        worker.metrics.handshakesFailed += 1
+        worker.metrics.count(.handshakeFailure(failure(of: stream, isOverdue: isOverdue)))
         logFailure(stream, isOverdue: isOverdue)
         if isOverdue { await stream.close(.policyViolation) }
         return false
+    }
+
+    private func failure(of stream: TunnelStream, isOverdue: Bool) -> HandshakeFailure {
+        switch stream.end {
+        case _ where stream.handshakeError?.alert != nil: HandshakeFailure(alert: stream.handshakeError?.alert?.value ?? 0)
+        case _ where stream.handshakeError != nil: .local
+        case _ where isOverdue: .timeout
+        case .failed: .webSocket
+        case .idle: .idle
+        default: .closed
+        }
     }
 
     private func logFailure(_ stream: TunnelStream, isOverdue: Bool) {

@@ -64,7 +64,10 @@ final class WaitingRoom {
         case .handshake: handshakes.entries.append(entry)
         }
         let bound = worker.snapshot.configuration.limits.maxPendingConnections
-        if isFuller(stage, than: (bound + loops - 1) / loops) { dropOldest(stage) }
+        if isFuller(stage, than: (bound + loops - 1) / loops) {
+            worker.metrics.count(.limit(.maxPendingConnections))
+            dropOldest(stage)
+        }
         return Place(stage: stage, ticket: lastTicket)
     }
 

@@ -47,6 +47,7 @@ struct WebSocketUpgrade {
                 await refuse(response, on: socket, worker.reactor)
             }
         case .malformed(let error):
+            if error.status == 431 { worker.metrics.count(.limit(.headSize)) }
             worker.log(.warn, "bad upgrade request") {
                 $0.field("id", number)
                 $0.field("peer", peer)
@@ -98,6 +99,7 @@ struct WebSocketUpgrade {
     private static let retry = [(name: "Retry-After", value: "1")]
 
     private static func tooMany(_ worker: Worker, number: UInt64) -> OwnResponse {
+        worker.metrics.count(.limit(.maxConnections))
         worker.log(.warn, "too many connections") { $0.field("id", number) }
         return OwnResponse(status: 503, body: "Too many connections", fields: retry)
     }

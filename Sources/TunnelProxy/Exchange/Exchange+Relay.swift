@@ -8,7 +8,9 @@ extension Exchange {
         guard let client else { return broken() }
         switch passHead(server, client) {
         case .pipe: return await relayPipe(server, client)
-        case .unasked: return await respond(502, "The upstream switched protocols unasked", .upstreamFailed)
+        case .unasked:
+            tally.counters.failed(.unaskedUpgrade)
+            return await respond(502, "The upstream switched protocols unasked", .upstreamFailed)
         case .body: break
         }
         let isWhole = await relayBody(server, client)
@@ -42,6 +44,7 @@ extension Exchange {
         var switchesTo: Bool?
         client.withHead { head, _ in
             record.status = head.status
+            if head.isEventStream { tally.eventStreamBegan(on: worker) }
             if head.status == 101 { switchesTo = head.switchesToWebSocket }
         }
         if let isWebSocket = switchesTo {
@@ -108,6 +111,7 @@ extension Exchange {
             let progress = try client.receiveBody(isReading: !isFirst, limit: limit) { buffer, count in
                 record.bytesOut += UInt64(count)
                 if let keepAlive { buffer.withBytes { keepAlive.took($0.extracting(0..<count)) } }
+                tally.counters.movedDown(count)
                 server.sendBody(&buffer, count)
             }
             let isComplete = client.isBodyComplete
@@ -127,6 +131,7 @@ extension Exchange {
         // another thing: it is what comes of closing with bytes unread.
         if phase == .piping && upload == .done && client.unacknowledged == 0 && error.isEndOfStream { return true }
         if stopped == nil {
+            tally.counters.failed(.brokenResponse)
             warn("response from upstream broke off") { line in
                 line.field("upstream", record.upstream.map { "\($0)" } ?? "")
                 line.field("error", error.reason)

@@ -7,6 +7,7 @@ extension Exchange {
     func stop(_ reason: Stop) {
         guard stopped == nil, server != nil else { return }
         stopped = reason
+        if let limit = reason.limit { worker.metrics.count(.limit(limit)) }
         dial.cancel()
         let isLate = reason == .headOverdue || reason == .uploadStuck || reason == .pipeStalled
         client?.cut(IOError(isLate ? .timedOut : .closed, "exchange"))
@@ -62,7 +63,8 @@ extension Exchange {
             if let routeName { line.field("route", routeName) }
             error.writeFields(to: &line)
         }
-        if case .refused(_, let refusal) = error { worker.metrics.countRefusal(refusal) }
+        if case .refused(_, let refusal) = error { worker.metrics.count(.refusal(refusal)) }
+        tally.counters.failed(error.failure)
         return await respond(error.status, error.body, error.end)
     }
 
@@ -73,11 +75,13 @@ extension Exchange {
         case (.bodyMalformed, _): return await respond(400, "Malformed request body", .badRequest)
         case (.bodyOverdue, _): return await respond(408, "The request's body stopped coming", .timeout)
         case (nil, .malformed(let error)):
+            tally.counters.failed(.malformedResponse)
             warn("malformed response from upstream") { line in line.field("reason", error.reason) }
             return await respond(502, "The upstream sent a malformed response", .upstreamFailed)
         default: break
         }
         let isOverdue = stopped == .headOverdue
+        tally.counters.failed(isOverdue ? .responseTimeout : .noResponse)
         warn("no response from upstream") { line in
             line.field("route", routeName ?? "")
             line.field("upstream", record.upstream.map { "\($0)" } ?? "")

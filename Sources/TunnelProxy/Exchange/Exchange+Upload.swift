@@ -94,6 +94,7 @@ extension Exchange {
             case .moved(let count):
                 hasUploaded = true
                 record.bytesIn += UInt64(count)
+                tally.counters.movedUp(count)
                 moved += count
                 if server.isBodyComplete { client.endBody(trailers: server.trailers) }
             case .end: break

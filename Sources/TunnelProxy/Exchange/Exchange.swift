@@ -59,6 +59,7 @@ final class Exchange: RequestHandler {
     var stopped: Stop?
     var record = ExchangeRecord()
     private var labels = RequestLabels()
+    var tally: ExchangeTally
     var routeName: String?
     /// Set while a response is passed on that comments are put into.
     var keepAlive: EventStreamKeepAlive?
@@ -90,6 +91,7 @@ final class Exchange: RequestHandler {
     init(on worker: Worker, _ upstreams: UpstreamPools) {
         (self.worker, self.upstreams) = (worker, upstreams)
         snapshot = worker.snapshot
+        tally = ExchangeTally(on: worker)
     }
 
     // MARK: The way of a request
@@ -144,7 +146,7 @@ final class Exchange: RequestHandler {
             } catch {
                 if canRetry, case .unanswered = error, stopped == nil, !hasUploaded {
                     isRetry = true
-                    worker.metrics.poolRetries += 1
+                    worker.metrics.count(.retry)
                     await restartUpload()
                     dropClient()
                     continue
@@ -164,13 +166,14 @@ final class Exchange: RequestHandler {
         var route: Int?
         server.withHead { head, bytes in route = snapshot.route(for: bytes.extracting(head.authority)) }
         routeName = route.map { snapshot.routes[$0].name }
+        tally.enter(route.map { snapshot.routes[$0].slot } ?? .none, on: worker)
         logStart()
         if inFlight > snapshot.configuration.limits.maxRequests {
+            worker.metrics.count(.limit(.maxRequests))
             return .refused(503, "Too many requests in flight", .limit, fields: [(name: "Retry-After", value: "1")])
         }
         guard let route else {
             warn("no route for host") { line in labels.writeHost(to: &line) }
-            worker.metrics.requestsWithoutRoute += 1
             return .refused(502, "No route configured for host", .refused, fields: [])
         }
         guard server.request.method != .connect else {
@@ -205,6 +208,7 @@ final class Exchange: RequestHandler {
             early.append(bytes)
         }
         record.bytesIn = UInt64(early.count)
+        tally.counters.movedUp(early.count)
     }
 
     /// Sends the request, or as much of it as is here.
@@ -293,6 +297,7 @@ final class Exchange: RequestHandler {
         dial.reset()
         stream.withHead { head, bytes in
             labels.take(connection: stream.connectionNumber, request: stream.requestNumber, head, of: bytes)
+            tally.begin(head, bytes, on: worker, namesTools: snapshot.configuration.metrics.mcpNames)
         }
         stream.observer = self
         if let end = stream.end { clientEnded(end) }
@@ -302,7 +307,7 @@ final class Exchange: RequestHandler {
         headDeadline.cancel()
         dropClient()
         worker.reactor.buffers.give(&early)
-        countMetrics()
+        tally.end(record, server?.request.method ?? .other, on: worker)
         logFinish()
         labels.release()
         server?.observer = nil
@@ -312,15 +317,6 @@ final class Exchange: RequestHandler {
     func dropClient() {
         client?.finish(keeps: false)
         client = nil
-    }
-
-    private func countMetrics() {
-        worker.metrics.requests += 1
-        worker.metrics.bytesUp += record.bytesIn
-        worker.metrics.bytesDown += record.bytesOut
-        if record.status > 0 { worker.metrics.countResponse(status: Int(record.status)) }
-        if record.end == .limit { worker.metrics.requestsOverLimit += 1 }
-        if record.end != .complete { worker.metrics.exchangesAborted += 1 }
     }
 
     // MARK: Log

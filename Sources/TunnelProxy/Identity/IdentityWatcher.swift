@@ -151,6 +151,7 @@ final class IdentityWatcher: Sendable {
                 seen.expiry = ExpiryWatch(notAfter: identity.notAfter, now: now())
                 seen.told = []
             }
+            shared.reloads.count(.certificate, .ok)
             logIdentity(identity, "certificate reloaded")
             tellFindings()
         } catch {
@@ -160,6 +161,7 @@ final class IdentityWatcher: Sendable {
     }
 
     private func refuse(_ reason: String) {
+        shared.reloads.count(.certificate, .failed)
         shared.log(.warn, "certificate not reloaded, the old one stays") { $0.field("reason", reason) }
     }
 

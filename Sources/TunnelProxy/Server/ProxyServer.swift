@@ -34,7 +34,7 @@ public final class ProxyServer: Sendable {
         var waiters: [@Sendable (Bool) -> Void] = []
     }
 
-    private let shared: SharedState
+    let shared: SharedState
     private let parts = Mutex(Parts())
     private let identityAtStart: IdentityFiles.Digest
     private let passed: PassedListeners
@@ -168,7 +168,7 @@ public final class ProxyServer: Sendable {
     /// The configuration in force.
     package var configuration: ProxyConfiguration { shared.snapshot.configuration }
 
-    private var running: RunningProxy? {
+    var running: RunningProxy? {
         switch parts.withLock({ $0.life }) {
         case .running(let running): running
         case .stopping(let running): running
@@ -185,6 +185,14 @@ public final class ProxyServer: Sendable {
     /// - Throws: ``ConfigurationError``; everything stays as it was.
     @discardableResult
     public func reload(_ configuration: ProxyConfiguration) throws -> [String] {
+        do { return try apply(configuration) } catch {
+            shared.reloads.count(.configuration, .failed)
+            throw error
+        }
+    }
+
+    /// ``reload(_:)`` for who counts failures, its own among them.
+    func apply(_ configuration: ProxyConfiguration) throws -> [String] {
         let (kept, before) = try shared.replaceSnapshot { current in
             let (next, kept) = current.configuration.reloading(configuration)
             return (try ProxySnapshot(next, after: current), (kept, current.findings))
@@ -196,6 +204,7 @@ public final class ProxyServer: Sendable {
         for finding in snapshot.findings where !before.contains(finding) { shared.log.report(finding) }
         // Also one that began to run meanwhile.
         running?.adopt(snapshot)
+        shared.reloads.count(.configuration, .ok)
         return kept
     }
 

@@ -9,6 +9,7 @@ struct RunningProxy: Sendable {
     private let admin: AdminListener?
     /// Whether another process will accept what waits at the listener.
     private let isHandedOn: Bool
+    private let metricsWaiters = MetricsWaiters()
 
     /// For the closing handshakes of all WebSockets together.
     private static let closeTimeout: UInt64 = 2_000_000_000
@@ -119,6 +120,7 @@ struct RunningProxy: Sendable {
         onEachWorker { $0.finish() }
         admin?.stop()
         group.stop()
+        metricsWaiters.end()
         // Also a request that began after the wait, on a tunnel that was open still.
         let isClean = isIdle && shared.requestsCut == 0
         shared.log(.info, "stopped") { $0.field("clean", isClean) }
@@ -138,6 +140,14 @@ struct RunningProxy: Sendable {
     private func allClosed(_ shared: SharedState, within nanoseconds: UInt64, ignoringInterrupt: Bool = false) -> Bool {
         shared.idle.wait(until: Reactor.clock() &+ nanoseconds, ignoringInterrupt: ignoringInterrupt) {
             shared.connections == 0
+        }
+    }
+
+    /// What each loop has counted. Empty once the loops have ended.
+    func loopMetrics() async -> [LoopMetrics?] {
+        let loops = group.loops
+        return await metricsWaiters.wait { finish in
+            loops[0].spawn { loop in finish(await LoopMetrics.gather(loops, on: loop.reactor)) }
         }
     }
 

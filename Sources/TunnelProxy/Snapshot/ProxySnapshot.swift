@@ -8,6 +8,8 @@ final class ProxySnapshot: Sendable {
         /// The key in `routes`, for logs.
         let name: String
         let upstream: UpstreamAddress
+        /// Where its requests are counted.
+        let slot: RouteSlot
     }
 
     let configuration: ProxyConfiguration
@@ -17,6 +19,7 @@ final class ProxySnapshot: Sendable {
     private let policyGeneration: UInt64
     let listeners: [UpstreamPolicy.Listener]
     let routes: [Route]
+    let routeSlots: RouteSlots
     let policy: UpstreamPolicy
     let headLimits: HeadLimits
     /// For the head of the outer upgrade, which anybody can send.
@@ -65,7 +68,9 @@ final class ProxySnapshot: Sendable {
             && previous?.configuration.upstream.disableIPValidation == configuration.upstream.disableIPValidation
             && previous?.listeners == listeners
         policyGeneration = (previous?.policyGeneration ?? 0) + (allowsTheSame ? 0 : 1)
-        routes = configuration.routes.map { Route(name: $0.key, upstream: $0.upstream) }
+        let slots = RouteSlots(configuration.routes.map(\.key), after: previous?.routeSlots)
+        routeSlots = slots
+        routes = zip(configuration.routes, slots.slots).map { Route(name: $0.key, upstream: $0.upstream, slot: $1) }
         table = try RouteTable(
             routes: routes.enumerated().map { (host: $1.name, value: $0) }, tunnelDomain: configuration.tunnelDomain)
         policy = UpstreamPolicy(
@@ -103,6 +108,7 @@ final class ProxySnapshot: Sendable {
         configuration = other.configuration
         (generation, policyGeneration, listeners) = (other.generation, other.policyGeneration, other.listeners)
         (routes, hostRules) = (other.routes.map { $0 }, other.hostRules.map { $0 })
+        routeSlots = other.routeSlots
         (policy, headLimits, upstreamTLS, table) = (other.policy, other.headLimits, other.upstreamTLS, other.table)
         (upgradeLimits, connectionLimit) = (other.upgradeLimits, other.connectionLimit)
         (headerTimeout, upgradeTimeout) = (other.headerTimeout, other.upgradeTimeout)

@@ -26,6 +26,9 @@ final class SharedState: Sendable {
     /// Wakes who waits for requests or connections to reach zero.
     let idle = IdleGate()
     let memory = MemoryTrim()
+    /// The names of tools that metrics are told apart by.
+    let tools = ToolNames()
+    let reloads = ReloadCounts()
 
     init(_ snapshot: ProxySnapshot, credentials: ServerCredentials, log: Log) {
         (self.credentials, self.log) = (credentials, log)

@@ -13,7 +13,11 @@ final class Worker {
     let shared: SharedState
     /// The proxy's log, by a way that no other loop uses.
     let log: Log
-    var metrics = WorkerMetrics()
+    let metrics = WorkerMetrics()
+    /// For `metrics.mcp_names`.
+    var tools: KnownTools
+    /// How many upstream connections wait for a request; set by who keeps them.
+    var parkedConnections: (() -> Int)?
     var heads = HeadPool()
     private var current: ProxySnapshot
     private var version: Int
@@ -21,6 +25,7 @@ final class Worker {
     init(_ reactor: Reactor, _ shared: SharedState) {
         (self.reactor, self.shared) = (reactor, shared)
         log = shared.log.forOneThread()
+        tools = KnownTools(shared.tools)
         (current, version) = shared.currentSnapshot()
     }
 

@@ -42,9 +42,10 @@ final class TunnelStream: SocketReader, ByteStream {
     private static let closeTimeout: UInt64 = 5_000_000_000
 
     private let socket: Socket
-    private let reactor: Reactor
+    let reactor: Reactor
     private let settings: Settings
-    private var transport: TunnelTransport
+    private let metrics: WorkerMetrics
+    var transport: TunnelTransport
     private var heartbeat: Heartbeat
     private lazy var beat = Deadline(on: reactor) { [unowned self] in checkHeartbeat() }
 
@@ -55,20 +56,21 @@ final class TunnelStream: SocketReader, ByteStream {
     /// The last read held little plaintext for its size.
     private var isFineGrained = false
     /// Decrypted, and not yet taken.
-    private var plaintext = ByteBuffer()
+    var plaintext = ByteBuffer()
     private var waiter: UnsafeContinuation<Void, Never>?
-    private(set) var signing: SigningJob?
+    var signing: SigningJob?
 
     var onEnd: (() -> Void)?
     var readsBeforeEnd = false
 
     init(
         _ socket: Socket, on reactor: Reactor, engine: consuming TLSEngine, deflate: consuming PerMessageDeflate?,
-        settings: Settings
+        settings: Settings, metrics: WorkerMetrics
     ) {
         self.socket = socket
         self.reactor = reactor
         self.settings = settings
+        self.metrics = metrics
         transport = TunnelTransport(
             role: .server, engine: engine, deflate: deflate, maxFramePayload: settings.maxFramePayload)
         heartbeat = Heartbeat(
@@ -93,6 +95,8 @@ final class TunnelStream: SocketReader, ByteStream {
     var end: TunnelEnd? { transport.end }
     /// Plaintext that waits to be taken.
     var pendingCount: Int { plaintext.count }
+    /// What the far side's Close frame said; `nil` where none came.
+    var peerCloseCode: CloseCode? { transport.peerCloseCode }
     var isHandshakeBegun: Bool { transport.isHandshakeBegun }
     var isHandshakeComplete: Bool { transport.isHandshakeComplete }
     var handshakeError: TLSError? { transport.handshakeError }
@@ -153,6 +157,7 @@ final class TunnelStream: SocketReader, ByteStream {
     func send(_ bytes: UnsafeRawBufferPointer) -> Room {
         let hadEnded = transport.end != nil
         transport.write(bytes, output: &reactor.staging)
+        countFrames()
         let room = socket.send(&reactor.staging)
         if !hadEnded && transport.end != nil { notifyEnd() }
         return room
@@ -188,6 +193,7 @@ final class TunnelStream: SocketReader, ByteStream {
         beat.cancel()
         signing?.callOff()
         onEnd = nil
+        countFrames()
         _ = socket.send(&reactor.staging)
         // Nobody will read it, and it must not keep the socket from being read.
         reactor.buffers.give(&plaintext)
@@ -335,12 +341,20 @@ final class TunnelStream: SocketReader, ByteStream {
         if progress.consumed < bytes.count {
             keep(UnsafeMutableRawBufferPointer(rebasing: bytes[progress.consumed...]))
         }
+        countFrames()
         react(hadEnded: hadEnded, wasComplete: wasComplete, before)
         if transport.awaitsSignature { sign() }
     }
 
+    private func countFrames() {
+        let counts = transport.takeFrameCounts()
+        metrics.count(.frameIn, counts.received)
+        metrics.count(.frameOut, counts.sent)
+        if counts.heartbeats > 0 { metrics.saw(.ping, at: reactor.now) }
+    }
+
     /// Sends what the transport has to say and wakes who waits for what has changed.
-    private func react(hadEnded: Bool, wasComplete: Bool, _ before: Int) {
+    func react(hadEnded: Bool, wasComplete: Bool, _ before: Int) {
         if !reactor.staging.isEmpty { _ = socket.send(&reactor.staging) }
         if socket.unsentCount > TunnelStream.maxUnsent { transport.finish(.failed("takes no answers of TLS")) }
         if plaintext.isEmpty { reactor.buffers.give(&plaintext) }
@@ -349,31 +363,6 @@ final class TunnelStream: SocketReader, ByteStream {
         } else if plaintext.count > before || transport.isHandshakeComplete != wasComplete || hadEnded {
             wake()
         }
-    }
-
-    // MARK: The signature
-
-    /// Lets another thread make the signature of a full handshake, which with RSA takes as long as dozens of requests.
-    private func sign() {
-        guard let engine = transport.takeSigner() else { return }
-        let job = SigningJob(engine)
-        signing = job
-        let isQueued = reactor.offload(to: .signatures, for: self, { job.run() }) { stream in stream.signed(job) }
-        // With more handshakes waiting than that, one more is the least of it.
-        if !isQueued {
-            job.run()
-            signed(job)
-        }
-    }
-
-    private func signed(_ job: SigningJob) {
-        signing = nil
-        guard let engine = job.takeEngine() else { return }
-        let before = plaintext.count
-        let hadEnded = transport.end != nil
-        transport.signed(
-            engine, flight: job.flight, failure: job.failure, plaintext: &plaintext, output: &reactor.staging)
-        react(hadEnded: hadEnded, wasComplete: false, before)
     }
 
     // MARK: Heartbeat
@@ -388,10 +377,12 @@ final class TunnelStream: SocketReader, ByteStream {
         switch heartbeat.beat(at: reactor.now) {
         case .giveUp:
             transport.close(.goingAway, output: &reactor.staging)
+            countFrames()
             _ = socket.send(&reactor.staging)
             return finish(.idle)
         case .ping where socket.unsentCount < TunnelStream.maxUnsentForPong:
             transport.ping(output: &reactor.staging)
+            countFrames()
             _ = socket.send(&reactor.staging)
         case .ping, nil: break
         }

@@ -30,8 +30,9 @@ package struct TunnelTransport: ~Copyable {
     /// Records held while a signature is made elsewhere. A client has nothing to say before it has our flight, but a
     /// few bytes of what it may send early.
     private static let maxHeld = 16 * 1024
-    private var frames: FrameDecoder
-    private var framer: RecordFramer
+    var frames: FrameDecoder
+    var framer: RecordFramer
+    var counted = FrameCounts()
     private var deflate: PerMessageDeflate?
     private let maxInflated: Int
     /// `nil` while another thread signs with it.

@@ -38,6 +38,16 @@ enum LeaseError: Error {
         }
     }
 
+    /// What the dial that it ended is counted as.
+    var dialResult: DialResult {
+        switch self {
+        case .lookup: .dns
+        case .refused: .refusedAddress
+        case .dial(let error): error.error.code == .timedOut ? .timeout : .unreachable
+        case .tls: .tls
+        }
+    }
+
     func writeFields(to line: inout LogLine) {
         switch self {
         case .refused(_, let refusal): line.field("rule", refusal.rawValue)

@@ -18,6 +18,7 @@ final class UpstreamPools {
         self.worker = worker
         reactor = worker.reactor
         bound = BoundConnections(on: worker.reactor)
+        worker.parkedConnections = { [weak self] in self?.parkedCount ?? 0 }
     }
 
     // MARK: Streams
@@ -36,11 +37,13 @@ final class UpstreamPools {
             upstream, snapshot, owner: owner, fresh: fresh, cancellation: cancellation)
         let client = spareClients.popLast() ?? HTTP1Client(on: worker)
         client.attach(connection, of: upstream, snapshot, owner: owner, from: self)
+        worker.metrics.count(.activeConnection)
         return client
     }
 
     /// Takes a shell that has let go of its connection.
     func take(_ client: HTTP1Client) {
+        worker.metrics.discount(.activeConnection)
         if spareClients.count < UpstreamPools.maxSpareClients { spareClients.append(client) }
     }
 
@@ -65,7 +68,7 @@ final class UpstreamPools {
             let parked = bound.pool(of: upstream, for: owner)?.checkOut(generation: generation)
                 ?? pool(of: upstream).checkOut(generation: generation)
         {
-            worker.metrics.poolHits += 1
+            worker.metrics.count(.poolHit)
             return parked
         }
         return try await dial(upstream, snapshot, cancellation)
@@ -99,8 +102,14 @@ final class UpstreamPools {
         }
 
         func run() async {
-            do throws(LeaseError) { result = .success(try await pools.open(upstream, snapshot, cancellation)) } catch {
+            let metrics = pools.worker.metrics
+            do throws(LeaseError) {
+                result = .success(try await pools.open(upstream, snapshot, cancellation))
+                metrics.count(.dial(.ok))
+            } catch {
                 result = .failure(error)
+                // Who gave up says nothing about the upstream.
+                if !cancellation.isCancelled { metrics.count(.dial(error.dialResult)) }
             }
             waiter?.resume()
         }
@@ -120,7 +129,6 @@ final class UpstreamPools {
             else { throw error }
             (socket, address) = try await connect(to: newer, snapshot, cancellation)
         }
-        worker.metrics.upstreamConnects += 1
         let connection = ClientConnection(socket, address, on: reactor)
         guard upstream.scheme == .https else { return connection }
         do throws(IOError) {
@@ -133,7 +141,6 @@ final class UpstreamPools {
                 context, serverName: name, timeout: snapshot.connectTimeout, cancellation: cancellation)
         } catch {
             connection.close()
-            worker.metrics.upstreamConnectsFailed += 1
             throw .tls(address, error)
         }
         return connection
@@ -146,7 +153,6 @@ final class UpstreamPools {
             return try await Connector.connect(
                 to: addresses, timeout: snapshot.connectTimeout, cancellation: cancellation, on: reactor)
         } catch {
-            worker.metrics.upstreamConnectsFailed += 1
             throw .dial(error)
         }
     }
@@ -196,6 +202,9 @@ final class UpstreamPools {
                 maxParked: snapshot.configuration.upstream.maxIdlePerRoute, idleTimeout: snapshot.poolIdleTimeout),
             keepAliveTimeout: keepAliveTimeout.map { Duration.seconds($0).nanoseconds })
     }
+
+    /// Connections that wait for a request.
+    private var parkedCount: Int { pools.values.reduce(bound.count) { $0 + $1.count } }
 
     /// Closes the connections that carry logins of a client's connection, at the end of that one.
     func closeBound(of owner: UInt64) { bound.closeAll(of: owner) }

@@ -34,7 +34,8 @@ final class StreamRig {
         far = try FarSide(farEnd)
         socket = try Socket(adopting: descriptor, on: reactor)
         stream = TunnelStream(
-            socket, on: reactor, engine: try TLSEngine(server: context), deflate: nil, settings: settings)
+            socket, on: reactor, engine: try TLSEngine(server: context), deflate: nil, settings: settings,
+            metrics: WorkerMetrics())
         if starts { stream.start(early: early) }
     }
 

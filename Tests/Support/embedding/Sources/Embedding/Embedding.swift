@@ -62,6 +62,9 @@ import TunnelSetup
         let server = try ProxyServer(
             configuration: try configuration(from: ConfigReader(values: values)), log: log)
         try server.start()
+        let scraped = await scrape(server, accept: "application/openmetrics-text")
+        expect(scraped.contentType.hasPrefix("application/openmetrics-text"), true)
+        expect(String(decoding: scraped.body, as: UTF8.self).contains("mcp_tunnel_tunnels_open 0\n"), true)
         let shutdown = GracefulShutdown()
         let service = Task { try await shutdown.run(ProxyService(server: server)) }
         let recording = Task { try await record(server, every: .milliseconds(1)) }
