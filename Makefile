@@ -6,9 +6,10 @@ TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl gcc iproute2 libc6-dev n
 # Every release build has these, so that none undoes another's work.
 RELEASE := swift build $(shell sed '/^\#/d' deploy/image/options)
 YAML_VENV := Tests/Support/.venv
+HTTP2_VENV := out/http2-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release image deb test unit-test yaml-test embedding-test end-to-end-test chart-test deb-test test-deploy \
+.PHONY: help demo build release image deb test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy \
 	attack-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
 	test-packages
 # Two builds would wait for each other.
@@ -43,7 +44,7 @@ deb: swift build-packages ## Debian package in out/
 	@Tests/Support/need binutils dpkg-dev git gzip
 	deploy/debian/build out
 
-test: unit-test yaml-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
+test: unit-test yaml-test http2-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5)
 
 unit-test: swift test-packages ## unit tests, with the corpora of the fuzzers
@@ -80,6 +81,11 @@ yaml-test: swift test-packages ## our YAML reader against ruamel.yaml
 	swift build --product yaml-dump
 	Tests/Support/venv $(YAML_VENV) Tests/Support/requirements.txt
 	$(YAML_VENV)/bin/python Tests/Support/yaml_differential.py .build/debug/yaml-dump
+
+http2-test: swift test-packages ## our HPACK against hpack, 10,000 header lists each way (HTTP2_LISTS=...)
+	swift build --product http2-dump
+	Tests/Support/venv $(HTTP2_VENV) Tests/Support/requirements-http2.txt
+	$(HTTP2_VENV)/bin/python Tests/Support/http2_differential.py .build/debug/http2-dump --count $(or $(HTTP2_LISTS),10000)
 
 embedding-test: swift build-packages ## the snippets of README.md and docs/embedding.md, as a package that depends on this one
 	Tests/Support/embedding/run

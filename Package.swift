@@ -66,6 +66,9 @@ let package = Package(
         .executableTarget(
             name: "yaml-dump", dependencies: ["TunnelCore"], path: "Tests/Support/yaml-dump", swiftSettings: swift),
 
+        .executableTarget(
+            name: "http2-dump", dependencies: ["TunnelCore"], path: "Tests/Support/http2-dump", swiftSettings: swift),
+
         .target(
             name: "TunnelsAPIFake", dependencies: ["TunnelCore", "TunnelPKI", "TunnelAPI", "COpenSSL"],
             path: "Tests/Support/TunnelsAPIFake", swiftSettings: swift),

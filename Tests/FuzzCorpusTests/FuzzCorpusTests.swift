@@ -12,6 +12,8 @@ private let checks: [String: @Sendable ([UInt8]) -> Void] = [
     "CertificatePEM": checkCertificatePEM,
     "FolderContents": checkFolderContents,
     "GoDuration": checkGoDuration,
+    "HPACKBlocks": checkHPACKBlocks,
+    "HTTP2Frames": checkHTTP2Frames,
     "HTTPChunkedBody": checkHTTPChunkedBody,
     "HTTPRequestHead": checkHTTPRequestHead,
     "HTTPResponseHead": checkHTTPResponseHead,

@@ -185,6 +185,26 @@ public struct ByteBuffer: ~Copyable {
         bytes.withUnsafeBytes { append($0) }
     }
 
+    /// Appends once more the readable bytes at `range`.
+    mutating func append(copyOf range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "ByteBuffer range out of bounds")
+        guard !range.isEmpty else { return }
+        reserve(range.count)
+        let base = base.unsafelyUnwrapped
+        (base + tail).copyMemory(from: base + head + range.lowerBound, byteCount: range.count)
+        tail += range.count
+    }
+
+    /// Moves `count` of the readable bytes from one place among them to another; the two may overlap.
+    mutating func move(_ count: Int, from source: Int, to destination: Int) {
+        precondition(
+            min(source, destination, count) >= 0 && max(source, destination) + count <= self.count,
+            "ByteBuffer range out of bounds")
+        guard count > 0, source != destination else { return }
+        let start = base.unsafelyUnwrapped + head
+        (start + destination).copyMemory(from: start + source, byteCount: count)
+    }
+
     public mutating func append(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { append($0) }
     }

@@ -9,6 +9,12 @@ public struct Field: Sendable, Equatable {
     public let id: FieldName
     /// It concerns one connection only and is not passed on (RFC 9110 §7.6.1); see `HopByHop`.
     public internal(set) var isHopByHop = false
+    /// What the decoder of HTTP/2 noticed; empty for a line of HTTP/1, whose parser refuses what it notices.
+    var traits: FieldTraits = []
+
+    /// The peer marked the field as one that must never enter a compression table (RFC 7541 §7.1.3), which whoever passes
+    /// it on by HTTP/2 has to repeat.
+    public var isNeverIndexed: Bool { traits.contains(.neverIndexed) }
 
     /// The name, in the case it came in.
     public var name: Range<Int> { Int(nameStart)..<Int(nameEnd) }
@@ -36,6 +42,24 @@ public struct Field: Sendable, Equatable {
         id = FieldName(name, in: bytes)
     }
 
+    /// The line `name: value`, which was written by us at `start`, and what is known about it.
+    init(at start: Int, nameCount: Int, valueCount: Int, id: FieldName, traits: FieldTraits) {
+        nameStart = UInt32(truncatingIfNeeded: start)
+        nameEnd = UInt32(truncatingIfNeeded: start + nameCount)
+        valueStart = UInt32(truncatingIfNeeded: start + nameCount + 2)
+        valueEnd = UInt32(truncatingIfNeeded: start + nameCount + 2 + valueCount)
+        lineEnd = valueEnd
+        self.id = id
+        self.traits = traits
+    }
+
+    /// The same field where its line begins at `start`.
+    func moved(to start: Int) -> Field {
+        var field = Field(at: start, nameCount: name.count, valueCount: value.count, id: id, traits: traits)
+        field.isHopByHop = isHopByHop
+        return field
+    }
+
     /// Names the rule broken by the byte at `index`, the first that is not part of a name.
     private static func refusal(of line: Range<Int>, at index: Int, in bytes: Span<UInt8>) -> HTTPError {
         guard index < line.upperBound else { return .badMessage("field line without a colon (RFC 9112 5)") }
@@ -53,7 +77,7 @@ public struct Field: Sendable, Equatable {
 /// The field names that somebody branches on; every other name is `.other` and is only passed on.
 public enum FieldName: UInt8, Sendable, Equatable {
     case other
-    case authorization, connection, contentLength, contentType, expect, forwarded
+    case authorization, connection, contentLength, contentType, cookie, expect, forwarded
     /// One of the names that ``ForwardedFields`` takes out: read as one of ours, or saying what ours say.
     case forwardingAlias
     case host, http2Settings, keepAlive
@@ -76,7 +100,7 @@ public enum FieldName: UInt8, Sendable, Equatable {
             case 3: named("via", .via)
             case 4: named("host", .host)
             case 5: named("proxy", .proxy)
-            case 6: named("expect", .expect)
+            case 6: named("expect", .expect) ?? named("cookie", .cookie)
             case 7: named("upgrade", .upgrade) ?? named("trailer", .trailer)
             case 8: named("mcp-name", .mcpName)
             case 9: named("forwarded", .forwarded)
@@ -103,6 +127,37 @@ public enum FieldName: UInt8, Sendable, Equatable {
             default: nil
             }
         self = found ?? (ForwardedFields.isAlias(name, in: bytes) ? .forwardingAlias : .other)
+    }
+}
+
+/// What is noticed about a field when its bytes are written, so that it need not be looked for again, not even when a
+/// compression table repeats it.
+struct FieldTraits: OptionSet, Sendable {
+    let rawValue: UInt8
+
+    /// The name begins with ":" (RFC 9113 §8.3).
+    static let pseudo = FieldTraits(rawValue: 1)
+    /// The name is empty or holds more than the bytes of a token in small letters (RFC 9113 §8.2.1).
+    static let badName = FieldTraits(rawValue: 2)
+    /// The value holds a control byte other than HTAB, or white space at an end (RFC 9113 §8.2.1).
+    static let badValue = FieldTraits(rawValue: 4)
+    static let neverIndexed = FieldTraits(rawValue: 8)
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    init(name: Range<Int>, value: Range<Int>, in bytes: Span<UInt8>) {
+        var traits: FieldTraits = []
+        if !name.isEmpty, bytes[name.lowerBound] == HTTPByte.colon {
+            traits = .pseudo
+        } else if !bytes.holdsOnly(.smallToken, in: name) {
+            traits = .badName
+        }
+        if bytes.trimmed(value) != value
+            || bytes.firstControl(from: value.lowerBound, to: value.upperBound) < value.upperBound
+        {
+            traits.insert(.badValue)
+        }
+        self = traits
     }
 }
 

@@ -28,6 +28,19 @@ struct FieldSection: Sendable {
         start = 0
     }
 
+    /// Takes over fields that were read otherwise, less the first `skipped` of them, and leaves its own memory in `fields`.
+    ///
+    /// - Parameter end: where the lines end, for `size`.
+    mutating func adopt(_ fields: inout [Field], skipping skipped: Int, end: Int) {
+        swap(&self.fields, &fields)
+        fields.removeAll(keepingCapacity: true)
+        self.fields.removeFirst(skipped)
+        start = self.fields.first?.line.lowerBound ?? end
+        names = FieldNames()
+        for field in self.fields { names.insert(field.id) }
+        lines = HeadLines(position: end)
+    }
+
     /// The start line has been read; field lines follow.
     mutating func begin() {
         start = lines.position
@@ -72,6 +85,9 @@ struct HeadLines: Sendable {
     private(set) var position = 0
     /// The line being read holds no control byte before this offset.
     private var scanned = 0
+
+    /// - Parameter position: where reading goes on.
+    init(position: Int = 0) { (self.position, scanned) = (position, position) }
 
     /// - Parameter limit: the head must end within this many bytes.
     /// - Returns: the next line without its CRLF, or `nil` if more bytes are needed.

@@ -13,6 +13,10 @@ struct HTTPByteSet: Sendable {
     @inline(__always)
     static var token: HTTPByteSet { HTTPByteSet(low: 0x03FF_6CFA_0000_0000, high: 0x57FF_FFFF_C7FF_FFFE) }
 
+    /// The same without capital letters, as field names are in HTTP/2 (RFC 9113 §8.2.1).
+    @inline(__always)
+    static var smallToken: HTTPByteSet { HTTPByteSet(low: 0x03FF_6CFA_0000_0000, high: 0x57FF_FFFF_C000_0000) }
+
     /// What a request target may hold: every visible ASCII byte but "#". RFC 3986 allows fewer; those it leaves out are
     /// common in the wild and mean the same to everybody.
     @inline(__always)

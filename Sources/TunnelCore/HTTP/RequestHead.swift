@@ -32,6 +32,9 @@ public struct RequestHead: Sendable {
     /// It names a login that holds for the connection it goes out on (NTLM, Negotiate, Kerberos), so no other client's
     /// request may follow on that one.
     public internal(set) var bindsConnection = false
+    /// What an extended CONNECT of HTTP/2 asks for (RFC 8441 §4); empty for every other request. One that asks for WebSocket
+    /// is the GET that it is in HTTP/1.1, with `isWebSocketUpgrade`, but has no Sec-WebSocket-Key.
+    public internal(set) var connectProtocol = 0..<0
     /// The Upgrade of a WebSocket request names nothing else, so its line can be passed on as it is.
     var namesOnlyWebSocket = false
 

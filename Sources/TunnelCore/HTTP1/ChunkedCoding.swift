@@ -123,7 +123,7 @@ struct TrailerSection: Sendable {
         fields += 1
         guard fields <= limits.maxFields else { throw .tooLarge("over \(limits.maxFields) trailer fields") }
         let field = try Field(line: lineStart..<lines.count, in: lines.span)
-        if HopByHop.isHopByHop(field.id) || TrailerSection.isForbidden(lines[field.name]) {
+        if TrailerSection.isForbidden(field, in: lines.span) {
             lines.removeLast(lines.count - lineStart)
         } else {
             lines.append(HTTPByte.carriageReturn)
@@ -139,8 +139,10 @@ struct TrailerSection: Sendable {
 
     /// Fields that mean something only ahead of the body: framing, routing, request modifiers, authentication, response
     /// control and the form of the content (RFC 9110 §6.5.1). A recipient that merged one of these would be misled.
-    private static func isForbidden(_ name: ArraySlice<UInt8>) -> Bool {
-        switch String(decoding: name, as: UTF8.self).lowercased() {
+    static func isForbidden(_ field: Field, in bytes: Span<UInt8>) -> Bool {
+        if HopByHop.isHopByHop(field.id) { return true }
+        let name = bytes.extracting(field.name).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        return switch name.lowercased() {
         case "content-length", "host", "trailer", "expect", "max-forwards", "via",
             "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
             "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range", "range",

@@ -84,7 +84,7 @@ extension ResponseHead {
     }
 
     /// The media type without its parameters is `text/event-stream`.
-    private static func isEventStream(_ value: Range<Int>, _ bytes: Span<UInt8>) -> Bool {
+    static func isEventStream(_ value: Range<Int>, _ bytes: Span<UInt8>) -> Bool {
         var end = value.lowerBound
         while end < value.upperBound, bytes[end] != HTTPByte.semicolon { end += 1 }
         return bytes.matches(bytes.trimmed(value.lowerBound..<end), ignoringCase: "text/event-stream")

@@ -1,0 +1,164 @@
+/// The types of frames (RFC 9113 §6, RFC 9218 §7.1). A peer may send others, which are ignored (RFC 9113 §5.5).
+public struct HTTP2FrameType: RawRepresentable, Hashable, Sendable {
+    public let rawValue: UInt8
+
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    public static let data = HTTP2FrameType(rawValue: 0)
+    public static let headers = HTTP2FrameType(rawValue: 1)
+    public static let priority = HTTP2FrameType(rawValue: 2)
+    public static let resetStream = HTTP2FrameType(rawValue: 3)
+    public static let settings = HTTP2FrameType(rawValue: 4)
+    public static let pushPromise = HTTP2FrameType(rawValue: 5)
+    public static let ping = HTTP2FrameType(rawValue: 6)
+    public static let goAway = HTTP2FrameType(rawValue: 7)
+    public static let windowUpdate = HTTP2FrameType(rawValue: 8)
+    public static let continuation = HTTP2FrameType(rawValue: 9)
+    public static let priorityUpdate = HTTP2FrameType(rawValue: 16)
+}
+
+/// The flags of frames; what a bit means depends on the type.
+public struct HTTP2Flags: OptionSet, Sendable {
+    public let rawValue: UInt8
+
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// DATA, HEADERS: nothing follows in this direction of the stream.
+    public static let endStream = HTTP2Flags(rawValue: 0x1)
+    /// SETTINGS, PING.
+    public static let ack = HTTP2Flags(rawValue: 0x1)
+    /// HEADERS, CONTINUATION: the header block ends.
+    public static let endHeaders = HTTP2Flags(rawValue: 0x4)
+    /// DATA, HEADERS.
+    public static let padded = HTTP2Flags(rawValue: 0x8)
+    /// HEADERS.
+    public static let priority = HTTP2Flags(rawValue: 0x20)
+}
+
+/// The nine bytes ahead of each payload (RFC 9113 §4.1).
+public struct HTTP2FrameHeader: Equatable, Sendable {
+    public static let size = 9
+    /// What every endpoint takes, and the least that SETTINGS_MAX_FRAME_SIZE may be (§6.5.2).
+    public static let minMaxFrameSize = 16_384
+    /// The greatest.
+    public static let maxMaxFrameSize = 1 << 24 - 1
+    static let maxStream: UInt32 = 1 << 31 - 1
+
+    /// Bytes of payload, below 2²⁴.
+    public var length: Int
+    public var type: HTTP2FrameType
+    public var flags: HTTP2Flags
+    /// Below 2³¹; 0 is the connection.
+    public var stream: UInt32
+
+    public init(_ type: HTTP2FrameType, flags: HTTP2Flags = [], stream: UInt32, length: Int) {
+        self.length = length
+        self.type = type
+        self.flags = flags
+        self.stream = stream
+    }
+
+    /// Decodes the header at `position`; nothing about it is checked. The reserved bit is ignored.
+    ///
+    /// - Returns: `nil` if fewer than nine bytes are there.
+    public static func decode(_ bytes: Span<UInt8>, at position: Int = 0) -> HTTP2FrameHeader? {
+        guard bytes.count - position >= size else { return nil }
+        return HTTP2FrameHeader(
+            HTTP2FrameType(rawValue: bytes[position + 3]), flags: HTTP2Flags(rawValue: bytes[position + 4]),
+            stream: bytes.bigEndian32(at: position + 5) & maxStream, length: Int(bytes.bigEndian32(at: position) >> 8))
+    }
+
+    /// Appends the header.
+    public func append(to out: inout ByteBuffer) {
+        out.appendBigEndian(UInt32(truncatingIfNeeded: length) << 8 | UInt32(type.rawValue))
+        out.append(flags.rawValue)
+        out.appendBigEndian(stream)
+    }
+}
+
+/// Writes whole frames that are short (RFC 9113 §6).
+extension HTTP2FrameHeader {
+    /// RST_STREAM (§6.4).
+    public static func appendReset(_ stream: UInt32, _ code: HTTP2ErrorCode, to out: inout ByteBuffer) {
+        HTTP2FrameHeader(.resetStream, stream: stream, length: 4).append(to: &out)
+        out.appendBigEndian(code.rawValue)
+    }
+
+    /// The acknowledgement of SETTINGS (§6.5.3).
+    public static func appendSettingsAck(to out: inout ByteBuffer) {
+        HTTP2FrameHeader(.settings, flags: .ack, stream: 0, length: 0).append(to: &out)
+    }
+
+    /// PING (§6.7).
+    public static func appendPing(_ opaque: UInt64, isAck: Bool, to out: inout ByteBuffer) {
+        HTTP2FrameHeader(.ping, flags: isAck ? .ack : [], stream: 0, length: 8).append(to: &out)
+        out.appendBigEndian(UInt32(truncatingIfNeeded: opaque >> 32))
+        out.appendBigEndian(UInt32(truncatingIfNeeded: opaque))
+    }
+
+    /// GOAWAY without debug data (§6.8).
+    public static func appendGoAway(lastStream: UInt32, _ code: HTTP2ErrorCode, to out: inout ByteBuffer) {
+        HTTP2FrameHeader(.goAway, stream: 0, length: 8).append(to: &out)
+        out.appendBigEndian(lastStream)
+        out.appendBigEndian(code.rawValue)
+    }
+
+    /// WINDOW_UPDATE (§6.9) by 1...2³¹-1 bytes.
+    public static func appendWindowUpdate(_ stream: UInt32, by increment: Int, to out: inout ByteBuffer) {
+        HTTP2FrameHeader(.windowUpdate, stream: stream, length: 4).append(to: &out)
+        out.appendBigEndian(UInt32(truncatingIfNeeded: increment))
+    }
+}
+
+extension ByteBuffer {
+    mutating func appendBigEndian(_ value: UInt32) {
+        _ = append(atMost: 4) { room in
+            room.storeBytes(of: value.bigEndian, as: UInt32.self)
+            return 4
+        }
+    }
+
+    /// Leaves room for the header of a HEADERS frame, whose block is appended next.
+    ///
+    /// - Returns: where it begins, for ``endHeaders(from:stream:endsStream:maxFrameSize:)``.
+    mutating func beginHeaders() -> Int {
+        defer { for _ in 0..<HTTP2FrameHeader.size { append(0) } }
+        return count
+    }
+
+    /// Makes HEADERS, and as many CONTINUATION frames as are needed, of the block that was appended (§6.2, §6.10).
+    mutating func endHeaders(from start: Int, stream: UInt32, endsStream: Bool, maxFrameSize: Int) {
+        let first = start + HTTP2FrameHeader.size
+        let total = count - first
+        let frames = max(1, (total + maxFrameSize - 1) / maxFrameSize)
+        // Room for the headers of the frames behind the first, whose pieces move back, the last one first.
+        for _ in 0..<(frames - 1) * HTTP2FrameHeader.size { append(0) }
+        for number in (0..<frames).reversed() {
+            let size = min(maxFrameSize, total - number * maxFrameSize)
+            let place = first + number * (maxFrameSize + HTTP2FrameHeader.size)
+            move(size, from: first + number * maxFrameSize, to: place)
+            var flags: HTTP2Flags = number == frames - 1 ? .endHeaders : []
+            if number == 0, endsStream { flags.insert(.endStream) }
+            write(
+                HTTP2FrameHeader(number == 0 ? .headers : .continuation, flags: flags, stream: stream, length: size),
+                at: place - HTTP2FrameHeader.size)
+        }
+    }
+
+    private mutating func write(_ header: HTTP2FrameHeader, at position: Int) {
+        withMutableBytes { bytes in
+            let word = (UInt32(truncatingIfNeeded: header.length) << 8 | UInt32(header.type.rawValue)).bigEndian
+            bytes.storeBytes(of: word, toByteOffset: position, as: UInt32.self)
+            bytes[position + 4] = header.flags.rawValue
+            bytes.storeBytes(of: header.stream.bigEndian, toByteOffset: position + 5, as: UInt32.self)
+        }
+    }
+}
+
+extension Span<UInt8> {
+    /// Four bytes as a number; they must be there.
+    func bigEndian32(at position: Int) -> UInt32 {
+        precondition(position >= 0 && count - position >= 4)
+        return UInt32(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt32.self))
+    }
+}

@@ -1,0 +1,96 @@
+// Our HPACK in both directions, for http2_differential.py. Reads commands from standard input: a letter, a length of four
+// bytes, big-endian, and so many bytes. Responds to each with a length and bytes of the same form.
+//
+//   L limit          our SETTINGS_HEADER_TABLE_SIZE, as acknowledged     → nothing
+//   T limit          the peer's SETTINGS_HEADER_TABLE_SIZE               → nothing
+//   D block          decode                                              → "+" and fields, or "-" and the error
+//   E fields         encode, with the indexing that their names suggest  → the block
+//   F fields         encode, each with its own indexing                  → the block
+//
+// Fields are a run of: flags (bit 0: never indexed; for F 0...3: automatic, incremental, none, never), length and bytes of
+// the name, length and bytes of the value.
+internal import Glibc
+internal import TunnelCore
+
+/// Exactly `count` bytes of standard input; `nil` at its end.
+func readInput(_ count: Int) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var filled = 0
+    while filled < count {
+        let size = bytes.withUnsafeMutableBytes { read(0, $0.baseAddress.map { $0 + filled }, count - filled) }
+        guard size > 0 else { return nil }
+        filled += size
+    }
+    return bytes
+}
+
+func writeOutput(_ bytes: [UInt8]) {
+    var written = 0
+    while written < bytes.count {
+        let size = bytes.withUnsafeBytes { write(1, $0.baseAddress.map { $0 + written }, bytes.count - written) }
+        guard size > 0 else { exit(1) }
+        written += size
+    }
+}
+
+func number(_ bytes: some Collection<UInt8>) -> Int { bytes.reduce(0) { $0 << 8 | Int($1) } }
+
+func fourBytes(_ value: Int) -> [UInt8] { [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) } }
+
+struct Codec: ~Copyable {
+    private var decoder = HPACKDecoder()
+    private var encoder = HPACKEncoder()
+    private var list = HPACKFieldList()
+
+    mutating func run(_ command: UInt8, _ payload: [UInt8]) -> [UInt8] {
+        switch command {
+        case UInt8(ascii: "L"): decoder.setTableLimit(number(payload))
+        case UInt8(ascii: "T"): encoder.setTableLimit(number(payload))
+        case UInt8(ascii: "D"): return decode(payload)
+        case UInt8(ascii: "E"): return encode(payload, isExplicit: false)
+        case UInt8(ascii: "F"): return encode(payload, isExplicit: true)
+        default: exit(2)
+        }
+        return []
+    }
+
+    private mutating func decode(_ block: [UInt8]) -> [UInt8] {
+        do throws(HPACKError) { try decoder.decode(block.span, into: &list) } catch {
+            return Array("-\(error)".utf8)
+        }
+        var result = Array("+".utf8)
+        let bytes = list.bytes.array
+        for field in list.fields {
+            result.append(field.isNeverIndexed ? 1 : 0)
+            for range in [field.name, field.value] { result += fourBytes(range.count) + bytes[range] }
+        }
+        return result
+    }
+
+    private mutating func encode(_ fields: [UInt8], isExplicit: Bool) -> [UInt8] {
+        var out = ByteBuffer()
+        encoder.begin(into: &out)
+        var rest = fields[...]
+        let ways: [HPACKIndexing] = [.automatic, .incremental, .none, .never]
+        while let flags = rest.popFirst() {
+            var texts: [[UInt8]] = []
+            for _ in 0..<2 {
+                let count = number(rest.prefix(4))
+                rest = rest.dropFirst(4)
+                texts.append(Array(rest.prefix(count)))
+                rest = rest.dropFirst(count)
+            }
+            let (name, value) = (texts[0], texts[1])
+            encoder.encode(
+                name: name.span, value: value.span, indexing: isExplicit ? ways[Int(flags & 3)] : .automatic,
+                into: &out)
+        }
+        return out.array
+    }
+}
+
+var codec = Codec()
+while let head = readInput(5), let payload = readInput(number(head[1...])) {
+    let response = codec.run(head[0], payload)
+    writeOutput(fourBytes(response.count) + response)
+}
