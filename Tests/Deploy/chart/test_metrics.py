@@ -119,7 +119,8 @@ def names_in(query):
     """Names of metrics, without what is in quotes, labels and functions."""
     text = re.sub(r'"[^"]*"', "", query)
     names = re.findall(r"\b((?:mcp_tunnel|mcp_server|http_server|http_client|process)_[a-z_]+)", text)
-    names += re.findall(r'__name__=~"([^"]+)"', query)[:1] and re.findall(r"[a-z_]+", query.split('__name__=~"')[1].split('"')[0])
+    for alternatives in re.findall(r'__name__=~"([^"]+)"', query):
+        names += alternatives.split("|")
     return {re.sub(r"_(bucket|count|sum)$", "", name) for name in names}
 
 
