@@ -64,7 +64,7 @@ attack-test: swift test-packages ## those that play an attacker; as root, in nam
 	Tests/EndToEnd/run -m attack
 
 chart-test: swift test-packages ## the Helm chart: rendered, against its properties and Helm itself
-	@Tests/Support/need golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev iproute2
+	@Tests/Support/need golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev iproute2 prometheus
 	swift build --product mcp-proxy
 	swift build --product setup
 	swift build --product yaml-dump

@@ -31,6 +31,8 @@ class Case:
     kube_version: str = "1.34.0"
     #: What `lookup` finds: a file in clusters/. Without it nothing, as where there is no cluster.
     cluster: str | None = None
+    #: APIs that the cluster has beside Kubernetes' own.
+    api_versions: tuple[str, ...] = ()
 
     def arguments(self):
         arguments = ["-release", self.release, "-namespace", self.namespace, "-kube-version", self.kube_version]
@@ -38,6 +40,8 @@ class Case:
             arguments += ["-f", str(HERE / f"cases/{name}.yaml")]
         for text in self.sets:
             arguments += ["-set", text]
+        for version in self.api_versions:
+            arguments += ["-api-versions", version]
         if self.cluster:
             arguments += ["-cluster", str(HERE / f"clusters/{self.cluster}.yaml")]
         return arguments + ["-is-upgrade"] * self.is_upgrade
@@ -63,6 +67,8 @@ CASES = {
     "api-token": Case(("api-token",)),
     "everything": Case(("everything",), release="acme", namespace="tools"),
     "replicas": Case((EXTERNAL, "replicas")),
+    "metrics": Case((MANAGED, "metrics"), api_versions=("monitoring.coreos.com/v1",)),
+    "metrics-without-operator": Case((MANAGED, "metrics")),
     "oldest-cluster": Case((MANAGED,), kube_version="1.27.0"),
 }
 
@@ -138,7 +144,7 @@ def containers(objects):
 
 def configuration(objects):
     """The text of the proxy's configuration."""
-    found = [each for each in objects if each["kind"] == "ConfigMap"]
+    found = [each for each in objects if each["kind"] == "ConfigMap" and "config.yaml" in each["data"]]
     assert len(found) == 1
     return found[0]["data"]["config.yaml"]
 

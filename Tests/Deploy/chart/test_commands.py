@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 
 import pytest
 from peers.kubernetes_api import KubernetesAPI, Rule
@@ -140,20 +141,21 @@ def test_setup_cannot_make_a_secret(cluster):
 
 
 @pytest.mark.parametrize("name", ["managed", "external"])
-def test_probes_and_helm_test_ask_a_proxy_that_nobody_else_reaches(renderings, name, certificate, tmp_path):
+def test_probes_and_helm_test_ask_a_proxy_that_serves_nobody_else(renderings, name, certificate, tmp_path):
     objects = chart.load(renderings[name])
     spec = chart.pod_of(chart.find(objects, "Deployment", "mcp-tunnel"))[1]
     container = spec["containers"][0]
+    (port,) = container["ports"]
+    probes = [container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")]
     test = chart.find(objects, "Pod", "mcp-tunnel-test")["spec"]
-    checks = [container[probe]["exec"]["command"][1:] for probe in ("startupProbe", "readinessProbe")]
-    checks += [test["initContainers"][0]["startupProbe"]["exec"]["command"][1:], test["containers"][0]["args"]]
-    assert [each[0] for each in checks] == ["healthcheck"] * 4
+    checks = [test["initContainers"][0]["startupProbe"]["exec"]["command"][1:], test["containers"][0]["args"]]
+    assert [each[0] for each in checks] == ["healthcheck"] * 2
+    # The certificate's.
+    domain = "t.example"
     text = chart.configuration(objects).replace("/data/tls.", f"{certificate}/tls.")
+    text = text.replace("abcd1234.tunnel.anthropic.com", domain)
     (tmp_path / "config.yaml").write_text(text)
-    stands_for = {
-        "/etc/mcp-gateway/config.yaml": str(tmp_path / "config.yaml"),
-        "$(TUNNEL_DOMAIN)": "abcd1234.tunnel.anthropic.com",
-    }
+    stands_for = {"/etc/mcp-gateway/config.yaml": str(tmp_path / "config.yaml"), "$(TUNNEL_DOMAIN)": domain}
     with Pod([os.environ["MCP_PROXY"], *(stands_for.get(each, each) for each in container["args"])]) as pod:
         for check in checks:
             done = pod.run([os.environ["MCP_PROXY"], *check])
@@ -161,6 +163,11 @@ def test_probes_and_helm_test_ask_a_proxy_that_nobody_else_reaches(renderings, n
         for address in ("10.1.2.3", "[::1]"):
             done = pod.run([os.environ["MCP_PROXY"], "healthcheck", "-addr", f"{address}:8080"])
             assert done.returncode == 1 and "connection refused" in done.stderr, address
+        # As the kubelet asks, at the pod's address; and Prometheus comes by the same one.
+        for probe in probes:
+            assert probe["port"] == port["name"]
+            answer = pod.get(f"http://10.1.2.3:{port['containerPort']}{probe['path']}", 200)
+            assert answer.startswith("200 "), answer
     done = subprocess.run([os.environ["MCP_PROXY"], *checks[0]], capture_output=True, text=True, check=False)
     assert done.returncode == 1, "there was a proxy on this machine all the time"
 
@@ -188,6 +195,23 @@ class Pod:
         self.process.send_signal(signal.SIGTERM)
         self.process.stderr.read()
         assert self.process.wait(timeout=20) == 0
+
+    def get(self, url, wanted, seconds=10):
+        """Status and body of a GET from within: those with the status that is wanted, or the last ones without."""
+        script = """
+import sys, time, urllib.error, urllib.request
+end = time.monotonic() + float(sys.argv[3])
+while True:
+    try:
+        answer = urllib.request.urlopen(sys.argv[1], timeout=5)
+    except urllib.error.HTTPError as error:
+        answer = error
+    if answer.status == int(sys.argv[2]) or time.monotonic() > end:
+        break
+    time.sleep(0.1)
+print(answer.status, answer.read().decode())
+"""
+        return self.run([sys.executable, "-c", script, url, str(wanted), str(seconds)]).stdout
 
     def run(self, command):
         inside = ["nsenter", f"--net=/proc/{self.process.pid}/ns/net"]

@@ -42,17 +42,35 @@ def test_a_pod_has_the_time_that_its_proxy_may_take(timeout, grace, cloudflared,
     assert cloudflared_grace(containers) == cloudflared
 
 
+@pytest.mark.parametrize("delay, grace, cloudflared", [("10s", 50, "45s"), ("0", 40, "35s"), ("1500ms", 42, "37s")])
+def test_a_delay_of_the_proxys_own_is_time_too(delay, grace, cloudflared, tmp_path):
+    objects = chart.render(chart.CASES["managed"], {"gateway": {"config": {"shutdown_delay": delay}}}, tmp_path)
+    spec, containers = pod_of(objects)
+    assert spec["terminationGracePeriodSeconds"] == grace
+    assert cloudflared_grace(containers) == cloudflared
+
+
 def test_the_proxy_waits_for_cloudflared_to_take_its_leave(renderings):
     spec, containers = pod_of(chart.load(renderings["managed"]))
     assert containers["mcp-proxy"]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
     assert "lifecycle" not in containers["cloudflared"]
 
 
-def test_clusters_without_a_sleeping_hook_get_none(renderings):
-    spec, containers = pod_of(chart.load(renderings["oldest-cluster"]))
+def test_clusters_without_a_sleeping_hook_have_a_proxy_that_waits(renderings):
+    objects = chart.load(renderings["oldest-cluster"])
+    spec, containers = pod_of(objects)
     assert "lifecycle" not in containers["mcp-proxy"]
-    assert spec["terminationGracePeriodSeconds"] == 35
-    assert cloudflared_grace(containers) == "30s"
+    assert "shutdown_delay: 5s" in chart.configuration(objects).splitlines()
+    assert spec["terminationGracePeriodSeconds"] == 40
+    assert cloudflared_grace(containers) == "35s"
+    assert "shutdown_delay" not in chart.configuration(chart.load(renderings["managed"]))
+
+
+def test_an_own_delay_wins_on_such_clusters(tmp_path):
+    values = {"gateway": {"config": {"shutdown_delay": "7s"}}}
+    objects = chart.render(chart.CASES["oldest-cluster"], values, tmp_path)
+    assert "shutdown_delay: 7s" in chart.configuration(objects).splitlines()
+    assert pod_of(objects)[0]["terminationGracePeriodSeconds"] == 42
 
 
 def test_no_wait_is_no_hook(tmp_path):
@@ -61,36 +79,51 @@ def test_no_wait_is_no_hook(tmp_path):
     assert spec["terminationGracePeriodSeconds"] == 35
 
 
-def test_probes_are_commands_in_the_pod_and_can_be_something_else(renderings):
+def test_probes_ask_the_admin_listener_and_can_be_something_else(renderings):
     _, containers = pod_of(chart.load(renderings["managed"]))
-    for probe in ("startupProbe", "readinessProbe"):
-        command = containers["mcp-proxy"][probe]["exec"]["command"]
-        # A pod with a bad certificate is not ready; to start it again would not mend it.
-        only = ["-listener-only"] if probe == "startupProbe" else []
-        assert command == ["/mcp-proxy", "healthcheck", *only, "-addr", "127.0.0.1:8080"]
-        # The check gives up after 3 s by itself, and says why.
-        assert containers["mcp-proxy"][probe]["timeoutSeconds"] > 3
-    assert "livenessProbe" not in containers["mcp-proxy"], "a restart ends every tunnel"
+    proxy = containers["mcp-proxy"]
+    assert proxy["ports"] == [{"name": "admin", "containerPort": 8081}]
+    # A pod with a bad certificate is not ready; to start it again would not mend it.
+    paths = {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+    for probe, path in paths.items():
+        assert proxy[probe]["httpGet"] == {"path": path, "port": "admin"}
+        # /healthz gives each loop 2 s.
+        assert proxy[probe]["timeoutSeconds"] > 2
+    # A restart ends every tunnel.
+    assert proxy["livenessProbe"]["periodSeconds"] * proxy["livenessProbe"]["failureThreshold"] >= 60
     assert containers["cloudflared"]["readinessProbe"]["exec"]["command"] == ["cloudflared", "tunnel", "ready"]
     _, containers = pod_of(chart.load(renderings["everything"]))
-    assert containers["mcp-proxy"]["livenessProbe"] == {"tcpSocket": {"port": 9090}}
-    assert containers["mcp-proxy"]["readinessProbe"] == {
-        "httpGet": {"path": "/readyz", "port": 9090},
-        "periodSeconds": 10,
+    proxy = containers["mcp-proxy"]
+    assert proxy["livenessProbe"]["tcpSocket"] == {"port": 9090} and "httpGet" not in proxy["livenessProbe"]
+    assert proxy["readinessProbe"] == {
+        "exec": {"command": ["/mcp-proxy", "healthcheck", "-addr", "127.0.0.1:8080"]},
+        "periodSeconds": 5,
         "timeoutSeconds": 5,
         "failureThreshold": 2,
     }
 
 
-def test_nothing_listens_for_others(objects, name):
+def test_a_probe_can_be_left_out(tmp_path):
+    values = {"gateway": {"livenessProbe": None, "startupProbe": None}}
+    _, containers = pod_of(chart.render(chart.CASES["managed"], values, tmp_path))
+    assert not containers["mcp-proxy"].keys() & {"livenessProbe", "startupProbe"}
+
+
+def test_nothing_but_the_admin_listener_listens_for_others(objects, name):
     """The listener of the proxy and the metrics of cloudflared, with its profiles, are for their own pod."""
-    assert not [each for each in objects if each["kind"] == "Service"]
-    assert "listen_addr: 127.0.0.1:8080" in chart.configuration(objects).splitlines()
+    services = [each for each in objects if each["kind"] == "Service"]
+    assert [each["metadata"]["name"] for each in services] == ["acme-mcp-tunnel-metrics"] * (name == "everything")
+    lines = chart.configuration(objects).splitlines()
+    assert "listen_addr: 127.0.0.1:8080" in lines
     for _, _, container in chart.containers(objects):
         address = [each["value"] for each in container.get("env", []) if each["name"] == "TUNNEL_METRICS"]
         is_opened = name == "everything"
         assert all(each.startswith("127.0.0.1:") is not is_opened for each in address)
-        assert ("ports" in container) is (is_opened and bool(address))
+        if container["name"] == "mcp-proxy":
+            (port,) = container["ports"]
+            assert port["name"] == "admin" and f"admin_addr: :{port['containerPort']}" in lines
+        else:
+            assert ("ports" in container) is (is_opened and bool(address))
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,13 @@ def test_ingress_is_denied_by_default(renderings):
         assert "egress" not in spec
 
 
+def test_prometheus_is_let_in_where_it_may_scrape(renderings):
+    found = policies(chart.load(renderings["metrics"]))
+    prometheus = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert found["mcp-tunnel"]["ingress"] == [{"from": [prometheus], "ports": [{"port": 8081, "protocol": "TCP"}]}]
+    assert not [name for name, spec in found.items() if name != "mcp-tunnel" and spec.get("ingress")]
+
+
 def test_egress_is_what_each_pod_needs(renderings):
     found = policies(chart.load(renderings["egress"]))
     assert all(spec["policyTypes"] == ["Ingress", "Egress"] and not spec.get("ingress") for spec in found.values())
@@ -100,5 +107,7 @@ def test_every_part_can_be_set(renderings):
     claude = {**CLAUDE_API, "to": [{"ipBlock": {"cidr": "203.0.113.7/32"}}]}
     forward = {"to": [{"ipBlock": {"cidr": "203.0.113.0/28"}}], "ports": [{"port": 3128, "protocol": "TCP"}]}
     assert found["acme-mcp-tunnel"]["egress"] == [dns, *servers, edge]
+    scrapes = {"from": [{"ipBlock": {"cidr": "10.4.0.0/16"}}], "ports": [{"port": 9090, "protocol": "TCP"}]}
+    assert found["acme-mcp-tunnel"]["ingress"] == [scrapes]
     assert found["acme-setup"]["egress"] == [dns, kubernetes, claude, forward]
     assert found["acme-cert-renew"]["egress"] == [dns, kubernetes]

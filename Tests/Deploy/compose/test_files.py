@@ -77,6 +77,7 @@ def test_the_listener_is_on_a_network_without_a_way_out() -> None:
     assert ipaddress.ip_address(address) not in ipaddress.ip_network(pool["ip_range"])
     example = yaml.safe_load((COMPOSE / "mcp-proxy.example.yaml").read_text())
     assert example["listen_addr"] == f"{address}:8080"
+    assert example["admin_addr"].startswith("127.0.0.1:")
     # No route can lead there: it is in none of the ranges that are allowed where nothing else is.
     private = [ipaddress.ip_network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
     assert not any(ipaddress.ip_address(address) in block for block in private)

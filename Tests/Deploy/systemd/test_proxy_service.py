@@ -127,7 +127,8 @@ def test_without_a_configuration(machine: Machine, clean: object) -> None:
 def test_with_a_wrong_configuration(machine: Machine, clean: object) -> None:
     cursor = machine.cursor()
     machine.write(CONFIGURATION, "listen_addr: 127.0.0.1:8080\n")
-    machine.systemctl("start", "mcp-proxy")
+    # The command waits for the proxy to serve, and so it fails with it.
+    assert "failed" in machine.fails("systemctl", "start", "mcp-proxy")
     line = machine.wait_for("mcp-proxy", "mcp-proxy: ", cursor)
     assert f"{CONFIGURATION}" in line
 

@@ -27,7 +27,7 @@ def test_every_service_is_rated() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("unit", [*SERVICES, "mcp-tunnel-renew.timer"])
+@pytest.mark.parametrize("unit", [*SERVICES, "mcp-proxy.socket", "mcp-tunnel-renew.timer"])
 def test_verify(machine: Machine, stand_in: None, unit: str) -> None:
     # Pages of the manual are not installed there; another test sees that there are such.
     result = subprocess.run(
@@ -45,6 +45,12 @@ def test_documentation_is_there() -> None:
         for name, section in re.findall(r"man:([\w.-]+)\((\d)\)", path.read_text())
     }
     assert named and named <= pages
+
+
+def test_the_socket_is_where_the_example_listens() -> None:
+    example = (UNITS.parent / "debian/examples/config.yaml").read_text()
+    (address,) = re.findall(r"^ListenStream=(.*)$", (UNITS / "mcp-proxy.socket").read_text(), re.M)
+    assert f"\nlisten_addr: {address}\n" in example
 
 
 def test_the_proxy_has_time_to_drain() -> None:

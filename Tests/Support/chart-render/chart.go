@@ -103,7 +103,7 @@ func (v APIVersions) Has(name string) bool {
 	return false
 }
 
-func newCapabilities(version string, chart Metadata) (map[string]interface{}, error) {
+func newCapabilities(version string, apiVersions []string, chart Metadata) (map[string]interface{}, error) {
 	parsed, err := semver.NewVersion(version)
 	if err != nil {
 		return nil, fmt.Errorf("-kube-version %s: %w", version, err)
@@ -120,8 +120,8 @@ func newCapabilities(version string, chart Metadata) (map[string]interface{}, er
 	text := "v" + parsed.String()
 	return map[string]interface{}{
 		"KubeVersion": KubeVersion{text, fmt.Sprint(parsed.Major()), fmt.Sprint(parsed.Minor()), text},
-		"APIVersions": APIVersions{
+		"APIVersions": append(APIVersions{
 			"v1", "apps/v1", "autoscaling/v2", "batch/v1", "networking.k8s.io/v1", "policy/v1", "rbac.authorization.k8s.io/v1",
-		},
+		}, apiVersions...),
 	}, nil
 }

@@ -40,6 +40,8 @@ func run(arguments []string) error {
 	flags.IntVar(&release.Revision, "revision", 1, "`number` of the release's revision")
 	flags.BoolVar(&release.IsUpgrade, "is-upgrade", false, "render for an upgrade instead of an installation")
 	kubeVersion := flags.String("kube-version", "1.34.0", "`version` of the cluster")
+	var apiVersions list
+	flags.Var(&apiVersions, "api-versions", "`version` of an API that the cluster has beside Kubernetes' own")
 	clusterFile := flags.String("cluster", "", "`file` with the objects that `lookup` finds; without it, none")
 	print := flags.String("print", "manifests", "`what` to print: manifests, notes, or values")
 	flags.Parse(arguments)
@@ -63,7 +65,7 @@ func run(arguments []string) error {
 		return err
 	}
 
-	capabilities, err := newCapabilities(*kubeVersion, chart.Metadata)
+	capabilities, err := newCapabilities(*kubeVersion, apiVersions, chart.Metadata)
 	if err != nil {
 		return err
 	}

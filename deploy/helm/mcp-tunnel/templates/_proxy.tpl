@@ -1,4 +1,4 @@
-{{/* Where mcp-proxy listens. cloudflared is in the same pod, and so are the probes, which are commands. */}}
+{{/* Where mcp-proxy listens. cloudflared is in the same pod. */}}
 {{- define "mcp-tunnel.listener" -}}
 127.0.0.1:8080
 {{- end -}}
@@ -11,6 +11,12 @@
 {{- $_ := set $tls "key_file" "/data/tls.key" -}}
 {{- $_ := set $config "tls" $tls -}}
 {{- $_ := set $config "listen_addr" (include "mcp-tunnel.listener" .) -}}
+{{- /* The kubelet and Prometheus come from outside of the pod. */ -}}
+{{- $_ := set $config "admin_addr" (printf ":%d" (int64 .Values.gateway.adminPort)) -}}
+{{- $delay := include "mcp-tunnel.delaySeconds" . -}}
+{{- if and (kindIs "invalid" $config.shutdown_delay) $delay (ne $delay "0") -}}
+{{- $_ := set $config "shutdown_delay" (printf "%ss" $delay) -}}
+{{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
 
@@ -38,6 +44,9 @@ env:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
+ports:
+  - name: admin
+    containerPort: {{ int64 .Values.gateway.adminPort }}
 resources:
   {{- toYaml .Values.gateway.resources | nindent 2 }}
 volumeMounts:
@@ -89,9 +98,35 @@ volumeMounts:
 {{- end -}}
 {{- end -}}
 
+{{/* shutdown_delay in seconds: what was given, or what the hook does where there is none. */}}
+{{- define "mcp-tunnel.delaySeconds" -}}
+{{- $delay := .Values.gateway.config.shutdown_delay -}}
+{{- if not (kindIs "invalid" $delay) -}}
+{{- include "mcp-tunnel.seconds" $delay -}}
+{{- else if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version -}}
+0
+{{- else -}}
+{{- int64 .Values.gateway.preStopSleepSeconds -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Seconds between the end of a pod and that of its proxy. */}}
+{{- define "mcp-tunnel.endSeconds" -}}
+{{- add (include "mcp-tunnel.preStopSeconds" .) (include "mcp-tunnel.delaySeconds" .) (include "mcp-tunnel.shutdownSeconds" .) -}}
+{{- end -}}
+
 {{/* Seconds that a pod needs to end well: the proxy's drain, and time to write the last lines of log. */}}
 {{- define "mcp-tunnel.graceSeconds" -}}
-{{- add (include "mcp-tunnel.preStopSeconds" .) (include "mcp-tunnel.shutdownSeconds" .) 5 -}}
+{{- add (include "mcp-tunnel.endSeconds" .) 5 -}}
+{{- end -}}
+
+{{/* A probe of the proxy. Values are merged, so one of another kind comes beside the default's `httpGet`, and wins. */}}
+{{- define "mcp-tunnel.probe" -}}
+{{- $other := false -}}
+{{- range $kind := list "exec" "tcpSocket" "grpc" -}}
+{{- if get $ $kind -}}{{- $other = true -}}{{- end -}}
+{{- end -}}
+{{- toYaml ($other | ternary (omit . "httpGet") .) -}}
 {{- end -}}
 
 {{/* The account of the pods of proxy and cloudflared; empty for that of the namespace. */}}

@@ -20,14 +20,19 @@
 {{- end -}}
 {{- $errors = concat $errors (include "mcp-tunnel.configErrors" $config | fromYamlArray) -}}
 {{- $needed := 0 -}}
-{{- if include "mcp-tunnel.shutdownSeconds" . -}}
+{{- $hasTimes := true -}}
+{{- range $key, $seconds := dict "shutdown_timeout" (include "mcp-tunnel.shutdownSeconds" .) "shutdown_delay" (include "mcp-tunnel.delaySeconds" .) -}}
+{{- if not $seconds -}}
+{{- $hasTimes = false -}}
+{{- $errors = append $errors (printf "gateway.config.%s: %v is not a duration such as 30s or 1m30s" $key (get $config $key)) -}}
+{{- end -}}
+{{- end -}}
+{{- if $hasTimes -}}
 {{- $needed = include "mcp-tunnel.graceSeconds" . | int64 -}}
-{{- else -}}
-{{- $errors = append $errors (printf "gateway.config.shutdown_timeout: %v is not a duration such as 30s or 1m30s" $config.shutdown_timeout) -}}
 {{- end -}}
 {{- $given := .Values.terminationGracePeriodSeconds -}}
 {{- if and (not (kindIs "invalid" $given)) (lt (int64 $given) $needed) -}}
-{{- $errors = append $errors (printf "terminationGracePeriodSeconds: %d is too short; preStopSleepSeconds and shutdown_timeout need %d" (int64 $given) $needed) -}}
+{{- $errors = append $errors (printf "terminationGracePeriodSeconds: %d is too short; preStopSleepSeconds, shutdown_delay and shutdown_timeout need %d" (int64 $given) $needed) -}}
 {{- end -}}
 {{- $wif := .Values.api.wif -}}
 {{- if and .Values.tunnel.id $wif.tunnelId (ne .Values.tunnel.id $wif.tunnelId) -}}
@@ -70,6 +75,22 @@
 {{- $errors = append $errors (printf "external.%s: required in external mode (setup.enabled: false)" $key) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- $port := int64 .Values.gateway.adminPort -}}
+{{- if or (eq $port 8080) (eq $port (int64 .Values.cloudflared.metricsPort)) -}}
+{{- $errors = append $errors (printf "gateway.adminPort: %d is taken in the pod, by mcp-proxy's listener or cloudflared's metrics: choose another, such as 8081" $port) -}}
+{{- end -}}
+{{- $metrics := .Values.metrics -}}
+{{- range $kind := list "podMonitor" "serviceMonitor" -}}
+{{- if and (get $metrics $kind).enabled (not $metrics.enabled) -}}
+{{- $errors = append $errors (printf "metrics.%s.enabled: needs metrics.enabled: true, or the NetworkPolicy keeps Prometheus out" $kind) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $metrics.podMonitor.enabled $metrics.serviceMonitor.enabled -}}
+{{- $errors = append $errors "metrics.podMonitor.enabled and metrics.serviceMonitor.enabled: each scrapes all pods, so leave one of them" -}}
+{{- end -}}
+{{- if and $metrics.enabled .Values.networkPolicy.ingress.enabled (not $metrics.from) -}}
+{{- $errors = append $errors "metrics.from: an empty list lets in everybody; name Prometheus, or set networkPolicy.ingress.enabled: false" -}}
 {{- end -}}
 {{- $policy := .Values.networkPolicy -}}
 {{- if and $policy.egress.enabled (eq (toString $policy.enabled) "false") -}}
