@@ -16,6 +16,8 @@ final class AdminSite {
     let worker: Worker
     let rules: AdminGuard
     let readiness: ProxyReadiness
+    private let collector: StatusCollector
+    private let cloudflared: CloudflaredWatch
     private(set) var endpoints: [String: any AdminEndpoint] = [:]
     private var connections: [ObjectIdentifier: AdminConnection] = [:]
     private var acceptor: Acceptor?
@@ -28,7 +30,16 @@ final class AdminSite {
         worker = Worker(reactor, context.shared)
         rules = AdminGuard(context.shared.snapshot.configuration)
         readiness = ProxyReadiness(context, on: worker)
+        collector = StatusCollector(context, on: reactor)
+        cloudflared = CloudflaredWatch(on: reactor) { context.shared.snapshot.configuration.cloudflaredMetrics }
+        let maker = StatusMaker(
+            context: context, readiness: readiness, collector: collector, cloudflared: cloudflared)
+        let (feed, ring) = (PageFeed(maker), (context.shared.log.sink as? LogWriter)?.ring)
         endpoints = [
+            "/": PageEndpoint(feed, ring),
+            "/status": StatusEndpoint(maker),
+            "/events": EventsEndpoint(feed, ring, instance: maker.instance),
+            "/logs": LogsEndpoint(ring),
             "/healthz": HealthEndpoint(context, on: reactor),
             "/readyz": ReadinessEndpoint(readiness),
             "/log-level": LogLevelEndpoint(context.shared.log),
@@ -47,6 +58,8 @@ final class AdminSite {
             },
             failed: { error in log(.error, "accept failed") { $0.field("error", error.description) } })
         readiness.start()
+        collector.start()
+        cloudflared.start()
     }
 
     private func serve(_ descriptor: CInt) async {
@@ -74,6 +87,8 @@ final class AdminSite {
         acceptor?.stop()
         acceptor = nil
         readiness.stop()
+        collector.stop()
+        cloudflared.stop()
         for connection in connections.values { connection.close() }
     }
 

@@ -24,7 +24,9 @@ extension Exchange {
         switch stopped {
         case nil, .uploadStuck: return nil
         case .clientGone: record.end = .clientGone
-        case .clientStalled: record.end = .timeout
+        case .clientStalled:
+            record.end = .timeout
+            record.fail(.clientStalled)
         case .shutdown: record.end = .shutdown
         case .bodyMalformed:
             if record.status == 0 { return nil }
@@ -62,6 +64,7 @@ extension Exchange {
             if let routeName { line.field("route", routeName) }
             error.writeFields(to: &line)
         }
+        record.fail(error.cause)
         if case .refused(_, let refusal) = error { worker.metrics.countRefusal(refusal) }
         return await respond(error.status, error.body, error.end)
     }
@@ -71,13 +74,17 @@ extension Exchange {
         if let end = cutShort() { return end }
         switch (stopped, error) {
         case (.bodyMalformed, _): return await respond(400, "Malformed request body", .badRequest)
-        case (.bodyOverdue, _): return await respond(408, "The request's body stopped coming", .timeout)
+        case (.bodyOverdue, _):
+            record.fail(.requestStalled)
+            return await respond(408, "The request's body stopped coming", .timeout)
         case (nil, .malformed(let error)):
+            record.fail(.notHTTP)
             warn("malformed response from upstream") { line in line.field("reason", error.reason) }
             return await respond(502, "The upstream sent a malformed response", .upstreamFailed)
         default: break
         }
         let isOverdue = stopped == .headOverdue
+        record.fail(isOverdue ? .silent : error.cause)
         warn("no response from upstream") { line in
             line.field("route", routeName ?? "")
             line.field("upstream", record.upstream.map { "\($0)" } ?? "")

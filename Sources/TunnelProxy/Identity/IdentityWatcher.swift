@@ -152,6 +152,8 @@ final class IdentityWatcher: Sendable {
                 seen.told = []
             }
             logIdentity(identity, "certificate reloaded")
+            let detail = "\(identity.subject), until \(UnixTime(seconds: identity.notAfter).toTheSecond)"
+            shared.reloads.note(.certificate, by: "watch", succeeded: true, detail, at: SystemClock.now())
             tellFindings()
         } catch {
             seen.withLock { $0.refused = digest }
@@ -161,6 +163,7 @@ final class IdentityWatcher: Sendable {
 
     private func refuse(_ reason: String) {
         shared.log(.warn, "certificate not reloaded, the old one stays") { $0.field("reason", reason) }
+        shared.reloads.note(.certificate, by: "watch", succeeded: false, reason, at: SystemClock.now())
     }
 
     // MARK: Log

@@ -80,7 +80,7 @@ package final class ConfigurationReloader: Sendable {
     private func put(_ contents: ConfigurationFile.Contents, _ cause: Cause) throws -> [String] {
         let configuration = try file.parse(contents)
         guard server.state == .running else { throw ProxyError("the proxy is not running") }
-        let needRestart = try server.reload(configuration)
+        let needRestart = try server.reload(configuration, by: cause.rawValue)
         log(.info, "configuration reloaded") { $0.field("by", cause.rawValue) }
         return needRestart
     }
@@ -91,6 +91,7 @@ package final class ConfigurationReloader: Sendable {
             line.field("by", cause.rawValue)
             line.field("error", reason)
         }
+        server.noteFailedReload(reason, by: cause.rawValue)
         return .refused(reason)
     }
 }

@@ -26,6 +26,7 @@ final class SharedState: Sendable {
     /// Wakes who waits for requests or connections to reach zero.
     let idle = IdleGate()
     let memory = MemoryTrim()
+    let reloads = ReloadJournal()
 
     init(_ snapshot: ProxySnapshot, credentials: ServerCredentials, log: Log) {
         (self.credentials, self.log) = (credentials, log)

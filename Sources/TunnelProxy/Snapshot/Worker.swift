@@ -15,12 +15,17 @@ final class Worker {
     let log: Log
     var metrics = WorkerMetrics()
     var heads = HeadPool()
+    /// For the page and `/status`; written where there is an admin listener that shows it.
+    var recent: RecentExchanges
+    let keepsRecent: Bool
     private var current: ProxySnapshot
     private var version: Int
 
     init(_ reactor: Reactor, _ shared: SharedState) {
         (self.reactor, self.shared) = (reactor, shared)
         log = shared.log.forOneThread()
+        keepsRecent = shared.snapshot.configuration.adminAddress != nil
+        recent = RecentExchanges(isOn: keepsRecent)
         (current, version) = shared.currentSnapshot()
     }
 
