@@ -1,3 +1,4 @@
+internal import Glibc
 internal import TunnelCore
 internal import TunnelIO
 
@@ -63,6 +64,7 @@ final class AdminSite {
     }
 
     private func serve(_ descriptor: CInt) async {
+        Self.bound(descriptor)
         // Closes the descriptor with it.
         guard let socket = try? Socket(adopting: descriptor, on: worker.reactor) else { return }
         if connections.count >= Self.maxConnections {
@@ -79,6 +81,17 @@ final class AdminSite {
         await connection.serve()
         forget(connection)
     }
+
+    /// Who reads slowly, or not at all, holds no more of the kernel's memory than this, and is given up in time: what would
+    /// fit into buffers that the kernel lets grow would look as if it were taken.
+    private static func bound(_ descriptor: CInt) {
+        var (size, time) = (sendBuffer, unacknowledged)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<CInt>.size))
+        // It has no meaning for a Unix socket, which refuses it.
+        setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_USER_TIMEOUT, &time, socklen_t(MemoryLayout<CInt>.size))
+    }
+    private static let sendBuffer: CInt = 128 * 1024
+    private static let unacknowledged: CInt = 10_000
 
     private func forget(_ connection: AdminConnection) { connections[ObjectIdentifier(connection)] = nil }
 

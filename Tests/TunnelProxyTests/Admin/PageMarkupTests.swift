@@ -41,16 +41,6 @@ import TunnelIO
         #expect(svg.contains("6 requests, 4 failed, first byte after 10 ms at most"))
         #expect(!Page.sparkline(nil).text.contains("svg"))
     }
-
-    @Test func whatCloudflaredSays() {
-        func read(_ status: Int, _ body: String) -> (Bool, Int?) {
-            let facts = CloudflaredWatch.read(status, Array(body.utf8))
-            return (facts.ready, facts.connections)
-        }
-        #expect(read(200, "{\"status\":200,\"readyConnections\":4,\"connectorId\":\"x\"}") == (true, 4))
-        #expect(read(503, "{\"status\":503,\"readyConnections\":0,\"connectorId\":\"x\"}") == (false, 0))
-        #expect(read(200, "<html>") == (false, nil) && read(200, "{}") == (false, nil) && read(200, "") == (false, nil))
-    }
 }
 
 @Suite struct PublicFieldsTests {
