@@ -68,7 +68,7 @@ extension Page {
             }
             let y = 20 - Int((latency / highest * 17).rounded())
             // A point alone gets a short line, or it could not be seen.
-            line += isDrawing ? "L\(x * 2) \(y)" : "M\(x * 2) \(y)h1"
+            line += isDrawing ? "L\(x * 2) \(y)" : "M\(x * 2) \(y)h2"
             isDrawing = true
         }
         var marks = ""

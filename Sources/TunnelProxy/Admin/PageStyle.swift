@@ -55,7 +55,7 @@ extension PageAssets {
         .num{text-align:right;white-space:nowrap}.key{display:block;font-weight:600}tbody th a{font-size:.82rem;white-space:nowrap}
         .verdict{white-space:nowrap}.reason{display:block;color:var(--soft);font-size:.85rem;max-width:22rem}
         .requests td:first-child{white-space:nowrap}.bad td:nth-child(4){color:var(--fail);font-weight:600}
-        .spark{display:block;width:7.5rem;height:1.75rem;fill:none;stroke:var(--accent);stroke-width:1.5;stroke-linejoin:round}
+        .spark{display:block;width:7.5rem;height:1.75rem;fill:none;stroke:var(--accent);stroke-width:1.75;stroke-linejoin:round}
         .spark .base{stroke:var(--line)}.line{display:block;font-size:.88rem}
         .spark .bad{stroke:var(--fail)}
         .log{background:var(--bg);max-height:26rem;padding:.4rem 0}.log li{padding:.05rem .7rem;overflow-wrap:anywhere;white-space:pre-wrap}

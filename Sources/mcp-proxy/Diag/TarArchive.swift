@@ -13,7 +13,9 @@ struct TarArchive {
     /// - Parameter name: relative, with at most 100 bytes of ASCII.
     mutating func add(_ name: String, _ content: [UInt8]) {
         var header = [UInt8](repeating: 0, count: Self.block)
-        func put(_ text: String, at offset: Int) { header.replaceSubrange(offset..<offset + text.utf8.count, with: text.utf8) }
+        func put(_ text: String, at offset: Int) {
+            header.replaceSubrange(offset..<offset + text.utf8.count, with: text.utf8)
+        }
         put(String(name.prefix(100)), at: 0)
         put("0000600\0", at: 100)
         put("0000000\0", at: 108)

@@ -37,7 +37,7 @@ import TunnelIO
         let history = Status.History(
             requests: [0, 1, 2, 0, 3], failures: [0, 0, 1, 0, 3], latencyMs: [nil, 10, 5, nil, 10])
         let svg = Page.sparkline(history).text
-        #expect(svg.contains("d=\"M2 3h1L4 11M8 3h1\"") && svg.contains("d=\"M4 23v4M8 23v4\""))
+        #expect(svg.contains("d=\"M2 3h2L4 11M8 3h2\"") && svg.contains("d=\"M4 23v4M8 23v4\""))
         #expect(svg.contains("6 requests, 4 failed, first byte after 10 ms at most"))
         #expect(!Page.sparkline(nil).text.contains("svg"))
     }
