@@ -45,7 +45,7 @@ let package = Package(
         .target(name: "TunnelCLI", dependencies: ["TunnelCore"], swiftSettings: swift),
         .executableTarget(
             name: "mcp-proxy",
-            dependencies: ["TunnelCLI", "TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO"],
+            dependencies: ["TunnelCLI", "TunnelProxy", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "CZlib"],
             swiftSettings: swift),
 
         .target(

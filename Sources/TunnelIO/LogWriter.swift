@@ -23,13 +23,19 @@ package final class LogWriter: LogSink {
     private let descriptor: CInt
     private let droppedLine: @Sendable (Int) -> [UInt8]
     private let dropped = Atomic<UInt64>(0)
+    /// Has the last lines, for those who ask; `nil` where nobody does.
+    package let ring: LogRing?
 
     /// - Parameters:
     ///   - descriptor: where lines go; not closed by this object.
+    ///   - ring: keeps the last lines.
     ///   - droppedLine: makes the line that says how many were dropped.
     /// - Throws: ``IOError`` when no thread can be started.
-    package init(descriptor: CInt, droppedLine: @escaping @Sendable (Int) -> [UInt8]) throws(IOError) {
+    package init(
+        descriptor: CInt, keeping ring: LogRing? = nil, droppedLine: @escaping @Sendable (Int) -> [UInt8]
+    ) throws(IOError) {
         self.descriptor = descriptor
+        self.ring = ring
         self.droppedLine = droppedLine
         signal = LogSignal()
         common = LogQueue(signal)
@@ -71,6 +77,8 @@ package final class LogWriter: LogSink {
                 signal.waitUnlessIdleNow()
             } else {
                 signal.isBusy()
+                // First, because whoever reads our standard error may be slow.
+                if let ring { batch.withBytes { ring.append($0) } }
                 batch.withMutableBytes { writeAll(UnsafeRawBufferPointer($0)) }
                 batch.removeAll()
                 if batch.capacity > 1 << 16 { batch.release() }

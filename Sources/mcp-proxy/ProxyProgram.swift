@@ -16,8 +16,8 @@ enum ProxyProgram {
             flags: [.config, .tunnelDomain, .debuggable], example: "mcp-proxy -config config.yaml"
         ) { Serve.run($0) },
         commands: [
-            CheckCommand.command, Healthcheck.command, ProbeCommand.command, ReloadCommand.command, Demo.command,
-            HelloCommand.command,
+            CheckCommand.command, DiagCommand.command, Healthcheck.command, ProbeCommand.command, ReloadCommand.command,
+            Demo.command, HelloCommand.command,
         ],
         notes: """
             Signals: SIGTERM and SIGINT drain and exit (a second one exits at once), SIGHUP reloads the configuration

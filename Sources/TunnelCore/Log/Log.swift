@@ -53,6 +53,9 @@ public struct Log: Sendable {
         level.rank >= target.threshold.rank.load(ordering: .relaxed)
     }
 
+    /// Where the lines go.
+    package var sink: any LogSink { target.sink }
+
     /// Writes one line, if its level is enabled.
     public func callAsFunction(
         _ level: LogLevel, _ message: @autoclosure () -> String, _ fields: (inout LogLine) -> Void = { _ in }

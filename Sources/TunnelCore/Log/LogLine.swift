@@ -43,6 +43,21 @@ public struct LogLine: ~Copyable, Sendable {
         buffer.append(UInt8(ascii: "\n"))
     }
 
+    /// The level of a line that one of these has built, without its newline; `nil` for any other text.
+    package static func level(of line: Span<UInt8>) -> LogLevel? {
+        // Both forms have it at a fixed place: behind the time, and behind the names of the first two fields.
+        let isJSON = line.count > 0 && line[0] == UInt8(ascii: "{")
+        let start = TimestampWriter.byteCount + (isJSON ? 20 : 1)
+        guard line.count > start + 1 else { return nil }
+        switch (line[start], line[start + 1]) {
+        case (UInt8(ascii: "D"), UInt8(ascii: "E")): return .debug
+        case (UInt8(ascii: "I"), UInt8(ascii: "N")): return .info
+        case (UInt8(ascii: "W"), UInt8(ascii: "A")): return .warn
+        case (UInt8(ascii: "E"), UInt8(ascii: "R")): return .error
+        default: return nil
+        }
+    }
+
     /// Reads the line in place.
     public func withBytes<R, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
         try buffer.withBytes(body)

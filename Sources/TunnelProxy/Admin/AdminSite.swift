@@ -1,3 +1,4 @@
+internal import Glibc
 internal import TunnelCore
 internal import TunnelIO
 
@@ -16,6 +17,8 @@ final class AdminSite {
     let worker: Worker
     let rules: AdminGuard
     let readiness: ProxyReadiness
+    private let collector: StatusCollector
+    private let cloudflared: CloudflaredWatch
     private(set) var endpoints: [String: any AdminEndpoint] = [:]
     private var connections: [ObjectIdentifier: AdminConnection] = [:]
     private var acceptor: Acceptor?
@@ -28,7 +31,16 @@ final class AdminSite {
         worker = Worker(reactor, context.shared)
         rules = AdminGuard(context.shared.snapshot.configuration)
         readiness = ProxyReadiness(context, on: worker)
+        collector = StatusCollector(context, on: reactor)
+        cloudflared = CloudflaredWatch(on: reactor) { context.shared.snapshot.configuration.cloudflaredMetrics }
+        let maker = StatusMaker(
+            context: context, readiness: readiness, collector: collector, cloudflared: cloudflared)
+        let (feed, ring) = (PageFeed(maker), (context.shared.log.sink as? LogWriter)?.ring)
         endpoints = [
+            "/": PageEndpoint(feed, ring),
+            "/status": StatusEndpoint(maker),
+            "/events": EventsEndpoint(feed, ring, instance: maker.instance),
+            "/logs": LogsEndpoint(ring),
             "/healthz": HealthEndpoint(context, on: reactor),
             "/readyz": ReadinessEndpoint(readiness),
             "/metrics": MetricsEndpoint(context, readiness, on: reactor),
@@ -48,9 +60,12 @@ final class AdminSite {
             },
             failed: { error in log(.error, "accept failed") { $0.field("error", error.description) } })
         readiness.start()
+        collector.start()
+        cloudflared.start()
     }
 
     private func serve(_ descriptor: CInt) async {
+        Self.bound(descriptor)
         // Closes the descriptor with it.
         guard let socket = try? Socket(adopting: descriptor, on: worker.reactor) else { return }
         if connections.count >= Self.maxConnections {
@@ -68,6 +83,17 @@ final class AdminSite {
         forget(connection)
     }
 
+    /// Who reads slowly, or not at all, holds no more of the kernel's memory than this, and is given up in time: what would
+    /// fit into buffers that the kernel lets grow would look as if it were taken.
+    private static func bound(_ descriptor: CInt) {
+        var (size, time) = (sendBuffer, unacknowledged)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<CInt>.size))
+        // It has no meaning for a Unix socket, which refuses it.
+        setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_USER_TIMEOUT, &time, socklen_t(MemoryLayout<CInt>.size))
+    }
+    private static let sendBuffer: CInt = 128 * 1024
+    private static let unacknowledged: CInt = 10_000
+
     private func forget(_ connection: AdminConnection) { connections[ObjectIdentifier(connection)] = nil }
 
     /// Closes everything.
@@ -75,6 +101,8 @@ final class AdminSite {
         acceptor?.stop()
         acceptor = nil
         readiness.stop()
+        collector.stop()
+        cloudflared.stop()
         for connection in connections.values { connection.close() }
     }
 

@@ -84,11 +84,11 @@ struct MetricsReport {
     private var reloads: MetricFamily {
         MetricFamily(
             "mcp_tunnel_reloads_total", .counter, "Reloads since the start, by what was read and how that ended.",
-            ReloadCounts.Kind.allCases.flatMap { kind in
-                ReloadCounts.Result.allCases.map { result in
+            ReloadJournal.Kind.allCases.flatMap { kind in
+                [true, false].map { succeeded in
                     MetricSample(
-                        [MetricLabel("kind", kind.rawValue), MetricLabel("result", result.rawValue)],
-                        .count(shared.reloads[kind, result]))
+                        [MetricLabel("kind", kind.rawValue), MetricLabel("result", succeeded ? "ok" : "failed")],
+                        .count(shared.reloads.count(kind, succeeded: succeeded)))
                 }
             })
     }

@@ -50,6 +50,7 @@ struct ExchangeTally {
         if record.firstByte > 0 { counters.recordFirstByte(nanoseconds: record.firstByte &- record.started) }
         worker.metrics.recordDuration(
             counters, method, status: record.status, nanoseconds: nanoseconds, now: now, traceID: traceID)
+        if let failure = record.finalCause.upstreamFailure { counters.failed(failure) }
         counters.ended()
         if let operation {
             worker.metrics.recordOperation(
@@ -83,18 +84,6 @@ extension Exchange.Stop {
         case .headOverdue: .responseHeaderTimeout
         case .bodyOverdue: .bodyTimeout
         case .clientGone, .shutdown, .bodyMalformed, .uploadStuck: nil
-        }
-    }
-}
-
-extension LeaseError {
-    /// The cause for the metrics of the request's route.
-    var failure: UpstreamFailure {
-        switch self {
-        case .lookup: .dns
-        case .refused: .refusedAddress
-        case .dial(let error): error.error.code == .timedOut ? .connectTimeout : .unreachable
-        case .tls: .tls
         }
     }
 }

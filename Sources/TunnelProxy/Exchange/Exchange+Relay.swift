@@ -9,7 +9,7 @@ extension Exchange {
         switch passHead(server, client) {
         case .pipe: return await relayPipe(server, client)
         case .unasked:
-            tally.counters.failed(.unaskedUpgrade)
+            record.fail(.unaskedUpgrade)
             return await respond(502, "The upstream switched protocols unasked", .upstreamFailed)
         case .body: break
         }
@@ -131,7 +131,7 @@ extension Exchange {
         // another thing: it is what comes of closing with bytes unread.
         if phase == .piping && upload == .done && client.unacknowledged == 0 && error.isEndOfStream { return true }
         if stopped == nil {
-            tally.counters.failed(.brokenResponse)
+            record.fail(.brokenOff)
             warn("response from upstream broke off") { line in
                 line.field("upstream", record.upstream.map { "\($0)" } ?? "")
                 line.field("error", error.reason)

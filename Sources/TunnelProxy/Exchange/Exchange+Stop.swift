@@ -25,7 +25,9 @@ extension Exchange {
         switch stopped {
         case nil, .uploadStuck: return nil
         case .clientGone: record.end = .clientGone
-        case .clientStalled: record.end = .timeout
+        case .clientStalled:
+            record.end = .timeout
+            record.fail(.clientStalled)
         case .shutdown: record.end = .shutdown
         case .bodyMalformed:
             if record.status == 0 { return nil }
@@ -63,8 +65,8 @@ extension Exchange {
             if let routeName { line.field("route", routeName) }
             error.writeFields(to: &line)
         }
+        record.fail(error.cause)
         if case .refused(_, let refusal) = error { worker.metrics.count(.refusal(refusal)) }
-        tally.counters.failed(error.failure)
         return await respond(error.status, error.body, error.end)
     }
 
@@ -73,15 +75,17 @@ extension Exchange {
         if let end = cutShort() { return end }
         switch (stopped, error) {
         case (.bodyMalformed, _): return await respond(400, "Malformed request body", .badRequest)
-        case (.bodyOverdue, _): return await respond(408, "The request's body stopped coming", .timeout)
+        case (.bodyOverdue, _):
+            record.fail(.requestStalled)
+            return await respond(408, "The request's body stopped coming", .timeout)
         case (nil, .malformed(let error)):
-            tally.counters.failed(.malformedResponse)
+            record.fail(.notHTTP)
             warn("malformed response from upstream") { line in line.field("reason", error.reason) }
             return await respond(502, "The upstream sent a malformed response", .upstreamFailed)
         default: break
         }
         let isOverdue = stopped == .headOverdue
-        tally.counters.failed(isOverdue ? .responseTimeout : .noResponse)
+        record.fail(isOverdue ? .silent : error.cause)
         warn("no response from upstream") { line in
             line.field("route", routeName ?? "")
             line.field("upstream", record.upstream.map { "\($0)" } ?? "")

@@ -63,6 +63,8 @@ final class Exchange: RequestHandler {
     var routeName: String?
     /// Set while a response is passed on that comments are put into.
     var keepAlive: EventStreamKeepAlive?
+    /// Its index in the snapshot's routes; -1 for none.
+    private var route: Int32 = -1
 
     /// The first bytes of the request's body, which go with the head and once more with it.
     private var early = ByteBuffer()
@@ -167,6 +169,7 @@ final class Exchange: RequestHandler {
         server.withHead { head, bytes in route = snapshot.route(for: bytes.extracting(head.authority)) }
         routeName = route.map { snapshot.routes[$0].name }
         tally.enter(route.map { snapshot.routes[$0].slot } ?? .none, on: worker)
+        self.route = route.map { Int32(truncatingIfNeeded: $0) } ?? -1
         logStart()
         if inFlight > snapshot.configuration.limits.maxRequests {
             worker.metrics.count(.limit(.maxRequests))
@@ -291,7 +294,7 @@ final class Exchange: RequestHandler {
         server = stream
         snapshot = worker.snapshot
         (phase, stopped, upload, hasUploaded) = (.idle, nil, .none, false)
-        routeName = nil
+        (routeName, route) = (nil, -1)
         record = ExchangeRecord()
         record.started = worker.reactor.now
         dial.reset()
@@ -309,6 +312,7 @@ final class Exchange: RequestHandler {
         worker.reactor.buffers.give(&early)
         tally.end(record, server?.request.method ?? .other, on: worker)
         logFinish()
+        if worker.keepsRecent { noteRecent() }
         labels.release()
         server?.observer = nil
         (server, phase) = (nil, .idle)
@@ -317,6 +321,20 @@ final class Exchange: RequestHandler {
     func dropClient() {
         client?.finish(keeps: false)
         client = nil
+    }
+
+    /// For the page and `/status`.
+    private func noteRecent() {
+        let now = worker.reactor.now
+        worker.recent.note(routes: snapshot.routes.count) { entry in
+            entry.finished = now
+            entry.duration = now &- record.started
+            entry.firstByte = record.firstByte > 0 ? record.firstByte &- record.started : 0
+            (entry.bytesIn, entry.bytesOut) = (record.bytesIn, record.bytesOut)
+            (entry.generation, entry.route) = (snapshot.generation, route)
+            (entry.status, entry.cause) = (record.status, record.finalCause)
+            labels.write(to: &entry)
+        }
     }
 
     // MARK: Log

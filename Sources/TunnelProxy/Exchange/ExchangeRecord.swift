@@ -1,3 +1,4 @@
+internal import Glibc
 internal import TunnelCore
 internal import TunnelIO
 
@@ -25,6 +26,26 @@ struct ExchangeRecord {
     var bytesOut: UInt64 = 0
     var end = End.complete
     var upstream: SocketAddress?
+    /// What it failed of, where the step that failed knows more than `end` and `status` say.
+    private(set) var cause = FailureCause.none
+
+    /// Notes what a step failed of; of two, the first counts.
+    mutating func fail(_ cause: FailureCause) { if self.cause == .none { self.cause = cause } }
+
+    /// What it failed of in the end.
+    var finalCause: FailureCause {
+        switch end {
+        case .clientGone: .none
+        case _ where cause != .none: cause
+        case .complete: FailureCause(status: status)
+        case .upstreamFailed: .brokenOff
+        case .refused: .routeUnknown
+        case .timeout: .stalled
+        case .limit: .limit
+        case .shutdown: .shutdown
+        case .badRequest: .requestMalformed
+        }
+    }
 
     /// Writes it as fields of the exchange's last line.
     ///
@@ -75,6 +96,19 @@ struct RequestLabels: ~Copyable {
         }
     }
 
+    /// Copies the names into an entry, as many bytes as that has room for.
+    func write(to entry: inout RecentExchanges.Entry) {
+        let count = min(bytes.count, RecentExchanges.Entry.room)
+        func end(_ place: Int) -> UInt8 { UInt8(min(place, count)) }
+        entry.ends = (end(idEnd), end(methodEnd), end(hostEnd), end(count))
+        var room = entry.text.mutableSpan
+        bytes.withBytes { bytes in
+            bytes.withUnsafeBytes { source in
+                room.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[..<count])) }
+            }
+        }
+    }
+
     /// `connection-request`, for finding the lines of one exchange.
     func writeID(to line: inout LogLine) {
         bytes.withBytes { line.field("id", $0.extracting(0..<idEnd)) }
@@ -94,4 +128,27 @@ extension LeaseError {
         if case .refused = self { return .refused }
         return status == 504 ? .timeout : .upstreamFailed
     }
+
+    var cause: FailureCause {
+        switch self {
+        case .lookup(_, let error):
+            switch error.code {
+            case .nameNotFound: .nameUnknown
+            case .timedOut: .nameTimeout
+            default: .nameFailed
+            }
+        case .refused: .addressRefused
+        case .dial(let error):
+            switch error.error.code {
+            case .timedOut: .connectTimeout
+            case .system(ECONNREFUSED): .connectionRefused
+            default: .unreachable
+            }
+        case .tls(_, let error): error.code == .timedOut ? .tlsTimeout : .tlsFailed
+        }
+    }
+}
+
+extension ClientStreamError {
+    var cause: FailureCause { if case .malformed = self { .notHTTP } else { .closed } }
 }

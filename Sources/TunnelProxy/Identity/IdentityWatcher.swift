@@ -151,8 +151,9 @@ final class IdentityWatcher: Sendable {
                 seen.expiry = ExpiryWatch(notAfter: identity.notAfter, now: now())
                 seen.told = []
             }
-            shared.reloads.count(.certificate, .ok)
             logIdentity(identity, "certificate reloaded")
+            let detail = "\(identity.subject), until \(UnixTime(seconds: identity.notAfter).toTheSecond)"
+            shared.reloads.note(.certificate, by: "watch", succeeded: true, detail, at: SystemClock.now())
             tellFindings()
         } catch {
             seen.withLock { $0.refused = digest }
@@ -161,8 +162,8 @@ final class IdentityWatcher: Sendable {
     }
 
     private func refuse(_ reason: String) {
-        shared.reloads.count(.certificate, .failed)
         shared.log(.warn, "certificate not reloaded, the old one stays") { $0.field("reason", reason) }
+        shared.reloads.note(.certificate, by: "watch", succeeded: false, reason, at: SystemClock.now())
     }
 
     // MARK: Log

@@ -80,18 +80,18 @@ package final class ConfigurationReloader: Sendable {
     private func put(_ contents: ConfigurationFile.Contents, _ cause: Cause) throws -> [String] {
         let configuration = try file.parse(contents)
         guard server.state == .running else { throw ProxyError("the proxy is not running") }
-        let needRestart = try server.apply(configuration)
+        let needRestart = try server.reload(configuration, by: cause.rawValue)
         log(.info, "configuration reloaded") { $0.field("by", cause.rawValue) }
         return needRestart
     }
 
     @discardableResult
     func refuse(_ reason: String, _ cause: Cause) -> Verdict {
-        server.shared.reloads.count(.configuration, .failed)
         log(.error, "configuration not reloaded, the old one stays") { line in
             line.field("by", cause.rawValue)
             line.field("error", reason)
         }
+        server.noteFailedReload(reason, by: cause.rawValue)
         return .refused(reason)
     }
 }

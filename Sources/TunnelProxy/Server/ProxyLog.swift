@@ -14,7 +14,8 @@ public final class ProxyLog: Sendable {
     /// - Throws: when no thread can be started.
     public static func standardError(_ configuration: ProxyConfiguration) throws -> ProxyLog {
         let format = configuration.logFormat
-        let writer = try LogWriter(descriptor: 2) { dropped in
+        let ring = configuration.adminAddress.map { _ in LogRing() }
+        let writer = try LogWriter(descriptor: 2, keeping: ring) { dropped in
             var line = LogLine(format: format)
             line.begin(.warn, at: SystemClock.now(), "log lines dropped")
             line.field("count", dropped)

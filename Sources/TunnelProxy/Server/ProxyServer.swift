@@ -185,14 +185,19 @@ public final class ProxyServer: Sendable {
     /// - Throws: ``ConfigurationError``; everything stays as it was.
     @discardableResult
     public func reload(_ configuration: ProxyConfiguration) throws -> [String] {
-        do { return try apply(configuration) } catch {
-            shared.reloads.count(.configuration, .failed)
+        do { return try reload(configuration, by: "api") } catch {
+            noteFailedReload("\(error)", by: "api")
             throw error
         }
     }
 
-    /// ``reload(_:)`` for who counts failures, its own among them.
-    func apply(_ configuration: ProxyConfiguration) throws -> [String] {
+    /// For the page: a configuration was asked for and is not in force.
+    func noteFailedReload(_ reason: String, by cause: String) {
+        shared.reloads.note(.configuration, by: cause, succeeded: false, reason, at: SystemClock.now())
+    }
+
+    /// - Parameter cause: who asked.
+    func reload(_ configuration: ProxyConfiguration, by cause: String) throws -> [String] {
         let (kept, before) = try shared.replaceSnapshot { current in
             let (next, kept) = current.configuration.reloading(configuration)
             return (try ProxySnapshot(next, after: current), (kept, current.findings))
@@ -204,7 +209,8 @@ public final class ProxyServer: Sendable {
         for finding in snapshot.findings where !before.contains(finding) { shared.log.report(finding) }
         // Also one that began to run meanwhile.
         running?.adopt(snapshot)
-        shared.reloads.count(.configuration, .ok)
+        let detail = kept.isEmpty ? "in force" : "in force, but for \(kept.joined(separator: ", ")): needs a restart"
+        shared.reloads.note(.configuration, by: cause, succeeded: true, detail, at: SystemClock.now())
         return kept
     }
 

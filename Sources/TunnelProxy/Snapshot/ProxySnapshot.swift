@@ -14,7 +14,7 @@ final class ProxySnapshot: Sendable {
 
     let configuration: ProxyConfiguration
     /// Counts the snapshots of one proxy: which of two is newer.
-    private let generation: UInt64
+    let generation: UInt64
     /// Counts those that allow other addresses than the one before.
     private let policyGeneration: UInt64
     let listeners: [UpstreamPolicy.Listener]

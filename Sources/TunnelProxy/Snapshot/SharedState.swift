@@ -28,7 +28,7 @@ final class SharedState: Sendable {
     let memory = MemoryTrim()
     /// The names of tools that metrics are told apart by.
     let tools = ToolNames()
-    let reloads = ReloadCounts()
+    let reloads = ReloadJournal()
 
     init(_ snapshot: ProxySnapshot, credentials: ServerCredentials, log: Log) {
         (self.credentials, self.log) = (credentials, log)

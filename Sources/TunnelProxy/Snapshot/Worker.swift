@@ -19,6 +19,9 @@ final class Worker {
     /// How many upstream connections wait for a request; set by who keeps them.
     var parkedConnections: (() -> Int)?
     var heads = HeadPool()
+    /// For the page and `/status`; written where there is an admin listener that shows it.
+    var recent: RecentExchanges
+    let keepsRecent: Bool
     private var current: ProxySnapshot
     private var version: Int
 
@@ -26,6 +29,8 @@ final class Worker {
         (self.reactor, self.shared) = (reactor, shared)
         log = shared.log.forOneThread()
         tools = KnownTools(shared.tools)
+        keepsRecent = shared.snapshot.configuration.adminAddress != nil
+        recent = RecentExchanges(isOn: keepsRecent)
         (current, version) = shared.currentSnapshot()
     }
 

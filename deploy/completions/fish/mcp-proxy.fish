@@ -2,6 +2,7 @@
 
 complete -c mcp-proxy -f
 complete -c mcp-proxy -n __fish_use_subcommand -a check -d 'check configuration, certificate and MCP servers'
+complete -c mcp-proxy -n __fish_use_subcommand -a diag -d 'gather what somebody needs to help'
 complete -c mcp-proxy -n __fish_use_subcommand -a healthcheck -d 'open a tunnel to a running proxy'
 complete -c mcp-proxy -n __fish_use_subcommand -a probe -d 'ask a running proxy as the far side does'
 complete -c mcp-proxy -n __fish_use_subcommand -a reload -d 'have a running proxy read its configuration again'
@@ -18,6 +19,7 @@ complete -c mcp-proxy -n '__fish_seen_subcommand_from check' -o timeout -x -d 'f
 complete -c mcp-proxy -n '__fish_seen_subcommand_from check' -o edge -d 'look at the edge too'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from check' -o explain -x -d 'tell how one URL is routed'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from check' -o json -d 'print JSON'
+complete -c mcp-proxy -n '__fish_seen_subcommand_from diag' -o o -rF -d 'where to'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from healthcheck' -o addr -x -d 'where the proxy listens'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from healthcheck' -o listener-only -d 'do not look at the certificate'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from probe' -o url -x -a 'ws://127.0.0.1:8080 unix:/' -d 'where the proxy is'

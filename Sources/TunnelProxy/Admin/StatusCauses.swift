@@ -1,0 +1,35 @@
+/// The words for what requests failed of.
+extension FailureCause {
+    struct Words {
+        let title: String
+        let remedy: String
+    }
+
+    /// Those of the table of faults, and for what is no fault of a tunnel its own.
+    var words: Words {
+        if let fault = Fault.named(id) { return Words(title: fault.title, remedy: fault.remedy) }
+        return switch self {
+        case .limit:
+            Words(
+                title: "more requests under way than limits.max_requests",
+                remedy: "raise limits.max_requests, or find out why requests take so long")
+        case .shutdown:
+            Words(
+                title: "the proxy ended before the response did",
+                remedy: "raise shutdown_timeout above the longest response, or move streams before a restart")
+        case .requestMalformed:
+            Words(
+                title: "the request broke the rules of HTTP",
+                remedy: "see the log's line of that request; what sent it is no MCP client of Anthropic's")
+        case .requestStalled:
+            Words(
+                title: "the request's body stopped coming",
+                remedy: "raise limits.body_timeout if uploads of yours pause for longer; else look at the network")
+        case .clientStalled:
+            Words(
+                title: "the client took nothing of the response any more",
+                remedy: "raise limits.send_timeout if clients of yours pause for longer; else look at the network")
+        default: Words(title: id, remedy: "see the log's lines of these requests")
+        }
+    }
+}
