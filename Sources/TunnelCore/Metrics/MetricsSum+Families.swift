@@ -74,7 +74,7 @@ extension MetricsSum {
                 var histogram = HistogramValue(words(of: places[index * count + place]), .request)
                 if let exemplar = exemplars[index], exemplar.place == place {
                     histogram.exemplar = HistogramValue.Exemplar(
-                        traceID: hexadecimal(exemplar.traceID.high) + hexadecimal(exemplar.traceID.low),
+                        traceID: traceDigits(exemplar.traceID.high) + traceDigits(exemplar.traceID.low),
                         value: Double(exemplar.nanoseconds) / 1_000_000_000, timestamp: wallClock(exemplar.at))
                 }
                 samples.append(
@@ -157,7 +157,8 @@ extension MetricsSum {
                     MetricSample([MetricLabel("direction", "out")], .count(words[WorkerEvent.frameOut.place])),
                 ]),
             byKind(
-                "mcp_tunnel_websocket_closes_total", "WebSocket connections that ended, by the code of RFC 6455.", "code",
+                "mcp_tunnel_websocket_closes_total", "WebSocket connections that ended, by the code of RFC 6455.",
+                "code",
                 CloseKind.self, Layout.closes),
             MetricFamily(
                 "mcp_tunnel_tls_handshakes_total", .counter, "Inner TLS handshakes, by what was agreed on.",
@@ -222,7 +223,7 @@ extension HistogramValue {
     }
 }
 
-private func hexadecimal(_ number: UInt64) -> String {
+private func traceDigits(_ number: UInt64) -> String {
     let digits = String(number, radix: 16)
     return String(repeating: "0", count: 16 - digits.utf8.count) + digits
 }

@@ -189,7 +189,8 @@ final class TunnelConnection {
             highWater: snapshot.configuration.limits.bufferSize, pingInterval: websocket.pingInterval.nanoseconds,
             idleTimeout: websocket.idleTimeout.nanoseconds, maxFramePayload: websocket.maxFrameSize)
         let deflate = upgrade.deflate.map { PerMessageDeflate(role: .server, parameters: $0) }
-        return TunnelStream(socket, on: worker.reactor, engine: engine, deflate: deflate, settings: settings,
+        return TunnelStream(
+            socket, on: worker.reactor, engine: engine, deflate: deflate, settings: settings,
             metrics: worker.metrics)
     }
 
@@ -238,9 +239,8 @@ final class TunnelConnection {
     }
 
     private func failure(of stream: TunnelStream, isOverdue: Bool) -> HandshakeFailure {
-        switch stream.end {
-        case _ where stream.handshakeError?.alert != nil: HandshakeFailure(alert: stream.handshakeError?.alert?.value ?? 0)
-        case _ where stream.handshakeError != nil: .local
+        if let error = stream.handshakeError { return error.alert.map { HandshakeFailure(alert: $0.value) } ?? .local }
+        return switch stream.end {
         case _ where isOverdue: .timeout
         case .failed: .webSocket
         case .idle: .idle

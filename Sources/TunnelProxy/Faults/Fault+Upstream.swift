@@ -152,12 +152,16 @@ extension Fault {
         "upstream-stalled", "the upstream's response stops in its midst",
         sign: "the caller waits", cause: "the server hangs behind the head, or a buffer between holds the rest back",
         remedy: "look at the server; switch off buffering of what stands in between")
+    package static let unaskedUpgrade = Fault(
+        "upstream-unasked-upgrade", "the upstream switches protocols that nobody asked it to switch",
+        sign: "502, log `response from upstream` with 101", cause: "the server or what stands before it upgrades on its own",
+        remedy: "switch off upgrades, such as h2c, for that server")
     package static let tooLarge = Fault(
         "upstream-response-too-large", "the response to a handshake is larger than any should be",
         sign: "over 1 MiB for one message", cause: "that is no MCP server, or one with an enormous description",
         remedy: "compare the port and the path")
 
     static let upstreamHTTP = [
-        speaksTLS, http2Only, notHTTP, closed, reset, silent, brokenOff, stalled, tooLarge,
+        speaksTLS, http2Only, notHTTP, closed, reset, silent, brokenOff, stalled, unaskedUpgrade, tooLarge,
     ]
 }

@@ -41,25 +41,28 @@ import TunnelCore
         #expect(lines.contains(#"duration_seconds_bucket{route="r",le="0.005"} 2"#))
         #expect(lines.contains(#"duration_seconds_bucket{route="r",le="0.01"} 3"#))
         #expect(lines.contains(#"duration_seconds_bucket{route="r",le="300"} 3"#))
-        #expect(lines.suffix(4) == [
-            #"duration_seconds_bucket{route="r",le="+Inf"} 7"#, #"duration_seconds_sum{route="r"} 1300.5"#,
-            #"duration_seconds_count{route="r"} 7"#, "",
-        ])
+        #expect(
+            lines.suffix(4) == [
+                #"duration_seconds_bucket{route="r",le="+Inf"} 7"#, #"duration_seconds_sum{route="r"} 1300.5"#,
+                #"duration_seconds_count{route="r"} 7"#, "",
+            ])
         #expect(!lines.contains { $0.contains("trace_id") || $0.contains("EOF") })
     }
 
     @Test func writesOpenMetrics() {
         let lines = text(.openMetrics)
-        #expect(lines.prefix(3) == [
-            #"# HELP requests Requests, \"all\" of\nthem\\."#, "# TYPE requests counter",
-            #"requests_total{route="a\"b\\c\nd",status="2xx"} 18446744073709551615"#,
-        ])
+        #expect(
+            lines.prefix(3) == [
+                #"# HELP requests Requests, \"all\" of\nthem\\."#, "# TYPE requests counter",
+                #"requests_total{route="a\"b\\c\nd",status="2xx"} 18446744073709551615"#,
+            ])
         #expect(lines.suffix(2) == ["# EOF", ""])
         // On the line of the bucket that it fell into, and on no other.
         let marked = lines.filter { $0.contains("trace_id") }
-        #expect(marked == [
-            #"duration_seconds_bucket{route="r",le="0.01"} 3 # {trace_id="0af7651916cd43dd8448eb211c80319c"} 0.0075 1790000000.5"#
-        ])
+        #expect(
+            marked == [
+                #"duration_seconds_bucket{route="r",le="0.01"} 3 # {trace_id="0af7651916cd43dd8448eb211c80319c"} 0.0075 1790000000.5"#
+            ])
         #expect(lines.contains(#"duration_seconds_bucket{route="r",le="300.0"} 3"#))
     }
 
@@ -90,7 +93,8 @@ import TunnelCore
     @Test func numbersAreReadBackAsTheSame() {
         for number in [0, -1, 0.1, 1e-9, 1e300, 123_456_789.125, -0.5, 9_007_199_254_740_992] {
             let family = MetricFamily("x", .gauge, "X.", [MetricSample([], .number(number))])
-            let line = String(decoding: MetricsText(.prometheus).write([family]), as: UTF8.self).split(separator: "\n")[2]
+            let line = String(decoding: MetricsText(.prometheus).write([family]), as: UTF8.self).split(separator: "\n")[
+                2]
             #expect(Double(line.dropFirst(2)) == number)
         }
         let odd = MetricFamily(

@@ -97,7 +97,7 @@ import Testing
         #expect(found["http_server_time_to_first_byte_seconds"]?.samples.count == 1)
         #expect(found["mcp_tunnel_upstream_failures_total"]?[["route": "a", "error_type": "dns"]]?.count == 6)
         #expect(found["mcp_tunnel_upstream_dials_total"]?[["result": "ok"]]?.count == 6)
-        #expect(found["mcp_tunnel_upstream_address_refusals_total"]?[["reason": "metadata"]]?.count == 3)
+        #expect(found["mcp_tunnel_upstream_address_refusals_total"]?[["reason": "denied_metadata"]]?.count == 3)
         #expect(found["mcp_tunnel_far_side_last_seen_timestamp_seconds"]?[["event": "ping"]]?.value == .number(3))
         #expect(found["mcp_tunnel_far_side_last_seen_timestamp_seconds"]?[["event": "request"]] == nil)
     }
@@ -210,7 +210,8 @@ import Testing
         #expect(family?[["mcp_method_name": "tools/call"]]?.count == 1)
         #expect(family?[["mcp_method_name": "server/discover"]]?.count == 1)
         #expect(family?[["mcp_method_name": "_OTHER"]]?.count == 5)
-        #expect(histogram(family, ["mcp_method_name": "tools/call"])?.counts == [0, 1] + [UInt64](repeating: 0, count: 13))
+        #expect(
+            histogram(family, ["mcp_method_name": "tools/call"])?.counts == [0, 1] + [UInt64](repeating: 0, count: 13))
     }
 
     @Test func namesOfToolsAreBounded() {
