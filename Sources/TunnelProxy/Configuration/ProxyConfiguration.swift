@@ -14,6 +14,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var listenGroup: String?
     public internal(set) var logLevel: LogLevel
     public internal(set) var logFormat: LogFormat
+    /// Whether the first bytes of a request's body are looked at for its JSON-RPC method and tool, where no field names them.
+    public internal(set) var logMCP: Bool
     /// Where the admin listener is; `nil` for none.
     public internal(set) var adminAddress: ListenAddress?
     /// Names by which the admin listener may be asked, beside addresses and `localhost`.
@@ -37,6 +39,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var upstream: Upstream
     public internal(set) var webSocket: WebSocket
     public internal(set) var limits: Limits
+    public internal(set) var trace: Trace
     /// Where its fields were read, for what shows only when it is put in force.
     var places = ConfigurationPlaces()
 
@@ -46,7 +49,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
         tunnelDomain: String? = nil, logLevel: LogLevel = .info, logFormat: LogFormat = .text,
         shutdownTimeout: Duration = .seconds(30), threads: Int = 0, upstream: Upstream = Upstream(),
         webSocket: WebSocket = WebSocket(), limits: Limits = Limits(), adminAddress: ListenAddress? = nil,
-        adminHosts: [String] = [], shutdownDelay: Duration = .zero
+        adminHosts: [String] = [], shutdownDelay: Duration = .zero,
+        logMCP: Bool = false, trace: Trace = Trace()
     ) throws(ConfigurationError) {
         self.listenAddress = listenAddress
         self.listenMode = listenMode
@@ -64,6 +68,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
         self.adminAddress = adminAddress
         self.adminHosts = adminHosts
         self.shutdownDelay = shutdownDelay
+        self.logMCP = logMCP
+        self.trace = trace
 
         var check = ConfigurationCheck(decoder: ConfigurationDecoder(file: nil))
         check.run(self)
@@ -77,6 +83,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         listenGroup = nil
         logLevel = .info
         logFormat = .text
+        logMCP = false
         shutdownTimeout = .seconds(30)
         threads = 0
         tls = TLS(certFile: "", keyFile: "")
@@ -87,6 +94,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         adminAddress = nil
         adminHosts = []
         shutdownDelay = .zero
+        trace = Trace()
     }
 }
 
@@ -230,6 +238,20 @@ extension ProxyConfiguration {
         public var maxPendingConnections = 1_024
         /// Bytes buffered for each direction of an exchange.
         public var bufferSize = 65_536
+
+        public init() {}
+    }
+}
+
+extension ProxyConfiguration {
+    /// The proxy's part in traces (W3C Trace Context, OpenTelemetry). Where they go is in OpenTelemetry's variables.
+    public struct Trace: Sendable, Equatable {
+        /// Continue the trace of a request, or begin one, and record it. Without that, `traceparent` passes as it came.
+        public var enabled = false
+        /// Which part of the traces that begin here is recorded, from 0 to 1; `nil` for what OTEL_TRACES_SAMPLER says.
+        public var sampleRatio: Double?
+        /// Name each request by a `Request-Id`, the client's or a new one, for log, upstream and client.
+        public var requestID = false
 
         public init() {}
     }

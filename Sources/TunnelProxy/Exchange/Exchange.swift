@@ -58,10 +58,16 @@ final class Exchange: RequestHandler {
     var phase = Phase.idle
     var stopped: Stop?
     var record = ExchangeRecord()
-    private var labels = RequestLabels()
+    var labels = RequestLabels()
     var routeName: String?
     /// Set while a response is passed on that comments are put into.
     var keepAlive: EventStreamKeepAlive?
+    var trace = ExchangeTrace()
+    /// Lines of ours in the heads that go up and down; see Exchange+Trace.swift.
+    var upstreamLines = AddedLines()
+    var clientLines = AddedLines()
+    /// Looks for the request's method in its body, where no field has it.
+    var scanner = JSONRPCScanner()
 
     /// The first bytes of the request's body, which go with the head and once more with it.
     private var early = ByteBuffer()
@@ -187,6 +193,7 @@ final class Exchange: RequestHandler {
     /// - Returns: why there is none.
     @inline(never)
     private func connect(to route: Int, for server: any ServerStream, fresh: Bool) async -> LeaseError? {
+        noteDial(route, isRetry: fresh)
         do throws(LeaseError) {
             let client = try await upstreams.client(
                 for: snapshot.routes[route].upstream, snapshot, owner: server.connectionNumber, fresh: fresh,
@@ -201,6 +208,7 @@ final class Exchange: RequestHandler {
     private func takeEarlyBody(_ server: any ServerStream) throws(HTTPError) {
         guard !server.isBodyComplete else { return }
         _ = try server.receiveBody(limit: Exchange.maxEarly) { bytes in
+            look(at: bytes)
             early = worker.reactor.buffers.take(atLeast: bytes.count)
             early.append(bytes)
         }
@@ -217,7 +225,7 @@ final class Exchange: RequestHandler {
         let rules = ForwardingRules(
             host: snapshot.hostRules[route], framing: server.request.framing,
             passesUpgrade: server.request.wantsWebSocket, forwarded: forwardedFields(server))
-        server.withHead { head, bytes in client.sendHead(head, bytes, rules) }
+        server.withHead { head, bytes in client.sendHead(head, bytes, rules, adding: upstreamLines) }
         early.withMutableBytes { client.sendBody(UnsafeRawBufferPointer($0)) }
         if server.isBodyComplete && !hasUploaded { client.endBody(trailers: server.trailers) }
         // The wait for the upstream's response is the wait for its room as well: an upload waits before it sends more.
@@ -291,9 +299,7 @@ final class Exchange: RequestHandler {
         record = ExchangeRecord()
         record.started = worker.reactor.now
         dial.reset()
-        stream.withHead { head, bytes in
-            labels.take(connection: stream.connectionNumber, request: stream.requestNumber, head, of: bytes)
-        }
+        stream.withHead { head, bytes in takeNames(stream, head, bytes) }
         stream.observer = self
         if let end = stream.end { clientEnded(end) }
     }
@@ -302,9 +308,10 @@ final class Exchange: RequestHandler {
         headDeadline.cancel()
         dropClient()
         worker.reactor.buffers.give(&early)
+        endTrace()
         countMetrics()
         logFinish()
-        labels.release()
+        forgetNames()
         server?.observer = nil
         (server, phase) = (nil, .idle)
     }
@@ -345,6 +352,8 @@ final class Exchange: RequestHandler {
             labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)
+            labels.writeRest(to: &line)
+            if let ids = trace.ids { line.field("trace_id", ids.traceID.text) }
             record.write(to: &line, now: Reactor.clock())
         }
     }

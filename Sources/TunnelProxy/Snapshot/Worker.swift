@@ -15,12 +15,19 @@ final class Worker {
     let log: Log
     var metrics = WorkerMetrics()
     var heads = HeadPool()
+    /// Which traces are recorded, unless the configuration says; `nil` where the proxy takes no part in them.
+    let sampler: Sampler?
+    var random = RandomNumbers()
+    /// Spans of an exchange, until they are handed on.
+    var spans = OTLPSpanWriter()
+    var sessions = SessionHashes()
     private var current: ProxySnapshot
     private var version: Int
 
     init(_ reactor: Reactor, _ shared: SharedState) {
         (self.reactor, self.shared) = (reactor, shared)
         log = shared.log.forOneThread()
+        sampler = shared.tracer?.settings.sampler
         (current, version) = shared.currentSnapshot()
     }
 
