@@ -1,4 +1,5 @@
 internal import TunnelAPI
+internal import TunnelCore
 
 /// Reads the input as the address of an API and as percent-encoded text. What is accepted is fit for a request line, leads
 /// to this machine if it is plain, and is the same when it is written and read again.

@@ -81,12 +81,12 @@ public enum FieldName: UInt8, Sendable, Equatable {
     /// One of the names that ``ForwardedFields`` takes out: read as one of ours, or saying what ours say.
     case forwardingAlias
     case host, http2Settings, keepAlive
-    /// What a request of MCP 2026-07-28 says of itself.
-    case mcpMethod, mcpName
+    /// What a request of MCP says of itself.
+    case mcpMethod, mcpName, mcpProtocolVersion, mcpSessionID
     case persistentAuth, proxy
-    case proxyAuthenticate, proxyAuthenticationInfo, proxyAuthorization, proxyConnection, retryAfter
+    case proxyAuthenticate, proxyAuthenticationInfo, proxyAuthorization, proxyConnection, requestID, retryAfter
     case secWebSocketAccept, secWebSocketExtensions, secWebSocketKey, secWebSocketProtocol, secWebSocketVersion
-    case te, trailer, transferEncoding, upgrade, via, wwwAuthenticate
+    case te, traceParent, traceState, trailer, transferEncoding, upgrade, via, wwwAuthenticate
     case xForwardedFor, xForwardedHost, xForwardedProto
 
     /// Recognises the token at `name`, in any case.
@@ -105,11 +105,14 @@ public enum FieldName: UInt8, Sendable, Equatable {
             case 8: named("mcp-name", .mcpName)
             case 9: named("forwarded", .forwarded)
             case 10:
-                named("connection", .connection) ?? named("keep-alive", .keepAlive) ?? named("mcp-method", .mcpMethod)
-            case 11: named("retry-after", .retryAfter)
+                named("connection", .connection) ?? named("mcp-method", .mcpMethod) ?? named("keep-alive", .keepAlive)
+                    ?? named("request-id", .requestID) ?? named("tracestate", .traceState)
+            case 11: named("retry-after", .retryAfter) ?? named("traceparent", .traceParent)
             case 12: named("content-type", .contentType)
             case 13: named("authorization", .authorization)
-            case 14: named("content-length", .contentLength) ?? named("http2-settings", .http2Settings)
+            case 14:
+                named("content-length", .contentLength) ?? named("mcp-session-id", .mcpSessionID)
+                    ?? named("http2-settings", .http2Settings)
             case 15: named("x-forwarded-for", .xForwardedFor) ?? named("persistent-auth", .persistentAuth)
             case 16:
                 named("x-forwarded-host", .xForwardedHost) ?? named("proxy-connection", .proxyConnection)
@@ -119,7 +122,8 @@ public enum FieldName: UInt8, Sendable, Equatable {
                     ?? named("sec-websocket-key", .secWebSocketKey)
             case 18: named("proxy-authenticate", .proxyAuthenticate)
             case 19: named("proxy-authorization", .proxyAuthorization)
-            case 20: named("sec-websocket-accept", .secWebSocketAccept)
+            case 20:
+                named("mcp-protocol-version", .mcpProtocolVersion) ?? named("sec-websocket-accept", .secWebSocketAccept)
             case 21: named("sec-websocket-version", .secWebSocketVersion)
             case 22: named("sec-websocket-protocol", .secWebSocketProtocol)
             case 24: named("sec-websocket-extensions", .secWebSocketExtensions)
@@ -162,19 +166,28 @@ struct FieldTraits: OptionSet, Sendable {
 }
 
 /// Some of the names, a bit each.
-struct FieldNames: Sendable, Equatable {
+package struct FieldNames: Sendable, Equatable {
     private var bits: UInt64 = 0
+
+    package init() {}
 
     /// The set with `name` in it: for chains that the compiler folds into a number.
     @inline(__always)
-    func with(_ name: FieldName) -> FieldNames {
+    package func with(_ name: FieldName) -> FieldNames {
         var result = self
         result.insert(name)
         return result
     }
 
     @inline(__always)
-    mutating func insert(_ name: FieldName) { bits |= 1 << UInt64(name.rawValue) }
+    func union(_ other: FieldNames) -> FieldNames {
+        var result = self
+        result.bits |= other.bits
+        return result
+    }
+
+    @inline(__always)
+    package mutating func insert(_ name: FieldName) { bits |= 1 << UInt64(name.rawValue) }
 
     @inline(__always)
     func contains(_ name: FieldName) -> Bool { bits & 1 << UInt64(name.rawValue) != 0 }

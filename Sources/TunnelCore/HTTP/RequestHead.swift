@@ -60,6 +60,9 @@ public struct RequestHead: Sendable {
         section = storage
     }
 
+    /// Whether one of the fields has one of these names.
+    package func holds(anyOf names: FieldNames) -> Bool { section.names.overlaps(names) }
+
     /// The first field with that name.
     public func first(_ id: FieldName) -> Field? { section.first(id) }
 }

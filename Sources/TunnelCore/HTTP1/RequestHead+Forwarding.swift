@@ -22,11 +22,21 @@ extension RequestHead {
         _ bytes: Span<UInt8>, host: HostRule = .preserve, framing: BodyFraming, upgrade: Bool = false,
         forwarded: ForwardedFields? = nil, extraLines: [UInt8] = [], into out: inout ByteBuffer
     ) {
+        appendForwarded(
+            bytes, host: host, framing: framing, upgrade: upgrade, forwarded: forwarded, replacing: FieldNames(),
+            with: extraLines.span, into: &out)
+    }
+
+    /// The same with lines of ours in place of all that have one of these names.
+    package func appendForwarded(
+        _ bytes: Span<UInt8>, host: HostRule, framing: BodyFraming, upgrade: Bool, forwarded: ForwardedFields?,
+        replacing replaced: FieldNames, with extraLines: Span<UInt8>, into out: inout ByteBuffer
+    ) {
         let framing = framing == .untilClose ? .chunked : framing
         let isLengthKept = framing == self.framing
         let passesUpgrade = upgrade && isWebSocketUpgrade
         // Proxy would be HTTP_PROXY to a CGI program, whose own requests would then go where the client says.
-        let dropped = (forwarded?.replaced ?? FieldNames()).with(.proxy)
+        let dropped = (forwarded?.replaced ?? FieldNames()).union(replaced).with(.proxy)
         var wantsTrailers = false
         var hasHost = false
 

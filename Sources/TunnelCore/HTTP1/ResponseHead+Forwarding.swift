@@ -31,6 +31,16 @@ extension ResponseHead {
         _ bytes: Span<UInt8>, framing: BodyFraming, connection: ConnectionRule, clientMinorVersion: UInt8,
         extraLines: [UInt8] = [], into out: inout ByteBuffer
     ) {
+        appendForwarded(
+            bytes, framing: framing, connection: connection, clientMinorVersion: clientMinorVersion,
+            replacing: FieldNames(), with: extraLines.span, into: &out)
+    }
+
+    /// The same with lines of ours in place of all that have one of these names.
+    package func appendForwarded(
+        _ bytes: Span<UInt8>, framing: BodyFraming, connection: ConnectionRule, clientMinorVersion: UInt8,
+        replacing replaced: FieldNames, with extraLines: Span<UInt8>, into out: inout ByteBuffer
+    ) {
         let mayHaveLength = status >= 200 && status != 204
         let isLengthKept = framing == self.framing && mayHaveLength
 
@@ -51,7 +61,7 @@ extension ResponseHead {
                 case .contentLength: false
                 case .upgrade: connection == .upgrade || status == 426
                 case .trailer: framing == .chunked && !field.isHopByHop
-                default: !field.isHopByHop
+                default: !field.isHopByHop && !replaced.contains(field.id)
                 }
             if isKept { copy.keep(field) } else { copy.drop(field, bytes, into: &out) }
         }

@@ -120,7 +120,7 @@ final class AdminHandler: RequestHandler {
         buffer.withBytes { bytes in
             // Written above, and whole.
             _ = try? head.parse(bytes, requestMethod: request.method == "HEAD" ? .head : .get)
-            stream.sendHead(head, bytes)
+            stream.sendHead(head, bytes, adding: AddedLines())
         }
     }
 }

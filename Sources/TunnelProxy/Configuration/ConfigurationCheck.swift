@@ -25,6 +25,9 @@ struct ConfigurationCheck {
         checkKeepAlive(configuration)
         checkWebSocket(configuration.webSocket)
         checkLimits(configuration.limits)
+        if let ratio = configuration.trace.sampleRatio, !(0...1).contains(ratio) {
+            report("trace.sample_ratio", "\(ratio) is out of range", "use 0 to 1")
+        }
     }
 
     private mutating func checkGeneral(_ configuration: ProxyConfiguration) {

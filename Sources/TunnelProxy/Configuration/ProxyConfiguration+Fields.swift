@@ -9,6 +9,7 @@ extension ProxyConfiguration {
             ConfigurationField("listen_group", \.listenGroup, needsRestart: true),
             ConfigurationField("log_level", \.logLevel),
             ConfigurationField("log_format", \.logFormat, needsRestart: true),
+            ConfigurationField("log_mcp", \.logMCP),
             ConfigurationField("admin_addr", \.adminListener, needsRestart: true),
             ConfigurationField("admin_hosts", \.adminHosts, needsRestart: true),
             ConfigurationField("shutdown_delay", \.shutdownDelay),
@@ -61,6 +62,9 @@ extension ProxyConfiguration {
             ConfigurationField("limits.buffer_size", \.limits.bufferSize),
 
             ConfigurationField("metrics.mcp_names", \.metrics.mcpNames),
+            ConfigurationField("trace.enabled", \.trace.enabled, needsRestart: true),
+            ConfigurationField("trace.sample_ratio", \.sampleRatio),
+            ConfigurationField("trace.request_id", \.trace.requestID),
         ]
     }
 
@@ -87,6 +91,10 @@ extension ProxyConfiguration {
     fileprivate var routeKeepAlives: RouteDurations {
         get { RouteDurations(byRoute: upstream.sseKeepAliveRoutes) }
         set { upstream.sseKeepAliveRoutes = newValue.byRoute }
+    }
+    fileprivate var sampleRatio: SampleRatio {
+        get { SampleRatio(value: trace.sampleRatio) }
+        set { trace.sampleRatio = newValue.value }
     }
     fileprivate var allowedRanges: RangeList {
         get { RangeList(ranges: upstream.allowedIPs) }
@@ -239,6 +247,28 @@ private struct RouteDurations: ConfigurationValue {
     }
 
     var shown: String { byRoute.isEmpty ? "none" : "\(byRoute.count) routes" }
+}
+
+/// `trace.sample_ratio` as a field.
+private struct SampleRatio: ConfigurationValue {
+    static var typeName: String { "number" }
+
+    var value: Double?
+
+    static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> SampleRatio? {
+        let remedy = "write 0 to 1, such as 0.01 for one in a hundred"
+        guard let text = node.text else {
+            return decoder.mismatch(node, SampleRatio.self, field: field, remedy: remedy)
+        }
+        guard let value = Sampler.ratio(text) else {
+            decoder.report(
+                "not a ratio \"\(Diagnostic.excerpt(text))\"", remedy: remedy, field: field, at: node.mark)
+            return nil
+        }
+        return SampleRatio(value: value)
+    }
+
+    var shown: String { value.map { "\($0)" } ?? "none" }
 }
 
 /// The text with what stands before an `@` left out: in a mistaken URL that is a user name and a password.

@@ -14,6 +14,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var listenGroup: String?
     public internal(set) var logLevel: LogLevel
     public internal(set) var logFormat: LogFormat
+    /// Whether the first bytes of a request's body are looked at for its JSON-RPC method and tool, where no field names them.
+    public internal(set) var logMCP: Bool
     /// Where the admin listener is; `nil` for none.
     public internal(set) var adminAddress: ListenAddress?
     /// Names by which the admin listener may be asked, beside addresses and `localhost`.
@@ -38,6 +40,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var webSocket: WebSocket
     public internal(set) var limits: Limits
     public internal(set) var metrics = Metrics()
+    public internal(set) var trace: Trace
     /// Where its fields were read, for what shows only when it is put in force.
     var places = ConfigurationPlaces()
 
@@ -47,7 +50,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
         tunnelDomain: String? = nil, logLevel: LogLevel = .info, logFormat: LogFormat = .text,
         shutdownTimeout: Duration = .seconds(30), threads: Int = 0, upstream: Upstream = Upstream(),
         webSocket: WebSocket = WebSocket(), limits: Limits = Limits(), adminAddress: ListenAddress? = nil,
-        adminHosts: [String] = [], shutdownDelay: Duration = .zero, metrics: Metrics = Metrics()
+        adminHosts: [String] = [], shutdownDelay: Duration = .zero, metrics: Metrics = Metrics(), logMCP: Bool = false,
+        trace: Trace = Trace()
     ) throws(ConfigurationError) {
         self.listenAddress = listenAddress
         self.listenMode = listenMode
@@ -66,6 +70,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
         self.adminHosts = adminHosts
         self.shutdownDelay = shutdownDelay
         self.metrics = metrics
+        self.logMCP = logMCP
+        self.trace = trace
 
         var check = ConfigurationCheck(decoder: ConfigurationDecoder(file: nil))
         check.run(self)
@@ -79,6 +85,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         listenGroup = nil
         logLevel = .info
         logFormat = .text
+        logMCP = false
         shutdownTimeout = .seconds(30)
         threads = 0
         tls = TLS(certFile: "", keyFile: "")
@@ -89,6 +96,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         adminAddress = nil
         adminHosts = []
         shutdownDelay = .zero
+        trace = Trace()
     }
 }
 
@@ -240,6 +248,20 @@ extension ProxyConfiguration {
         public var maxPendingConnections = 1_024
         /// Bytes buffered for each direction of an exchange.
         public var bufferSize = 65_536
+
+        public init() {}
+    }
+}
+
+extension ProxyConfiguration {
+    /// The proxy's part in traces (W3C Trace Context, OpenTelemetry). Where they go is in OpenTelemetry's variables.
+    public struct Trace: Sendable, Equatable {
+        /// Continue the trace of a request, or begin one, and record it. Without that, `traceparent` passes as it came.
+        public var enabled = false
+        /// Which part of the traces that begin here is recorded, from 0 to 1; `nil` for what OTEL_TRACES_SAMPLER says.
+        public var sampleRatio: Double?
+        /// Name each request by a `Request-Id`, the client's or a new one, for log, upstream and client.
+        public var requestID = false
 
         public init() {}
     }

@@ -28,13 +28,14 @@ package enum PublicFields {
         "tls.session_tickets", "upstream.allowed_ips", "upstream.disable_ip_validation", "upstream.tls.ca_file",
         "upstream.tls.include_system_cas", "upstream.host_header", "upstream.forwarded_headers",
         "upstream.connect_timeout", "upstream.response_header_timeout", "upstream.dns_timeout", "upstream.dns_ttl",
-        "upstream.idle_timeout", "upstream.max_idle_per_route", "upstream.sse_keepalive", "upstream.sse_keepalive_routes", "websocket.ping_interval",
+        "upstream.idle_timeout", "upstream.max_idle_per_route", "upstream.sse_keepalive",
+        "upstream.sse_keepalive_routes", "websocket.ping_interval",
         "websocket.idle_timeout", "websocket.compression", "websocket.subprotocol", "websocket.max_frame_size",
         "limits.max_header_bytes", "limits.max_headers", "limits.header_timeout", "limits.keep_alive_timeout",
         "limits.body_timeout", "limits.send_timeout", "limits.max_requests_per_connection", "limits.max_requests",
         "limits.max_connections", "limits.max_pending_connections", "limits.buffer_size", "metrics.mcp_names",
         "log_mcp",
-        "trace.enabled",
+        "trace.enabled", "trace.sample_ratio", "trace.request_id",
     ]
 
     /// Those that were thought about and stay here.

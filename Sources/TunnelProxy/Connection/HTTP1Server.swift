@@ -214,19 +214,23 @@ extension HTTP1Server: ServerStream {
         head.appendForwarded(bytes, framing: .none, connection: .keepAlive, clientMinorVersion: 1, into: &gathered)
     }
 
-    func sendHead(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>) {
+    func sendHead(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>, adding lines: borrowing AddedLines) {
         open()
+        var rule = ConnectionRule.upgrade
+        var framing = BodyFraming.none
         if head.status == 101 {
             responseFraming = .untilClose
-            head.appendForwarded(
-                bytes, framing: .none, connection: .upgrade, clientMinorVersion: minorVersion, into: &gathered)
-            return
+        } else {
+            framing = head.framing(forMinorVersion: minorVersion)
+            responseFraming = framing
+            isPersistent = isPersistent && framing != .untilClose && !worker.shared.isDraining
+            rule = isPersistent ? .keepAlive : .close
         }
-        responseFraming = head.framing(forMinorVersion: minorVersion)
-        isPersistent = isPersistent && responseFraming != .untilClose && !worker.shared.isDraining
-        head.appendForwarded(
-            bytes, framing: responseFraming, connection: isPersistent ? .keepAlive : .close,
-            clientMinorVersion: minorVersion, into: &gathered)
+        lines.lines.withBytes { extra in
+            head.appendForwarded(
+                bytes, framing: framing, connection: rule, clientMinorVersion: minorVersion,
+                replacing: lines.replaced, with: extra, into: &gathered)
+        }
     }
 
     func sendBody(_ buffer: inout ByteBuffer, _ count: Int) {

@@ -42,9 +42,10 @@ extension Exchange {
     private func passHead(_ server: any ServerStream, _ client: any ClientStream) -> Passage {
         releaseRequest(server)
         var switchesTo: Bool?
-        client.withHead { head, _ in
+        client.withHead { head, bytes in
             record.status = head.status
             if head.isEventStream { tally.eventStreamBegan(on: worker) }
+            noteResponse(head, bytes)
             if head.status == 101 { switchesTo = head.switchesToWebSocket }
         }
         if let isWebSocket = switchesTo {
@@ -53,7 +54,7 @@ extension Exchange {
         phase = .relaying
         client.withHead { head, bytes in
             if snapshot.keepsEventStreamsAlive { startKeepAlive(head, bytes, client) }
-            server.sendHead(head, bytes)
+            server.sendHead(head, bytes, adding: clientLines)
         }
         client.releaseHead()
         return .body
@@ -143,7 +144,7 @@ extension Exchange {
     /// Passes on a 101; from then on both sides are byte pipes, until either ends.
     private func relayPipe(_ server: any ServerStream, _ client: any ClientStream) async -> ResponseEnd {
         phase = .piping
-        client.withHead { head, bytes in server.sendHead(head, bytes) }
+        client.withHead { head, bytes in server.sendHead(head, bytes, adding: clientLines) }
         client.releaseHead()
         client.becomePipe()
         server.becomePipe()

@@ -48,7 +48,7 @@ extension Exchange {
         if let end = cutShort() { return end }
         record.status = status
         record.end = end
-        server.respond(OwnResponse(status: status, body: body, fields: fields), dropsBody: upload == .none)
+        server.respond(OwnResponse(status: status, body: body, fields: ownFields(fields)), dropsBody: upload == .none)
         record.firstByte = worker.reactor.now
         if server.push() == .full {
             do throws(IOError) { try await server.flush() } catch {

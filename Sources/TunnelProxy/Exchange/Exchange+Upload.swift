@@ -76,7 +76,10 @@ extension Exchange {
             guard upload == .running, stopped == nil, let client else { return false }
             let progress: BodyProgress
             do throws(HTTPError) {
-                progress = try server.receiveBody(limit: limit) { bytes in client.sendBody(bytes) }
+                progress = try server.receiveBody(limit: limit) { bytes in
+                    client.sendBody(bytes)
+                    look(at: bytes)
+                }
             } catch {
                 warn("bad request") { line in line.field("reason", error.reason) }
                 stop(.bodyMalformed)

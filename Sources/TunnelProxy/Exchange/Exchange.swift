@@ -58,13 +58,19 @@ final class Exchange: RequestHandler {
     var phase = Phase.idle
     var stopped: Stop?
     var record = ExchangeRecord()
-    private var labels = RequestLabels()
+    var labels = RequestLabels()
     var tally: ExchangeTally
     var routeName: String?
-    /// Set while a response is passed on that comments are put into.
-    var keepAlive: EventStreamKeepAlive?
     /// Its index in the snapshot's routes; -1 for none.
     private var route: Int32 = -1
+    /// Set while a response is passed on that comments are put into.
+    var keepAlive: EventStreamKeepAlive?
+    var trace = ExchangeTrace()
+    /// Lines of ours in the heads that go up and down; see Exchange+Trace.swift.
+    var upstreamLines = AddedLines()
+    var clientLines = AddedLines()
+    /// Looks for the request's method in its body, where no field has it.
+    var scanner = JSONRPCScanner()
 
     /// The first bytes of the request's body, which go with the head and once more with it.
     private var early = ByteBuffer()
@@ -193,6 +199,7 @@ final class Exchange: RequestHandler {
     /// - Returns: why there is none.
     @inline(never)
     private func connect(to route: Int, for server: any ServerStream, fresh: Bool) async -> LeaseError? {
+        noteDial(route, isRetry: fresh)
         do throws(LeaseError) {
             let client = try await upstreams.client(
                 for: snapshot.routes[route].upstream, snapshot, owner: server.connectionNumber, fresh: fresh,
@@ -207,6 +214,7 @@ final class Exchange: RequestHandler {
     private func takeEarlyBody(_ server: any ServerStream) throws(HTTPError) {
         guard !server.isBodyComplete else { return }
         _ = try server.receiveBody(limit: Exchange.maxEarly) { bytes in
+            look(at: bytes)
             early = worker.reactor.buffers.take(atLeast: bytes.count)
             early.append(bytes)
         }
@@ -224,7 +232,7 @@ final class Exchange: RequestHandler {
         let rules = ForwardingRules(
             host: snapshot.hostRules[route], framing: server.request.framing,
             passesUpgrade: server.request.wantsWebSocket, forwarded: forwardedFields(server))
-        server.withHead { head, bytes in client.sendHead(head, bytes, rules) }
+        server.withHead { head, bytes in client.sendHead(head, bytes, rules, adding: upstreamLines) }
         early.withMutableBytes { client.sendBody(UnsafeRawBufferPointer($0)) }
         if server.isBodyComplete && !hasUploaded { client.endBody(trailers: server.trailers) }
         // The wait for the upstream's response is the wait for its room as well: an upload waits before it sends more.
@@ -299,7 +307,7 @@ final class Exchange: RequestHandler {
         record.started = worker.reactor.now
         dial.reset()
         stream.withHead { head, bytes in
-            labels.take(connection: stream.connectionNumber, request: stream.requestNumber, head, of: bytes)
+            takeNames(stream, head, bytes)
             tally.begin(head, bytes, on: worker, namesTools: snapshot.configuration.metrics.mcpNames)
         }
         stream.observer = self
@@ -310,10 +318,11 @@ final class Exchange: RequestHandler {
         headDeadline.cancel()
         dropClient()
         worker.reactor.buffers.give(&early)
-        tally.end(record, server?.request.method ?? .other, on: worker)
+        endTrace()
+        tally.end(record, server?.request.method ?? .other, on: worker, traceID: trace.recorded.map { ($0.high, $0.low) })
         logFinish()
         if worker.keepsRecent { noteRecent() }
-        labels.release()
+        forgetNames()
         server?.observer = nil
         (server, phase) = (nil, .idle)
     }
@@ -359,6 +368,8 @@ final class Exchange: RequestHandler {
             labels.writeID(to: &line)
             if let routeName { line.field("route", routeName) }
             labels.write(to: &line)
+            labels.writeRest(to: &line)
+            if let ids = trace.ids { line.field("trace_id", ids.traceID.text) }
             record.write(to: &line, now: Reactor.clock())
         }
     }

@@ -65,63 +65,6 @@ struct ExchangeRecord {
     }
 }
 
-/// The names of one request, copied out of its head for the lines of the log: its number, method, host and path.
-struct RequestLabels: ~Copyable {
-    private var bytes = ByteBuffer()
-    private var idEnd = 0
-    private var methodEnd = 0
-    private var hostEnd = 0
-    /// What a log value may be long.
-    private static let maxPath = LogLine.maxValueBytes + 1
-
-    mutating func take(connection: UInt64, request: UInt64, _ head: RequestHead, of bytes: Span<UInt8>) {
-        self.bytes.removeAll()
-        self.bytes.append(decimal: connection)
-        self.bytes.append(UInt8(ascii: "-"))
-        self.bytes.append(decimal: request)
-        idEnd = self.bytes.count
-        self.bytes.append(bytes.extracting(head.methodRange))
-        methodEnd = self.bytes.count
-        self.bytes.append(bytes.extracting(head.authority))
-        hostEnd = self.bytes.count
-        self.bytes.append(bytes.extracting(head.path.prefix(RequestLabels.maxPath)))
-    }
-
-    /// Writes the names as fields.
-    func write(to line: inout LogLine) {
-        bytes.withBytes { bytes in
-            line.field("method", bytes.extracting(idEnd..<methodEnd))
-            line.field("host", bytes.extracting(methodEnd..<hostEnd))
-            line.field("path", bytes.extracting(hostEnd..<bytes.count))
-        }
-    }
-
-    /// Copies the names into an entry, as many bytes as that has room for.
-    func write(to entry: inout RecentExchanges.Entry) {
-        let count = min(bytes.count, RecentExchanges.Entry.room)
-        func end(_ place: Int) -> UInt8 { UInt8(min(place, count)) }
-        entry.ends = (end(idEnd), end(methodEnd), end(hostEnd), end(count))
-        var room = entry.text.mutableSpan
-        bytes.withBytes { bytes in
-            bytes.withUnsafeBytes { source in
-                room.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[..<count])) }
-            }
-        }
-    }
-
-    /// `connection-request`, for finding the lines of one exchange.
-    func writeID(to line: inout LogLine) {
-        bytes.withBytes { line.field("id", $0.extracting(0..<idEnd)) }
-    }
-
-    func writeHost(to line: inout LogLine) {
-        bytes.withBytes { line.field("host", $0.extracting(methodEnd..<hostEnd)) }
-    }
-
-    /// Gives back what a long path needed.
-    mutating func release() { if bytes.capacity > 256 { bytes.release() } }
-}
-
 extension LeaseError {
     /// What the record says of a request that got no connection.
     var end: ExchangeRecord.End {

@@ -67,8 +67,8 @@ protocol ServerStream: AnyObject {
 
     /// Gathers a 1xx head other than 101.
     func sendInterim(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>)
-    /// Gathers the final head, or a 101.
-    func sendHead(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>)
+    /// Gathers the final head, or a 101, with lines of ours in it.
+    func sendHead(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>, adding lines: borrowing AddedLines)
     /// Gathers, or sends at once, the first `count` bytes of `buffer`, which is as before afterwards.
     func sendBody(_ buffer: inout ByteBuffer, _ count: Int)
     /// Gathers the body's end.

@@ -154,7 +154,8 @@ extension Fault {
         remedy: "look at the server; switch off buffering of what stands in between")
     package static let unaskedUpgrade = Fault(
         "upstream-unasked-upgrade", "the upstream switches protocols that nobody asked it to switch",
-        sign: "502, log `response from upstream` with 101", cause: "the server or what stands before it upgrades on its own",
+        sign: "502, log `response from upstream` with 101",
+        cause: "the server or what stands before it upgrades on its own",
         remedy: "switch off upgrades, such as h2c, for that server")
     package static let tooLarge = Fault(
         "upstream-response-too-large", "the response to a handshake is larger than any should be",

@@ -136,10 +136,16 @@ final class IdentityWatcher: Sendable {
             return
         }
         defer { contents.wipe() }
-        let isNew = seen.withLock { seen in
+        let (isNew, isMended) = seen.withLock { seen in
+            let isInForce = digest == seen.inForce
+            let wasTold = seen.refused != nil || seen.readFailure != nil
             seen.readFailure = nil
-            if digest == seen.inForce { seen.refused = nil }
-            return digest != seen.inForce && digest != seen.refused
+            if isInForce { seen.refused = nil }
+            return (!isInForce && digest != seen.refused, isInForce && wasTold)
+        }
+        // Of a new pair that is good, "certificate reloaded" says it.
+        if isMended {
+            logIdentity(shared.credentials.current.identity, "certificate files are those in force again")
         }
         guard isNew else { return }
         do {

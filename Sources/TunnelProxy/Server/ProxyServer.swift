@@ -56,7 +56,8 @@ public final class ProxyServer: Sendable {
             minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12, alpn: ["http/1.1"],
             sessionTickets: configuration.tls.sessionTickets)
         let credentials = try ServerCredentials(identity: identity, options: options)
-        shared = SharedState(snapshot, credentials: credentials, log: log)
+        shared = SharedState(
+            snapshot, credentials: credentials, log: log, tracer: try Tracer.make(configuration))
     }
 
     deinit {

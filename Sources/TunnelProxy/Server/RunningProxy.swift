@@ -15,6 +15,8 @@ struct RunningProxy: Sendable {
     private static let closeTimeout: UInt64 = 2_000_000_000
     /// For the loops to let go of what was cut off.
     private static let cutTimeout: UInt64 = 200_000_000
+    /// For the spans that have not been sent, to a collector that may be gone.
+    private static let traceTimeout: UInt64 = 2_000_000_000
 
     /// Binds and starts serving.
     ///
@@ -34,6 +36,7 @@ struct RunningProxy: Sendable {
             try shared.replaceSnapshot { current in
                 (try ProxySnapshot(current.configuration, listeners: own, after: current), ())
             }
+            try shared.tracer?.start(shared.log)
             let watcher = IdentityWatcher(configuration.tls, inForce: identity, shared, group.loops[0])
             shared.log(.info, "listening") { line in
                 line.field("addr", "\(listeners.address)")
@@ -121,6 +124,7 @@ struct RunningProxy: Sendable {
         admin?.stop()
         group.stop()
         metricsWaiters.end()
+        endTraces(shared)
         // Also a request that began after the wait, on a tunnel that was open still.
         let isClean = isIdle && shared.requestsCut == 0
         shared.log(.info, "stopped") { $0.field("clean", isClean) }
@@ -135,6 +139,14 @@ struct RunningProxy: Sendable {
             $0.field("shutdown_delay", "\(GoDuration(clamping: shared.snapshot.configuration.shutdownDelay))")
         }
         _ = shared.idle.wait(until: Reactor.clock() &+ delay) { false }
+    }
+
+    /// Sends the spans of the last requests.
+    private func endTraces(_ shared: SharedState) {
+        shared.tracer?.stop(waking: { shared.idle.wake() }) { isCutOff, condition in
+            let time = isCutOff ? RunningProxy.cutTimeout : RunningProxy.traceTimeout
+            _ = shared.idle.wait(until: Reactor.clock() &+ time, ignoringInterrupt: isCutOff, isIdle: condition)
+        }
     }
 
     private func allClosed(_ shared: SharedState, within nanoseconds: UInt64, ignoringInterrupt: Bool = false) -> Bool {

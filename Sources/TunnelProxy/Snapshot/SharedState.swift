@@ -7,6 +7,8 @@ internal import TunnelTLS
 final class SharedState: Sendable {
     let log: Log
     let credentials: ServerCredentials
+    /// `nil` where the proxy takes no part in traces.
+    let tracer: Tracer?
     private let current: Mutex<ProxySnapshot>
     /// Counts the snapshots that were in force.
     private let versions = Atomic<Int>(0)
@@ -30,8 +32,8 @@ final class SharedState: Sendable {
     let tools = ToolNames()
     let reloads = ReloadJournal()
 
-    init(_ snapshot: ProxySnapshot, credentials: ServerCredentials, log: Log) {
-        (self.credentials, self.log) = (credentials, log)
+    init(_ snapshot: ProxySnapshot, credentials: ServerCredentials, log: Log, tracer: Tracer? = nil) {
+        (self.credentials, self.log, self.tracer) = (credentials, log, tracer)
         current = Mutex(snapshot)
     }
 

@@ -22,6 +22,12 @@ final class Worker {
     /// For the page and `/status`; written where there is an admin listener that shows it.
     var recent: RecentExchanges
     let keepsRecent: Bool
+    /// Which traces are recorded, unless the configuration says; `nil` where the proxy takes no part in them.
+    let sampler: Sampler?
+    var random = RandomNumbers()
+    /// Spans of an exchange, until they are handed on.
+    var spans = OTLPSpanWriter()
+    var sessions = SessionHashes()
     private var current: ProxySnapshot
     private var version: Int
 
@@ -31,6 +37,7 @@ final class Worker {
         tools = KnownTools(shared.tools)
         keepsRecent = shared.snapshot.configuration.adminAddress != nil
         recent = RecentExchanges(isOn: keepsRecent)
+        sampler = shared.tracer?.settings.sampler
         (current, version) = shared.currentSnapshot()
     }
 

@@ -67,7 +67,10 @@ protocol ClientStream: AnyObject {
 
     // MARK: The request
 
-    func sendHead(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ rules: ForwardingRules)
+    /// - Parameter lines: of ours, in place of what has the same names.
+    func sendHead(
+        _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ rules: ForwardingRules,
+        adding lines: borrowing AddedLines)
     func sendBody(_ bytes: UnsafeRawBufferPointer)
     func endBody(trailers: [UInt8])
     func push() -> Room

@@ -75,13 +75,18 @@ final class HTTP1Client: ClientStream {
 
     // MARK: The request
 
-    func sendHead(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ rules: ForwardingRules) {
+    func sendHead(
+        _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ rules: ForwardingRules,
+        adding lines: borrowing AddedLines
+    ) {
         requestFraming = rules.framing
         if head.bindsConnection { connection?.isBound = true }
         open(bytes.count + 512)
-        head.appendForwarded(
-            bytes, host: rules.host, framing: rules.framing, upgrade: rules.passesUpgrade, forwarded: rules.forwarded,
-            into: &gathered)
+        lines.lines.withBytes { extra in
+            head.appendForwarded(
+                bytes, host: rules.host, framing: rules.framing, upgrade: rules.passesUpgrade,
+                forwarded: rules.forwarded, replacing: lines.replaced, with: extra, into: &gathered)
+        }
     }
 
     func sendBody(_ bytes: UnsafeRawBufferPointer) {

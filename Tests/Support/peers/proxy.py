@@ -23,6 +23,11 @@ _LINE = re.compile(
 )
 
 
+def _unquoted(value: str) -> str:
+    """A quoted value, whose escapes are Go's: JSON's, and `\\x` with two digits."""
+    return json.loads(re.sub(r"\\(?:x(..)|.)", lambda found: f"\\u00{found[1]}" if found[1] else found[0], value))
+
+
 @dataclass(frozen=True)
 class LogLine:
     """One line of the proxy's log. Lines that are not log lines have only their text."""
@@ -43,7 +48,7 @@ class LogLine:
             return LogLine(text)
         fields = {}
         for name, value in _FIELDS.findall(match["fields"]):
-            fields[name] = json.loads(value) if value.startswith('"') else value
+            fields[name] = _unquoted(value) if value.startswith('"') else value
         return LogLine(text, match["level"], match["message"], fields)
 
 

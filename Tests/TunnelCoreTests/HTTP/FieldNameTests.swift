@@ -7,6 +7,8 @@ import TunnelCore
         ("Content-Type", .contentType),
         ("Expect", .expect), ("Forwarded", .forwarded), ("Host", .host), ("HTTP2-Settings", .http2Settings),
         ("Keep-Alive", .keepAlive), ("Mcp-Method", .mcpMethod), ("Mcp-Name", .mcpName),
+        ("MCP-Protocol-Version", .mcpProtocolVersion), ("Mcp-Session-Id", .mcpSessionID),
+        ("Request-Id", .requestID), ("traceparent", .traceParent), ("tracestate", .traceState),
         ("Persistent-Auth", .persistentAuth), ("Proxy", .proxy),
         ("Proxy-Authenticate", .proxyAuthenticate), ("Proxy-Authentication-Info", .proxyAuthenticationInfo),
         ("Proxy-Authorization", .proxyAuthorization), ("Proxy-Connection", .proxyConnection),
@@ -33,7 +35,7 @@ import TunnelCore
         for i in bytes.indices {
             var other = bytes
             // A byte that is read as no other's.
-            other[i] = 0x71
+            other[i] = bytes[i] == 0x71 ? 0x7A : 0x71
             #expect(recognise(other) == .other)
         }
         #expect(recognise(bytes.dropLast()) == .other)

@@ -1,8 +1,6 @@
 import Testing
 import TunnelCore
 
-@testable import TunnelAPI
-
 @Suite struct UnixTimeParsingTests {
     @Test(arguments: [
         ("1970-01-01T00:00:00Z", 0, 0), ("2026-07-01T12:00:00.000Z", 1_782_907_200, 0),

@@ -1,5 +1,5 @@
 import Testing
-import TunnelAPI
+import TunnelCore
 
 @Suite struct PercentEncodingTests {
     static let rows: [(text: String, encoded: String)] = [

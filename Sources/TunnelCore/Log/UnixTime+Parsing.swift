@@ -1,5 +1,3 @@
-package import TunnelCore
-
 extension UnixTime {
     /// Reads `2026-07-01T12:00:00.000Z` (RFC 3339 §5.6): none to nine digits of a second's fraction, `Z` or an offset,
     /// either case of the letters, a space for the `T`. A leap second is the second after it.
