@@ -262,7 +262,8 @@ def test_slow_server(check: Check, peers: ExitStack) -> None:
 def test_server_of_2024(check: Check, peers: ExitStack, tmp_path: Path) -> None:
     """The old transport of the SDK itself."""
     port = sdk_server(peers, tmp_path, "1", f"old.{DOMAIN}", module="peers.mcp_sse_server")
-    report = check({"old": f"http://127.0.0.1:{port}"}, "-path", "/sse", timeout="10s")
+    report = check({"old": f"http://127.0.0.1:{port}"}, timeout="10s")
+    assert report.route("old")["mcp"]["path"] == "/sse" and report.route("old")["mcp"]["era"] == "old"
     assert (report.status, report.faults()) == (0, ["mcp-old-transport"])
 
 
@@ -301,7 +302,7 @@ def test_what_the_server_is_sent(check: Check, peers: ExitStack) -> None:
         assert f"\r\nHost: echo.{DOMAIN}\r\n" in head and "\r\nX-Forwarded-Proto: https\r\n" in head
     assert heads[-1].startswith("GET /.well-known/")
     ended = next(head for head in heads if head.startswith("DELETE /mcp "))
-    assert "\r\nMcp-Session-Id: s-1\r\n" in ended
+    assert "\r\nMcp-Session-Id: s-1" in ended
 
 
 # MARK: Authorization
@@ -344,6 +345,14 @@ def test_authorization(check: Check, peers: ExitStack, hello: str, metadata, cha
     assert report.check("route.mcp", "echo")["level"] == "pass"
     assert report.check("route.mcp", "echo")["summary"].startswith("reachable, needs authorization (401)")
     assert report.faults() == faults
+
+
+def test_a_page_at_every_path_is_no_metadata(check: Check, peers: ExitStack) -> None:
+    def answer(start: str, body: str):
+        return healthy(start, body) or ("200 OK", b"<html>", ["Content-Type: text/html"])
+
+    report = check({"echo": peers.enter_context(Scripted(serving(answer))).url})
+    assert report.faults() == [] and report.check("route.oauth", "echo")["level"] == "skip"
 
 
 def test_metadata_elsewhere_is_not_fetched(check: Check, peers: ExitStack) -> None:

@@ -39,45 +39,59 @@ struct AuthorizationCheck {
                 "WWW-Authenticate names \(Diagnostic.excerpt(named, limit: 200)), and clients came to https://\(host)"
             results.append(.found(.challengeMismatch, in: Self.id, evidence: [evidence]))
         }
-        let response: MCPResponse?
-        do { response = try await fetch(carrier, named) } catch {
+        let found: Found
+        do { found = try await fetch(carrier, named) } catch {
             let failure = error as? UpstreamFailure
             let evidence = (failure?.evidence ?? []) + ["GET \(Self.wellKnown)"]
             return (results + [.found(failure?.fault ?? .metadataMalformed, in: Self.id, evidence: evidence)], nil)
         }
-        guard let response else {
-            if results.isEmpty {
-                results.append(
-                    needsIt
-                        ? .found(.metadataMissing, in: Self.id, evidence: ["404 for \(Self.wellKnown)"])
-                        : .skip(Self.id, "the server wants no authorization"))
-            }
-            return (results, nil)
-        }
-        guard let metadata = try? JSONDecoder().decode(Metadata.self, from: Data(response.body)) else {
-            let text = Diagnostic.excerpt(response.text, limit: 160)
+        let metadata: Metadata
+        switch found {
+        case .metadata(let document): metadata = document
+        // A server without authorization may have a page for every path.
+        case .something where !needsIt && results.isEmpty, .nothing where !needsIt && results.isEmpty:
+            return ([.skip(Self.id, "the server wants no authorization")], nil)
+        case .something(let text):
             return (results + [.found(.metadataMalformed, in: Self.id, evidence: [text])], nil)
+        case .nothing:
+            // Where the challenge is wrong, that is why.
+            let missing = CheckResult.found(.metadataMissing, in: Self.id, evidence: ["nothing at \(Self.wellKnown)"])
+            return (results.isEmpty ? [missing] : results, nil)
         }
         results += judge(resource: metadata.resource)
         let servers = Array((metadata.servers ?? []).prefix(Self.maxServers))
         results += servers.compactMap(judge(server:))
         if !results.contains(where: { $0.level == .fail || $0.level == .warn }) {
             results.append(
-                .pass(Self.id, "\(metadata.resource), login at \(list(servers))", evidence: servers.map(place)))
+                .pass(
+                    Self.id, "\(Diagnostic.excerpt(metadata.resource, limit: 200)), login at \(list(servers))",
+                    evidence: servers.map(place)))
         }
         return (results, servers)
     }
 
+    private enum Found {
+        case metadata(Metadata)
+        /// A success with something else in it, of which this is the beginning.
+        case something(String)
+        case nothing
+    }
+
     /// The metadata for the path first, then that for the host (RFC 9728 §3.1); only ever from the route's own upstream.
-    private func fetch(_ carrier: any MCPCarrier, _ named: String?) async throws -> MCPResponse? {
+    private func fetch(_ carrier: any MCPCarrier, _ named: String?) async throws -> Found {
         var paths = [Self.wellKnown + (path == "/" ? "" : path), Self.wellKnown]
         if let named, isOwn(named) { paths.insert(String(named.dropFirst("https://\(host)".count)), at: 0) }
+        var found = Found.nothing
         for path in paths where Self.isPath(path) {
-            let response = try await carrier.send(
-                MCPRequest(method: "GET", path: path, fields: [("Accept", "application/json")]))
-            if response.status == 200 { return response }
+            let request = MCPRequest(method: "GET", path: path, fields: [("Accept", "application/json")])
+            let response = try await carrier.send(request)
+            guard response.status == 200 else { continue }
+            if let metadata = try? JSONDecoder().decode(Metadata.self, from: Data(response.body)) {
+                return .metadata(metadata)
+            }
+            found = .something("GET \(path): 200 \(Diagnostic.excerpt(response.type)), without a resource in it")
         }
-        return nil
+        return found
     }
 
     /// What can stand in a request line.

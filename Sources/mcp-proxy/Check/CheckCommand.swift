@@ -7,7 +7,7 @@ enum CheckCommand {
     private static let ca = CommandFlag(
         "ca", takes: "PATH", "the CA that is registered on the tunnel, to hold the certificate against")
     private static let path = CommandFlag(
-        "path", takes: "PATH", "where the MCP servers are (default: /mcp, then /)")
+        "path", takes: "PATH", "where the MCP servers are (default: /mcp, /, /sse)")
     private static let timeout = CommandFlag(
         "timeout", takes: "DURATION", "for each step of a route (default 5s)")
     private static let edge = CommandFlag("edge", "look at the way to Cloudflare's edge too")

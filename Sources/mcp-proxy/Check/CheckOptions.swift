@@ -16,6 +16,6 @@ struct CheckOptions: Sendable {
         (self.configuration, self.tunnelDomain) = (configuration, tunnelDomain)
     }
 
-    /// In the order in which they are tried.
-    var paths: [String] { path.map { [$0] } ?? ["/mcp", "/"] }
+    /// In the order in which they are tried: where most servers are, where some are, and where those of 2024 were.
+    var paths: [String] { path.map { [$0] } ?? ["/mcp", "/", "/sse"] }
 }

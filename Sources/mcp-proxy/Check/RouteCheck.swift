@@ -203,7 +203,6 @@ final class RouteCheck {
     private func holdDialogue(_ carrier: UpstreamCarrier) async throws -> MCPVerdict? {
         let start = Reactor.clock()
         var verdict = MCPVerdict(path: "")
-        // Most servers have /mcp, some the root.
         for path in options.paths {
             var dialogue = MCPDialogue(path: path, clock: { Reactor.clock() }, over: carrier)
             verdict = try await dialogue.run()
@@ -211,7 +210,9 @@ final class RouteCheck {
         }
         let (step, ms) = (Step.mcp.rawValue, milliseconds(since: start))
         report.mcp = RouteReport.Server(
-            path: verdict.path, era: verdict.era?.rawValue, versions: verdict.versions, name: verdict.server,
+            path: verdict.path, era: verdict.era?.rawValue,
+            versions: verdict.versions.prefix(16).map { Diagnostic.excerpt($0, limit: 32) },
+            name: verdict.server.map { Diagnostic.excerpt($0) },
             authorization: verdict.authorization, get: verdict.get)
         let asked = verdict.steps.map(\.description)
         for problem in verdict.problems {
@@ -260,7 +261,7 @@ final class RouteCheck {
             return ["the proxy sends \"\(host)\", by upstream.host_header: upstream: allow that, or remove the setting"]
         case .notFound where options.path == nil:
             return [
-                "name the server's path: mcp-proxy check -path /PATH; there is nothing at \(options.paths.joined(separator: " and "))"
+                "name the server's path: mcp-proxy check -path /PATH; there is nothing at \(options.paths.joined(separator: ", "))"
             ]
         default: return []
         }
@@ -274,7 +275,7 @@ final class RouteCheck {
         let start = Reactor.clock()
         let check = AuthorizationCheck(review, route, path: verdict.path, needsIt: verdict.authorization == 401)
         let (found, servers) = await check.run(carrier, challenge: verdict.challenge)
-        report.authorizationServers = servers
+        report.authorizationServers = servers?.map { Diagnostic.excerpt($0, limit: 200) }
         for var result in found {
             result.ms = milliseconds(since: start)
             add(result)
