@@ -57,7 +57,7 @@ import TunnelCore
             let endsEmptyLine = isWhole && Self.endsWithEmptyLine(Array(before))
             if position([before]).isBetweenEvents {
                 #expect(endsEmptyLine, "after \(end) bytes of \(text.debugDescription)")
-            } else if before.last != 0x0D {
+            } else if before.last != 0x0D || before.suffix(2) == [0x0D, 0x0D] {
                 #expect(!endsEmptyLine, "after \(end) bytes of \(text.debugDescription)")
             }
         }
