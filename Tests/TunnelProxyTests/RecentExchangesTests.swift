@@ -9,15 +9,19 @@ import Testing
     ) {
         recent.note(routes: routes) { entry in
             entry = RecentExchanges.Entry()
-            (entry.finished, entry.route, entry.generation, entry.cause) = (finished, route, generation, cause)
-            (entry.firstByte, entry.status) = (cause == .none ? 1_000_000 : 0, cause == .none ? 200 : 502)
+            (entry.outcome.finished, entry.outcome.route, entry.outcome.generation, entry.outcome.cause) = (
+                finished, route, generation, cause
+            )
+            (entry.outcome.firstByte, entry.outcome.status) = (
+                cause == .none ? 1_000_000 : 0, cause == .none ? 200 : 502
+            )
         }
     }
 
     @Test(arguments: [0, 1, 127, 128, 129, 300]) func keepsTheLast(_ count: Int) {
         var recent = RecentExchanges(isOn: true)
         for number in 0..<count { note(&recent, at: UInt64(number + 1)) }
-        let kept = recent.entries(after: 0).map(\.finished)
+        let kept = recent.entries(after: 0).map(\.outcome.finished)
         #expect(kept == (max(0, count - RecentExchanges.capacity)..<count).map { UInt64($0 + 1) })
         #expect(recent.entries(after: UInt64(max(0, count - 1))).count == min(count, 1))
     }

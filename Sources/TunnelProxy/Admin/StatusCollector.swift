@@ -104,7 +104,7 @@ final class StatusCollector {
         for (index, answer) in answers.enumerated() {
             guard let answer else { continue }
             entries += answer.entries
-            seen.add(FarSideSeen(request: answer.entries.map { $0.finished &- $0.duration }.max() ?? 0))
+            seen.add(FarSideSeen(request: answer.entries.map { $0.outcome.finished &- $0.duration }.max() ?? 0))
             failuresOfLoops[index] = answer.failures
             seen.add(answer.seen)
             for (route, tally) in answer.tallies.tallies.enumerated() where tally.requests > 0 {
@@ -113,7 +113,7 @@ final class StatusCollector {
                 if tally.failures > 0 { note(tally.lastCause, at: tally.lastFailed, route: name) }
             }
         }
-        for entry in entries.sorted(by: { $0.finished < $1.finished }) { take(entry, now: now) }
+        for entry in entries.sorted(by: { $0.outcome.finished < $1.outcome.finished }) { take(entry, now: now) }
         requests.removeLast(max(0, requests.count - Self.maxRequests))
         for cause in FailureCause.allCases where cause != .none {
             failures[cause]?.count = failuresOfLoops.reduce(0) { $0 &+ ($1.isEmpty ? 0 : $1[Int(cause.rawValue)]) }
@@ -122,22 +122,26 @@ final class StatusCollector {
 
     private func take(_ entry: RecentExchanges.Entry, now: UInt64) {
         // It may have been copied before, when it ended in the moment of the last survey.
-        guard !requests.prefix(64).contains(where: { $0.finished == entry.finished && $0.facts.id == entry.names.id })
+        guard
+            !requests.prefix(64).contains(where: {
+                $0.finished == entry.outcome.finished && $0.facts.id == entry.names.id
+            })
         else {
             return
         }
-        let route = name(of: entry.route, entry.generation)
-        if entry.cause != .none { note(entry.cause, at: entry.finished, route: route) }
+        let route = name(of: entry.outcome.route, entry.outcome.generation)
+        if entry.outcome.cause != .none { note(entry.outcome.cause, at: entry.outcome.finished, route: route) }
         let names = entry.names
         func milliseconds(_ nanoseconds: UInt64) -> Double { Double(nanoseconds / 10_000) / 100 }
         let facts = Status.RequestFacts(
-            id: names.id, time: Self.wallTime(of: entry.finished, now: now).toTheMillisecond, ageSeconds: 0,
+            id: names.id, time: Self.wallTime(of: entry.outcome.finished, now: now).toTheMillisecond, ageSeconds: 0,
             route: route,
-            method: names.method, host: names.host, path: names.path, status: Int(entry.status),
+            method: names.method, host: names.host, path: names.path, status: Int(entry.outcome.status),
             durationMs: milliseconds(entry.duration),
-            firstByteMs: entry.firstByte > 0 ? milliseconds(entry.firstByte) : nil,
-            bytesIn: entry.bytesIn, bytesOut: entry.bytesOut, cause: entry.cause == .none ? nil : entry.cause.id)
-        requests.insert(Request(finished: entry.finished, facts: facts), at: 0)
+            firstByteMs: entry.outcome.firstByte > 0 ? milliseconds(entry.outcome.firstByte) : nil,
+            bytesIn: entry.bytesIn, bytesOut: entry.bytesOut,
+            cause: entry.outcome.cause == .none ? nil : entry.outcome.cause.id)
+        requests.insert(Request(finished: entry.outcome.finished, facts: facts), at: 0)
     }
 
     private func note(_ cause: FailureCause, at moment: UInt64, route: String?) {

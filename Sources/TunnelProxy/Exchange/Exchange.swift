@@ -336,12 +336,10 @@ final class Exchange: RequestHandler {
     private func noteRecent() {
         let now = worker.reactor.now
         worker.recent.note(routes: snapshot.routes.count) { entry in
-            entry.finished = now
-            entry.duration = now &- record.started
-            entry.firstByte = record.firstByte > 0 ? record.firstByte &- record.started : 0
-            (entry.bytesIn, entry.bytesOut) = (record.bytesIn, record.bytesOut)
-            (entry.generation, entry.route) = (snapshot.generation, route)
-            (entry.status, entry.cause) = (record.status, record.finalCause)
+            entry.outcome = RecentExchanges.Outcome(
+                finished: now, firstByte: record.firstByte > 0 ? record.firstByte &- record.started : 0,
+                generation: snapshot.generation, route: route, status: record.status, cause: record.finalCause)
+            (entry.duration, entry.bytesIn, entry.bytesOut) = (now &- record.started, record.bytesIn, record.bytesOut)
             labels.write(to: &entry)
         }
     }

@@ -10,21 +10,26 @@ struct RecentExchanges {
         /// For its number, method, host, and the beginning of its path.
         static let room = 224
 
-        var finished: UInt64 = 0
+        var outcome = Outcome()
         var duration: UInt64 = 0
-        /// From its head to the first byte of its response; 0 where there was none.
-        var firstByte: UInt64 = 0
         var bytesIn: UInt64 = 0
         var bytesOut: UInt64 = 0
+        /// Its number, method, host and path, one behind the other, each up to here.
+        var ends: (id: UInt8, method: UInt8, host: UInt8, path: UInt8) = (0, 0, 0, 0)
+        var text = InlineArray<224, UInt8>(repeating: 0)
+    }
+
+    /// What of a request is counted.
+    struct Outcome: Sendable {
+        var finished: UInt64 = 0
+        /// From its head to the first byte of its response; 0 where there was none.
+        var firstByte: UInt64 = 0
         /// Of the snapshot that `route` is an index in.
         var generation: UInt64 = 0
         /// -1 where there is none.
         var route: Int32 = -1
         var status: UInt16 = 0
         var cause = FailureCause.none
-        /// Its number, method, host and path, one behind the other, each up to here.
-        var ends: (id: UInt8, method: UInt8, host: UInt8, path: UInt8) = (0, 0, 0, 0)
-        var text = InlineArray<224, UInt8>(repeating: 0)
     }
 
     /// The requests of one route since the last ``takeTallies()``.
@@ -64,28 +69,30 @@ struct RecentExchanges {
     ///   - fill: writes the entry.
     mutating func note(routes: Int, _ fill: (inout Entry) -> Void) {
         fill(&entries[next])
-        count(entries[next], routes)
+        count(entries[next].outcome, routes)
         next = (next + 1) % Self.capacity
         count = min(count + 1, Self.capacity)
     }
 
-    private mutating func count(_ entry: Entry, _ routes: Int) {
-        failures[Int(entry.cause.rawValue)] &+= 1
-        guard entry.route >= 0 else { return }
-        if entry.generation != generation {
+    private mutating func count(_ outcome: Outcome, _ routes: Int) {
+        failures[Int(outcome.cause.rawValue)] &+= 1
+        guard outcome.route >= 0 else { return }
+        if outcome.generation != generation {
             // A request may end under routes that are gone; it has its entry, and no line of a route to be counted in.
-            guard entry.generation > generation else { return }
-            generation = entry.generation
+            guard outcome.generation > generation else { return }
+            generation = outcome.generation
             tallies = [Tally](repeating: Tally(), count: routes)
         }
-        let index = Int(entry.route)
+        let index = Int(outcome.route)
         guard tallies.indices.contains(index) else { return }
-        tallies[index].add(entry)
+        tallies[index].add(outcome)
     }
 
     /// Entries behind a moment, the oldest first.
     func entries(after moment: UInt64) -> [Entry] {
-        (0..<count).map { entries[(next + Self.capacity - count + $0) % Self.capacity] }.filter { $0.finished > moment }
+        (0..<count).map { entries[(next + Self.capacity - count + $0) % Self.capacity] }.filter {
+            $0.outcome.finished > moment
+        }
     }
 
     /// What was counted since the last time, by route of one generation.
@@ -96,18 +103,18 @@ struct RecentExchanges {
 }
 
 extension RecentExchanges.Tally {
-    mutating func add(_ entry: RecentExchanges.Entry) {
+    mutating func add(_ outcome: RecentExchanges.Outcome) {
         requests &+= 1
-        lastFinished = entry.finished
-        lastStatus = entry.status
-        if entry.firstByte > 0 {
+        lastFinished = outcome.finished
+        lastStatus = outcome.status
+        if outcome.firstByte > 0 {
             timed &+= 1
-            firstBytes &+= entry.firstByte
+            firstBytes &+= outcome.firstByte
         }
-        guard entry.cause != .none else { return }
+        guard outcome.cause != .none else { return }
         failures &+= 1
-        lastFailed = entry.finished
-        lastCause = entry.cause
+        lastFailed = outcome.finished
+        lastCause = outcome.cause
     }
 
     mutating func add(_ other: Self) {
