@@ -18,7 +18,7 @@ package struct TraceID: Hashable, Sendable {
     }
 
     /// 32 hexadecimal digits in lower case.
-    package var text: HexText<32> { HexText(high, low) }
+    package var text: HexText { HexText(high, low) }
 }
 
 /// The 8 bytes that name a span, an operation of a trace (W3C Trace Context §3.2.2.4). Not zero.
@@ -32,30 +32,45 @@ package struct SpanID: Hashable, Sendable {
     }
 
     /// 16 hexadecimal digits in lower case.
-    package var text: HexText<16> { HexText(value) }
+    package var text: HexText { HexText(value) }
 }
 
-/// Numbers in hexadecimal digits, without an allocation.
-package struct HexText<let count: Int>: Sendable {
-    private let digits: InlineArray<count, UInt8>
+/// One or two numbers in hexadecimal digits, 16 for each, without an allocation.
+package struct HexText: Sendable {
+    // Eight digits each, the first one in the lowest byte in memory.
+    private let words: (UInt64, UInt64, UInt64, UInt64)
+    private let count: Int
 
-    package init(_ first: UInt64, _ second: UInt64 = 0) {
-        digits = InlineArray { index in
-            let half = index < 16 ? first : second
-            let digit = UInt8(truncatingIfNeeded: half >> UInt64(60 - 4 * (index & 15))) & 15
-            return digit < 10 ? digit + 0x30 : digit + 0x57
-        }
+    package init(_ number: UInt64) {
+        (words, count) = ((Self.digits(number >> 32), Self.digits(number), 0, 0), 16)
     }
 
-    package func withBytes<R>(_ body: (Span<UInt8>) -> R) -> R { body(digits.span) }
+    package init(_ first: UInt64, _ second: UInt64) {
+        words = (Self.digits(first >> 32), Self.digits(first), Self.digits(second >> 32), Self.digits(second))
+        count = 32
+    }
+
+    package func withBytes<R>(_ body: (Span<UInt8>) -> R) -> R {
+        // A tuple of integers of one kind has no gaps.
+        withUnsafeBytes(of: words) { body($0.bindMemory(to: UInt8.self).span.extracting(0..<count)) }
+    }
+
+    /// The digits of the lower half, all eight at once.
+    private static func digits(_ number: UInt64) -> UInt64 {
+        var digits = number & 0xFFFF_FFFF
+        digits = (digits << 16 | digits) & 0x0000_FFFF_0000_FFFF
+        digits = (digits << 8 | digits) & 0x00FF_00FF_00FF_00FF
+        digits = (digits << 4 | digits) & 0x0F0F_0F0F_0F0F_0F0F
+        // One in each byte that holds a letter.
+        let letters = (digits &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return (digits &+ 0x3030_3030_3030_3030 &+ letters &* 0x27).bigEndian
+    }
 }
 
 extension ByteBuffer {
-    package mutating func append<let count: Int>(_ text: HexText<count>) { text.withBytes { append($0) } }
+    package mutating func append(_ text: HexText) { text.withBytes { append($0) } }
 }
 
 extension LogLine {
-    package mutating func field<let count: Int>(_ key: StaticString, _ text: HexText<count>) {
-        text.withBytes { field(key, $0) }
-    }
+    package mutating func field(_ key: StaticString, _ text: HexText) { text.withBytes { field(key, $0) } }
 }

@@ -21,7 +21,7 @@ extension Exchange {
         }
         labels.withMCPVersion { span.attribute("mcp.protocol.version", $0) }
         if let session = labels.session {
-            HexText<16>(session).withBytes { span.attribute("mcp_tunnel.session_hash", $0) }
+            HexText(session).withBytes { span.attribute("mcp_tunnel.session_hash", $0) }
         }
         if let routeName { span.attribute("mcp_tunnel.route", routeName) }
         labels.withID { span.attribute("mcp_tunnel.request", $0) }

@@ -39,7 +39,7 @@ extension Exchange {
             labels.takeRequestID(bytes.extracting(value))
             clientLines.lines.append(bytes.extracting(value))
         } else {
-            let id = HexText<32>(worker.random.next(), worker.random.next())
+            let id = HexText(worker.random.next(), worker.random.next())
             id.withBytes { labels.takeRequestID($0) }
             clientLines.lines.append(id)
         }

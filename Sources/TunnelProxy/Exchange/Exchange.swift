@@ -319,7 +319,8 @@ final class Exchange: RequestHandler {
         dropClient()
         worker.reactor.buffers.give(&early)
         endTrace()
-        tally.end(record, server?.request.method ?? .other, on: worker, traceID: trace.recorded.map { ($0.high, $0.low) })
+        tally.end(
+            record, server?.request.method ?? .other, on: worker, traceID: trace.recorded.map { ($0.high, $0.low) })
         logFinish()
         if worker.keepsRecent { noteRecent() }
         forgetNames()

@@ -118,7 +118,7 @@ struct RequestLabels: ~Copyable {
     /// Writes what else the last line of a request has.
     func writeRest(to line: inout LogLine) {
         if !mcpVersion.isEmpty { bytes.withBytes { line.field("mcp_version", $0.extracting(mcpVersion)) } }
-        if let session { line.field("mcp_session", HexText<16>(session)) }
+        if let session { line.field("mcp_session", HexText(session)) }
         if !requestID.isEmpty { bytes.withBytes { line.field("request_id", $0.extracting(requestID)) } }
     }
 
