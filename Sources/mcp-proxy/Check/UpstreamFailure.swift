@@ -37,38 +37,37 @@ struct UpstreamFailure: Error, CustomStringConvertible {
 
     // MARK: TLS
 
-    /// By the words of OpenSSL, as the log has them too.
     init(tls error: IOError, to address: SocketAddress) {
-        let words = error.reason.lowercased()
-        func has(_ parts: String...) -> Bool { parts.contains { words.contains($0) } }
         let fault: Fault =
             switch error.code {
             case .timedOut: .tlsTimeout
             case .endOfStream: .tlsClosed
             case .system(let number) where IOError.isReset(number): .tlsClosed
-            default:
-                if has("certificate has expired") {
-                    .tlsExpired
-                } else if has("not yet valid") {
-                    .tlsNotYetValid
-                } else if has("hostname mismatch", "ip address mismatch") {
-                    .tlsName
-                } else if has("self-signed", "self signed", "local issuer", "verify the first", "verify failed") {
-                    .tlsUntrusted
-                } else if has("certificate required", "no certificate") {
-                    .tlsClientCertificate
-                } else if has("no application protocol") {
-                    .tlsALPN
-                } else if has("protocol version", "unsupported protocol", "handshake failure", "no shared cipher") {
-                    .tlsProtocol
-                } else if has("wrong version number", "http request", "packet length", "record layer") {
-                    .tlsPlain
-                } else {
-                    .tlsFailed
-                }
+            default: Self.reason(error.reason.lowercased())
             }
         self.init(fault, "\(address): tls handshake failed: \(Diagnostic.excerpt(error.reason, limit: 200))")
     }
+
+    private static func reason(_ words: String) -> Fault {
+        tlsWords.first { $0.parts.contains { words.contains($0) } }?.fault ?? .tlsFailed
+    }
+
+    /// What OpenSSL says, as the log has it too. The first that fits counts: a verdict on a certificate ends with `verify failed`.
+    private static let tlsWords: [(fault: Fault, parts: [String])] = [
+        (.tlsExpired, ["certificate has expired"]), (.tlsNotYetValid, ["not yet valid"]),
+        (.tlsName, ["hostname mismatch", "ip address mismatch"]),
+        (
+            .tlsUntrusted,
+            [
+                "self-signed", "self signed", "issuer certificate", "verify the first", "certificate signature",
+                "invalid ca",
+                "not trusted", "key identifier", "purpose", "verify failed",
+            ]
+        ),
+        (.tlsClientCertificate, ["certificate required", "no certificate"]), (.tlsALPN, ["no application protocol"]),
+        (.tlsProtocol, ["protocol version", "unsupported protocol", "handshake failure", "no shared cipher"]),
+        (.tlsPlain, ["wrong version number", "http request", "packet length", "record layer"]),
+    ]
 
     // MARK: HTTP
 
