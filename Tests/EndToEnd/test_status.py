@@ -100,7 +100,7 @@ async def test_requests_and_what_failed(start) -> None:
     assert newest["host"] == f"stranger.{DOMAIN}" and newest["status"] == 502 and newest["cause"] == "route-unknown"
     assert value["requests"][-1]["path"] == "/mcp" and value["requests"][-1]["method"] == "POST"
     assert {finding["id"] for finding in value["findings"]} == {"upstream-refused"}
-    assert value["far_side"]["request"]["age_seconds"] < 60
+    assert value["far_side"]["request"]["age_seconds"] < 60 and value["far_side"]["connection"]["age_seconds"] < 60
 
 
 def test_reloads_are_remembered(start) -> None:

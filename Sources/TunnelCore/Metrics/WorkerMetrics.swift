@@ -41,6 +41,9 @@ package final class WorkerMetrics {
     /// - Parameter now: nanoseconds of the loop's clock.
     package func saw(_ event: FarSideEvent, at now: UInt64) { words[Layout.lastSeen + event.rawValue] = now }
 
+    /// When that was last seen, by the loop's clock; 0 for never.
+    package func lastSeen(_ event: FarSideEvent) -> UInt64 { words[Layout.lastSeen + event.rawValue] }
+
     // MARK: Routes
 
     /// The counters of a route.

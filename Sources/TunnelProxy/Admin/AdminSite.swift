@@ -31,7 +31,7 @@ final class AdminSite {
         worker = Worker(reactor, context.shared)
         rules = AdminGuard(context.shared.snapshot.configuration)
         readiness = ProxyReadiness(context, on: worker)
-        collector = StatusCollector(context, on: reactor)
+        collector = StatusCollector(context, readiness, on: reactor)
         cloudflared = CloudflaredWatch(on: reactor) { context.shared.snapshot.configuration.cloudflaredMetrics }
         let maker = StatusMaker(
             context: context, readiness: readiness, collector: collector, cloudflared: cloudflared)

@@ -26,6 +26,8 @@ final class ProxyReadiness {
     /// The certificate that was tested last, and is being tested.
     private var tested: String?
     private var isTesting = false
+    /// When the last test was under way, by the loops' clock.
+    private var testTime: ClosedRange<UInt64> = 0...0
     private var wasReady = false
     private var nextTry: UInt64 = 0
     private lazy var look = Deadline(on: worker.reactor) { [unowned self] in lookAround() }
@@ -65,6 +67,9 @@ final class ProxyReadiness {
         }
     }
 
+    /// Whether a tunnel that was opened then may have been that of the self-test.
+    func mayHaveOpenedTunnel(at moment: UInt64) -> Bool { testTime.contains(moment) }
+
     // MARK: The self-test
 
     private func lookAround() {
@@ -87,6 +92,9 @@ final class ProxyReadiness {
 
     /// Plays cloudflared and Claude up to the end of the inner handshake. What was known before stands until then.
     private func test() async {
+        // A loop's time is that of the beginning of its turn.
+        testTime = Reactor.clock() &- 100_000_000...UInt64.max
+        defer { testTime = testTime.lowerBound...Reactor.clock() }
         let check = CertificateCheck(context.shared.snapshot.configuration)
         let expected = context.shared.credentials.current.identity.leaf
         do {

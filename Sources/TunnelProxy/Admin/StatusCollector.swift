@@ -41,6 +41,7 @@ final class StatusCollector {
     }
 
     private let context: AdminSite.Context
+    private let readiness: ProxyReadiness
     private let reactor: Reactor
     private var lastGathered: UInt64 = 0
     private var isGathering = false
@@ -63,8 +64,8 @@ final class StatusCollector {
     private static let maxRequests = 200
     private static let maxRoutesOfFailure = 20
 
-    init(_ context: AdminSite.Context, on reactor: Reactor) {
-        (self.context, self.reactor) = (context, reactor)
+    init(_ context: AdminSite.Context, _ readiness: ProxyReadiness, on reactor: Reactor) {
+        (self.context, self.readiness, self.reactor) = (context, readiness, reactor)
         failuresOfLoops = Array(repeating: [], count: context.loops.count)
     }
 
@@ -104,9 +105,11 @@ final class StatusCollector {
         for (index, answer) in answers.enumerated() {
             guard let answer else { continue }
             entries += answer.entries
-            seen.add(FarSideSeen(request: answer.entries.map { $0.outcome.finished &- $0.duration }.max() ?? 0))
             failuresOfLoops[index] = answer.failures
-            seen.add(answer.seen)
+            var news = answer.seen
+            // Our own self-test is no word of the far side; what was heard before stands.
+            if readiness.mayHaveOpenedTunnel(at: news.connection) { news.connection = 0 }
+            seen.add(news)
             for (route, tally) in answer.tallies.tallies.enumerated() where tally.requests > 0 {
                 guard let name = name(of: Int32(route), answer.tallies.generation) else { continue }
                 history.add(tally, to: name)
@@ -172,5 +175,9 @@ extension UnixTime {
 }
 
 extension Worker {
-    fileprivate var farSideSeen: StatusCollector.FarSideSeen { StatusCollector.FarSideSeen() }
+    fileprivate var farSideSeen: StatusCollector.FarSideSeen {
+        StatusCollector.FarSideSeen(
+            connection: metrics.lastSeen(.connection), ping: metrics.lastSeen(.ping),
+            request: metrics.lastSeen(.request))
+    }
 }
