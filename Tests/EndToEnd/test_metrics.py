@@ -18,6 +18,7 @@ from conftest import REPOSITORY, write_configuration
 from peers.admin import Admin
 from peers.endpoint import free_port
 from peers.metrics import Scrape, scrape, scrape_until
+from peers.threads import stopped_thread
 from peers.upstream import Connection, Upstream
 
 DURATION = "http_server_request_duration_seconds"
@@ -271,6 +272,22 @@ async def test_handshakes_that_fail(admin, certificates) -> None:
     await asyncio.to_thread(
         scrape_until, site,
         lambda found: found.get("mcp_tunnel_tls_handshake_failures_total", alert="unknown_ca") == 1)
+
+
+async def test_a_loop_that_hangs_takes_nothing_back(start) -> None:
+    async with Upstream(handler) as upstream:
+        proxy = start({"echo": upstream}, arguments=["-debuggable"], admin_addr="127.0.0.1:0", threads=2)
+        site = Admin(proxy)
+        await ready(site)
+        for _ in range(8):
+            async with proxy.far.http("echo") as http:
+                await http.get()
+        before = await asyncio.to_thread(
+            scrape_until, site, lambda found: found.get("mcp_tunnel_tunnels_open") == 0)
+        with stopped_thread(proxy.process.pid, "loop-1"):
+            found = await asyncio.to_thread(scrape, site)
+        for name in (f"{DURATION}_count", "mcp_tunnel_tunnels_total", "mcp_tunnel_websocket_frames_total"):
+            assert found.all(name) == before.all(name)
 
 
 # Reloads.
