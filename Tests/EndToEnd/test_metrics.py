@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, write_configuration
 from peers.admin import Admin
+from peers.collector import Collector
 from peers.endpoint import free_port
 from peers.metrics import Scrape, scrape, scrape_until
 from peers.threads import stopped_thread
@@ -175,6 +176,31 @@ def ask_until(port: int, query: str, holds) -> None:
             return
         assert time.monotonic() < end, (query, value)
         time.sleep(0.1)
+
+
+async def test_the_last_trace_is_an_exemplar(admin) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    async with Upstream(handler) as upstream:
+        with Collector() as collector:
+            proxy, site = admin(
+                {"echo": upstream}, trace={"enabled": True, "sample_ratio": 0},
+                before=["env", f"OTEL_EXPORTER_OTLP_ENDPOINT={collector.url}",
+                        "OTEL_TRACES_SAMPLER=parentbased_traceidratio"])
+            await ready(site)
+            async with proxy.far.http("echo") as http:
+                await http.get("/missing")
+                await http.request("POST", headers=[("traceparent", f"00-{trace}-00f067aa0ba902b7-01")], body=b"{}")
+                found = await asyncio.to_thread(
+                    scrape_until, site, lambda found: found.get(
+                        f"{DURATION}_count", route="echo", method="POST", status="2xx") == 1, openmetrics=True)
+                plain = await asyncio.to_thread(scrape, site)
+    marked = [sample for sample in found.samples if sample.exemplar]
+    assert len(marked) == 1 and marked[0].labels["method"] == "POST"
+    exemplar = marked[0].exemplar
+    assert exemplar.labels == {"trace_id": trace}
+    assert exemplar.value <= float(marked[0].labels["le"])
+    assert float(exemplar.timestamp) == pytest.approx(time.time(), abs=30)
+    assert trace not in plain.text
 
 
 # Exact counts.
