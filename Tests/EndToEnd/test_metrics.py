@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, write_configuration
 from peers.admin import Admin
+from peers.collector import Collector
 from peers.endpoint import free_port
 from peers.metrics import Scrape, scrape, scrape_until
+from peers.threads import stopped_thread
 from peers.upstream import Connection, Upstream
 
 DURATION = "http_server_request_duration_seconds"
@@ -176,6 +178,31 @@ def ask_until(port: int, query: str, holds) -> None:
         time.sleep(0.1)
 
 
+async def test_the_last_trace_is_an_exemplar(admin) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    async with Upstream(handler) as upstream:
+        with Collector() as collector:
+            proxy, site = admin(
+                {"echo": upstream}, trace={"enabled": True, "sample_ratio": 0},
+                before=["env", f"OTEL_EXPORTER_OTLP_ENDPOINT={collector.url}",
+                        "OTEL_TRACES_SAMPLER=parentbased_traceidratio"])
+            await ready(site)
+            async with proxy.far.http("echo") as http:
+                await http.get("/missing")
+                await http.request("POST", headers=[("traceparent", f"00-{trace}-00f067aa0ba902b7-01")], body=b"{}")
+                found = await asyncio.to_thread(
+                    scrape_until, site, lambda found: found.get(
+                        f"{DURATION}_count", route="echo", method="POST", status="2xx") == 1, openmetrics=True)
+                plain = await asyncio.to_thread(scrape, site)
+    marked = [sample for sample in found.samples if sample.exemplar]
+    assert len(marked) == 1 and marked[0].labels["method"] == "POST"
+    exemplar = marked[0].exemplar
+    assert exemplar.labels == {"trace_id": trace}
+    assert exemplar.value <= float(marked[0].labels["le"])
+    assert float(exemplar.timestamp) == pytest.approx(time.time(), abs=30)
+    assert trace not in plain.text
+
+
 # Exact counts.
 
 
@@ -271,6 +298,22 @@ async def test_handshakes_that_fail(admin, certificates) -> None:
     await asyncio.to_thread(
         scrape_until, site,
         lambda found: found.get("mcp_tunnel_tls_handshake_failures_total", alert="unknown_ca") == 1)
+
+
+async def test_a_loop_that_hangs_takes_nothing_back(start) -> None:
+    async with Upstream(handler) as upstream:
+        proxy = start({"echo": upstream}, arguments=["-debuggable"], admin_addr="127.0.0.1:0", threads=2)
+        site = Admin(proxy)
+        await ready(site)
+        for _ in range(8):
+            async with proxy.far.http("echo") as http:
+                await http.get()
+        before = await asyncio.to_thread(
+            scrape_until, site, lambda found: found.get("mcp_tunnel_tunnels_open") == 0)
+        with stopped_thread(proxy.process.pid, "loop-1"):
+            found = await asyncio.to_thread(scrape, site)
+        for name in (f"{DURATION}_count", "mcp_tunnel_tunnels_total", "mcp_tunnel_websocket_frames_total"):
+            assert found.all(name) == before.all(name)
 
 
 # Reloads.

@@ -20,12 +20,15 @@ struct LoopMetrics: Sendable {
     /// - Returns: for each loop what it has counted; `nil` for one that does not turn, or has ended.
     static func gather(_ loops: [Loop], on reactor: Reactor) async -> [LoopMetrics?] {
         let copies = Copies(count: loops.count)
-        while true {
-            let answers = await LoopSurvey.of(loops, within: limit, on: reactor) { worker in copies.fill(worker) }
-            if answers.contains(false) { continue }
-            let all = copies.all
-            return answers.indices.map { answers[$0] == true ? all[$0] : nil }
+        var asked = Array(loops.indices)
+        while !asked.isEmpty {
+            let answers = await LoopSurvey.of(asked.map { loops[$0] }, within: limit, on: reactor) { worker in
+                copies.fill(worker)
+            }
+            // One that has not answered is not waited for again.
+            asked = zip(asked, answers).filter { $0.1 == false }.map(\.0)
         }
+        return copies.all.map { $0.isWhole ? $0 : nil }
     }
 
     /// The copies on their way from piece to piece. Each loop fills its own.
