@@ -82,10 +82,11 @@ yaml-test: swift test-packages ## our YAML reader against ruamel.yaml
 	Tests/Support/venv $(YAML_VENV) Tests/Support/requirements.txt
 	$(YAML_VENV)/bin/python Tests/Support/yaml_differential.py .build/debug/yaml-dump
 
-http2-test: swift test-packages ## our HPACK against hpack, 10,000 header lists each way (HTTP2_LISTS=...)
+http2-test: swift test-packages ## our HTTP/2 against hpack, 10,000 header lists each way (HTTP2_LISTS=...), and h2
 	swift build --product http2-dump
 	Tests/Support/venv $(HTTP2_VENV) Tests/Support/requirements-http2.txt
 	$(HTTP2_VENV)/bin/python Tests/Support/http2_differential.py .build/debug/http2-dump --count $(or $(HTTP2_LISTS),10000)
+	$(HTTP2_VENV)/bin/python Tests/Support/http2_interop.py .build/debug/http2-dump
 
 embedding-test: swift build-packages ## the snippets of README.md and docs/embedding.md, as a package that depends on this one
 	Tests/Support/embedding/run

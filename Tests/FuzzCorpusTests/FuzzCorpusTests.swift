@@ -14,6 +14,7 @@ private let checks: [String: @Sendable ([UInt8]) -> Void] = [
     "GoDuration": checkGoDuration,
     "HPACKBlocks": checkHPACKBlocks,
     "HTTP2Frames": checkHTTP2Frames,
+    "HTTP2Sessions": checkHTTP2Sessions,
     "HTTPChunkedBody": checkHTTPChunkedBody,
     "HTTPRequestHead": checkHTTPRequestHead,
     "HTTPResponseHead": checkHTTPResponseHead,

@@ -1,4 +1,4 @@
-// Our HPACK in both directions, for http2_differential.py. Reads commands from standard input: a letter, a length of four
+// Our HPACK in both directions and our connection in both roles, for http2_differential.py and http2_interop.py. Reads commands from standard input: a letter, a length of four
 // bytes, big-endian, and so many bytes. Responds to each with a length and bytes of the same form.
 //
 //   L limit          our SETTINGS_HEADER_TABLE_SIZE, as acknowledged     → nothing
@@ -6,6 +6,14 @@
 //   D block          decode                                              → "+" and fields, or "-" and the error
 //   E fields         encode, with the indexing that their names suggest  → the block
 //   F fields         encode, each with its own indexing                  → the block
+//   S limits         a connection as server: streams, stream window  → bytes to send
+//   C limits         the same as client                               → bytes to send
+//   R bytes          received                                         → bytes to send
+//   Q request        send a request (client): its lines, after a length, then its body → bytes to send
+//   X                how the client's requests went                    → text
+//   G                drain                                            → bytes to send
+//
+// As server it echoes: the response has the method, path and query of the request and its body, and trailers if it had some.
 //
 // Fields are a run of: flags (bit 0: never indexed; for F 0...3: automatic, incremental, none, never), length and bytes of
 // the name, length and bytes of the value.
@@ -41,6 +49,7 @@ struct Codec: ~Copyable {
     private var decoder = HPACKDecoder()
     private var encoder = HPACKEncoder()
     private var list = HPACKFieldList()
+    private var endpoint = Endpoint(isServer: true, limits: HTTP2Limits())
 
     mutating func run(_ command: UInt8, _ payload: [UInt8]) -> [UInt8] {
         switch command {
@@ -49,6 +58,18 @@ struct Codec: ~Copyable {
         case UInt8(ascii: "D"): return decode(payload)
         case UInt8(ascii: "E"): return encode(payload, isExplicit: false)
         case UInt8(ascii: "F"): return encode(payload, isExplicit: true)
+        case UInt8(ascii: "S"), UInt8(ascii: "C"):
+            var limits = HTTP2Limits()
+            limits.maxStreams = number(payload.prefix(4))
+            limits.streamWindow = number(payload.dropFirst(4))
+            endpoint = Endpoint(isServer: command == UInt8(ascii: "S"), limits: limits)
+            return endpoint.output()
+        case UInt8(ascii: "R"): return endpoint.receive(payload)
+        case UInt8(ascii: "Q"):
+            let count = number(payload.prefix(4))
+            return endpoint.request(Array(payload[4..<4 + count]), body: Array(payload[(4 + count)...]))
+        case UInt8(ascii: "X"): return Array(endpoint.report.utf8)
+        case UInt8(ascii: "G"): return endpoint.drain()
         default: exit(2)
         }
         return []

@@ -1,0 +1,117 @@
+/// One stream that is open, or that its exchange has not let go of.
+struct HTTP2Stream: Sendable {
+    /// A direction of it (RFC 9113 §5.1).
+    enum Half: Sendable { case head, body, done }
+
+    var id: UInt32 = 0
+    /// What the peer sends, and what we send.
+    var incoming = Half.head
+    var outgoing = Half.head
+    /// What we may send.
+    var window = HTTP2Window()
+    /// What the peer may send, and how much of that was taken and not yet given back.
+    var credit = 0
+    var taken = 0
+    /// Bytes of body that are still to come by Content-Length; negative if it is not known.
+    var expected: Int64 = -1
+    /// Bytes that wait to be sent, and whether the stream ends with them.
+    var pending = 0
+    var endsWithPending = false
+    var priority = HTTP2Priority()
+    /// Since when the body waits for a window, or 0, and how much of it could go since then.
+    var heldSince: UInt64 = 0
+    var progress = 0
+    /// The method of the request that it carries.
+    var method = Method.other
+    /// Neighbours in its queue of the scheduler; -1 for none.
+    var next: Int32 = -1
+    var previous: Int32 = -1
+    var isQueued = false
+    /// The next with the same hash, or the next free one.
+    var chain: Int32 = -1
+
+    var isDone: Bool { incoming == .done && outgoing == .done }
+}
+
+/// Streams by number, in slots that are used again: nothing is allocated once as many were open as ever will.
+struct HTTP2StreamTable: Sendable {
+    /// How a stream that is gone has ended.
+    enum End: UInt8, Sendable { case unknown, complete, resetByPeer, resetByUs }
+
+    /// So many of the last streams are remembered when they are gone.
+    static let remembered = 256
+    private static let buckets = 128
+
+    var slots: [HTTP2Stream] = []
+    private(set) var count = 0
+    private var firstFree: Int32 = -1
+    private var heads = [Int32](repeating: -1, count: buckets)
+    private var goneIDs: [UInt32] = []
+    private var goneEnds: [End] = []
+
+    /// The slot of stream `id`.
+    func find(_ id: UInt32) -> Int? {
+        var slot = heads[Self.bucket(id)]
+        while slot >= 0 {
+            if slots[Int(slot)].id == id { return Int(slot) }
+            slot = slots[Int(slot)].chain
+        }
+        return nil
+    }
+
+    mutating func insert(_ stream: HTTP2Stream) -> Int {
+        var stream = stream
+        let bucket = Self.bucket(stream.id)
+        stream.chain = heads[bucket]
+        let slot: Int
+        if firstFree >= 0 {
+            slot = Int(firstFree)
+            firstFree = slots[slot].chain
+            slots[slot] = stream
+        } else {
+            slot = slots.count
+            slots.append(stream)
+        }
+        heads[bucket] = Int32(slot)
+        count += 1
+        return slot
+    }
+
+    mutating func remove(_ slot: Int, _ end: End) {
+        let id = slots[slot].id
+        let bucket = Self.bucket(id)
+        if heads[bucket] == Int32(slot) {
+            heads[bucket] = slots[slot].chain
+        } else {
+            var before = Int(heads[bucket])
+            while slots[before].chain != Int32(slot) { before = Int(slots[before].chain) }
+            slots[before].chain = slots[slot].chain
+        }
+        slots[slot] = HTTP2Stream()
+        slots[slot].chain = firstFree
+        firstFree = Int32(slot)
+        count -= 1
+        remember(id, end)
+    }
+
+    /// The stream is gone, or never had a slot. The first word about it counts.
+    mutating func remember(_ id: UInt32, _ end: End) {
+        if goneIDs.isEmpty {
+            goneIDs = [UInt32](repeating: 0, count: Self.remembered)
+            goneEnds = [End](repeating: .unknown, count: Self.remembered)
+        }
+        let place = Int(id >> 1) % Self.remembered
+        if goneIDs[place] == id, goneEnds[place] != .unknown { return }
+        goneIDs[place] = id
+        goneEnds[place] = end
+    }
+
+    /// How a stream without a slot has ended.
+    func end(of id: UInt32) -> End {
+        guard !goneIDs.isEmpty else { return .unknown }
+        let place = Int(id >> 1) % Self.remembered
+        return goneIDs[place] == id ? goneEnds[place] : .unknown
+    }
+
+    private static func bucket(_ id: UInt32) -> Int { Int(id >> 1) % buckets }
+}
