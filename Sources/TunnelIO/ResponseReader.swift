@@ -95,7 +95,7 @@ package struct ResponseReader: ~Copyable {
         do throws(HTTPError) {
             consumed = try buffer.withMutableBytes { bytes throws(HTTPError) in
                 let progress = try decoder.decode(inPlace: bytes)
-                body.append(contentsOf: bytes[..<progress.produced])
+                body.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[..<progress.produced]))
                 return progress.consumed
             }
         } catch { throw .malformed(error.reason) }

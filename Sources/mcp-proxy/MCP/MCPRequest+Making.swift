@@ -61,11 +61,19 @@ extension MCPRequest {
         return request
     }
 
+    /// Bytes at the end of a stream that are looked at for the response. A server that sends piece by piece would otherwise have
+    /// all of it read again for each.
+    private static let window = 262_144
+
     /// Whether an event of the stream is the response: it has a result or an error, as no notification has.
     private static func hasResponse(_ stream: [UInt8]) -> Bool {
-        // Only at the end of an event: a stream in small pieces is not read from its start with each of them.
-        guard stream.suffix(2) == [0x0A, 0x0A] || stream.suffix(4) == [0x0D, 0x0A, 0x0D, 0x0A] else { return false }
-        let stand = MCPResponse(status: 200, fields: [("content-type", "text/event-stream")], body: stream)
+        // Only at the end of an event. By index: suffix(_:) of a sequence would copy its way through all of it.
+        let count = stream.count
+        guard count > 2, stream[count - 1] == 0x0A else { return false }
+        let previous = stream[count - 2] == 0x0D ? count - 3 : count - 2
+        guard stream[previous] == 0x0A else { return false }
+        let end = Array(stream[max(0, count - window)...])
+        let stand = MCPResponse(status: 200, fields: [("content-type", "text/event-stream")], body: end)
         return [discoverID, "1", "2"].contains { MCPMessage.find($0, in: stand) != nil }
     }
 }
