@@ -163,6 +163,23 @@ def test_it_finishes_what_is_under_way(hello: Hello, number: int) -> None:
     assert hello.process.wait(10) == 0
 
 
+def test_a_subscription_ends_with_the_server(hello: Hello) -> None:
+    """With its last event and at once, long before the next comment would be due."""
+    key = "io.modelcontextprotocol"
+    meta = {f"{key}/protocolVersion": "2026-07-28", f"{key}/clientCapabilities": {}}
+    body = message("subscriptions/listen", {"notifications": {}, "_meta": meta})
+    fields = {**JSON, "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"}
+    listening = hello.connect()
+    listening.request("POST", "/mcp", json.dumps(body), fields)
+    response = listening.getresponse()
+    assert response.headers["X-Accel-Buffering"] == "no"
+    assert response.readline() == b"event: message\n" and b"/acknowledged" in response.readline()
+    hello.process.send_signal(signal.SIGTERM)
+    # The socket's own time-out is 10 s, and a comment comes after 15.
+    assert b'"resultType":"complete"' in response.read()
+    assert hello.process.wait(10) == 0
+
+
 def test_a_second_signal_does_not_wait(hello: Hello) -> None:
     with socket.create_connection(("127.0.0.1", hello.port), timeout=10) as half:
         half.sendall(b"POST /mcp HTTP/1.1\r\n")
