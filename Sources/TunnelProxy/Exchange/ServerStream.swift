@@ -86,6 +86,11 @@ protocol ServerStream: AnyObject {
     func flush() async throws(IOError)
 }
 
+extension ServerStream {
+    /// Gathers the final head as it is.
+    func sendHead(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>) { sendHead(head, bytes, adding: AddedLines()) }
+}
+
 /// Whether what was sent in response to a request is a whole response.
 enum ResponseEnd {
     case whole
