@@ -178,7 +178,7 @@ async def test_what_came_from_the_network_is_text(start) -> None:
             for target in targets:
                 async with proxy.far.http("echo") as http:
                     await http.request("GET", target)
-            # What a host may hold of what HTML knows. With more the request is refused, and told of in the log.
+            # No host holds what HTML knows: the request is refused before anybody would show it.
             for host in ("a'&lt;b;.example", f"{HOSTILE}.example"):
                 async with proxy.far.http("echo") as http:
                     await http.request("GET", "/x", host=host)
@@ -189,11 +189,10 @@ async def test_what_came_from_the_network_is_text(start) -> None:
                 browser.until("return document.getElementById('link').textContent === 'live'")
                 asyncio.run_coroutine_threadsafe(attack(), loop).result(20)
                 for _ in range(2):
-                    browser.until("return document.querySelectorAll('#requests tr').length >= 4")
+                    browser.until("return document.querySelectorAll('#requests tr').length >= 3")
                     browser.until("return document.getElementById('log').textContent.includes('request finished')")
                     assert browser.run("return document.querySelectorAll('main img, main script, main title').length") == 0
                     assert "<script>" in browser.text("#requests") and "<script>" in browser.text("#log")
-                    assert "a'&lt;b;.example" in browser.text("#requests")
                     assert browser.run("return document.title").startswith(DOMAIN)
                     assert browser.run("return document.querySelectorAll('.card').length") >= 8
                     browser.open(page(site))
