@@ -64,6 +64,7 @@ struct RunningProxy: Sendable {
                 isHandedOn: passed.proxy != nil)
         } catch {
             group.stop()
+            endTraces(shared)
             throw error
         }
     }
@@ -124,7 +125,7 @@ struct RunningProxy: Sendable {
         admin?.stop()
         group.stop()
         metricsWaiters.end()
-        endTraces(shared)
+        RunningProxy.endTraces(shared)
         // Also a request that began after the wait, on a tunnel that was open still.
         let isClean = isIdle && shared.requestsCut == 0
         shared.log(.info, "stopped") { $0.field("clean", isClean) }
@@ -142,7 +143,7 @@ struct RunningProxy: Sendable {
     }
 
     /// Sends the spans of the last requests.
-    private func endTraces(_ shared: SharedState) {
+    private static func endTraces(_ shared: SharedState) {
         shared.tracer?.stop(waking: { shared.idle.wake() }) { isCutOff, condition in
             let time = isCutOff ? RunningProxy.cutTimeout : RunningProxy.traceTimeout
             _ = shared.idle.wait(until: Reactor.clock() &+ time, ignoringInterrupt: isCutOff, isIdle: condition)

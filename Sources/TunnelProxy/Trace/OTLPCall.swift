@@ -53,6 +53,7 @@ final class OTLPCall {
                     do throws(IOError) { return try await exchange(body, on: old, keeping: &kept) } catch {
                         // It was dead already: the batch has not been looked at.
                         guard !hasBegun, !isCancelled else { throw error }
+                        old.close()
                     }
                 } else {
                     old.close()
