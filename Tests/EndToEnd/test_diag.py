@@ -93,7 +93,7 @@ async def test_everything_is_there_and_no_secret(start, binary: Path, tmp_path: 
             run, binary, "-config", str(proxy.config_file), "-o", "out.tar.gz", cwd=folder, environment=environment)
     assert done.returncode in (0, 1), done.stderr
     files = unpack(folder / "out.tar.gz")
-    assert set(files) >= (ALWAYS | OF_THE_PROXY | {"cloudflared.json"}) - {"metrics.txt"}
+    assert set(files) >= (ALWAYS | OF_THE_PROXY | {"cloudflared.json"})
     everything = b"\n".join(files.values()) + (done.stdout + done.stderr).encode()
     assert canary.encode() not in everything
     # The keys themselves: each line of theirs that is no frame.
