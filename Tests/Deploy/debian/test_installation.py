@@ -107,7 +107,7 @@ def test_on_a_running_system(other_machine: Machine, package: Path) -> None:
     machine.run("mcp-proxy", "healthcheck")
 
     machine.run("dpkg", "--remove", "mcp-tunnel")
-    assert machine.run("pgrep", "-c", "systemd") and machine.fails("pgrep", "mcp-proxy") == ""
+    assert machine.run("pidof", "systemd") and machine.fails("pidof", "mcp-proxy") == ""
     machine.run("test", "-f", f"{STORE}/ca.key", "-a", "-f", "/etc/mcp-gateway/config.yaml")
     machine.run("dpkg", "--purge", "mcp-tunnel")
     left = machine.run("sh", "-c", f"find /etc /lib /usr /var/lib /run {NAMES}")
