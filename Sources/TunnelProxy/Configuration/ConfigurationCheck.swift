@@ -38,7 +38,7 @@ struct ConfigurationCheck {
             report("listen_mode", "out of range", "use 0000 to 0777, such as 0660")
         }
         if let admin = configuration.adminAddress, !admin.isOther(than: configuration.listenAddress) {
-            report("admin_addr", "is listen_addr", "give it a port or a socket of its own, such as 127.0.0.1:9090")
+            report("admin_addr", "is listen_addr", "give it a port or a socket of its own, such as 127.0.0.1:8081")
         }
         for (index, name) in configuration.adminHosts.enumerated() where !AddressSyntax.isHostName(name) {
             report(
