@@ -120,7 +120,8 @@ def test_reloads_are_remembered(start) -> None:
         proxy.wait_for("configuration not reloaded", count=count - 1)
     value = status(site)
     assert len(value["reloads"]) == 20 and value["reloads"][-1]["result"] == "failed"
-    assert "nonsense" in value["reloads"][-1]["detail"]
+    detail = value["reloads"][-1]["detail"]
+    assert "nonsense" in detail and "; " in detail and "u{a}" not in detail
 
 
 # The log.

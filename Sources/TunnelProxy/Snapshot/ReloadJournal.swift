@@ -29,9 +29,11 @@ final class ReloadJournal: Sendable {
     private let state = Mutex(State())
 
     func note(_ kind: Kind, by: String, succeeded: Bool, _ detail: String, at time: UnixTime) {
+        // An error has a line for each thing that is wrong.
+        let line = detail.split(whereSeparator: \.isNewline).joined(separator: "; ")
         let record = Record(
             time: time, kind: kind, by: by, succeeded: succeeded,
-            detail: Diagnostic.excerpt(detail, limit: Self.maxDetail))
+            detail: Diagnostic.excerpt(line, limit: Self.maxDetail))
         state.withLock { state in
             state.records.append(record)
             if state.records.count > Self.capacity { state.records.removeFirst() }
