@@ -114,7 +114,7 @@ def test_reloads_are_remembered(start) -> None:
     value = until(site, lambda value: len(value["reloads"]) == 1)
     assert value["reloads"][0]["result"] == "ok" and value["reloads"][0]["by"] == "signal"
     assert value["configuration"]["hash"] != before
-    proxy.config_file.write_text(text + "nonsense: 1\n")
+    proxy.config_file.write_text(text + "nonsense: 1\nother: 2\n")
     for count in range(2, 30):
         proxy.signal(1)
         proxy.wait_for("configuration not reloaded", count=count - 1)
