@@ -60,9 +60,12 @@ import TunnelIO
             queue = sink
         }
         #expect(pipe.readSome() == Array("last words\n".utf8))
-        // The thread lets go of it when it finds nothing more.
-        let end = Reactor.clock() + 5_000_000_000
-        while queue != nil, Reactor.clock() < end { sched_yield() }
+        // The thread lets go of it when it finds nothing more: once it has been used, or behind the next line.
+        let end = Reactor.clock() + 60_000_000_000
+        while queue != nil, Reactor.clock() < end {
+            write("next\n", to: writer)
+            _ = pipe.readSome()
+        }
         #expect(queue == nil)
         #expect(writer.finish())
     }

@@ -93,8 +93,11 @@ def values_of(name):
     return yaml.safe_load(chart.run(*chart.CASES[name].arguments(), "-print", "values"))
 
 
-def test_configuration_is_passed_through_but_for_four_keys(objects, name):
-    expected = values_of(name)["gateway"]["config"]
+def test_configuration_is_passed_through_but_for_five_keys(objects, name):
+    values = values_of(name)
+    expected = values["gateway"]["config"]
+    if values["cloudflared"]["metricsAddress"] in ("127.0.0.1", "0.0.0.0"):
+        expected.setdefault("cloudflared_metrics", f"http://127.0.0.1:{values['cloudflared']['metricsPort']}")
     expected["listen_addr"] = FORCED["listen_addr"]
     expected["admin_addr"] = f":{values_of(name)['gateway']['adminPort']}"
     if name == "oldest-cluster":

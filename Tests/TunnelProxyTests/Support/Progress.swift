@@ -31,7 +31,7 @@ func waitUntil(_ isDone: () -> Bool) -> Bool {
 
 /// The same without blocking a thread of Swift's pool, which tasks of the test itself need.
 func eventually(_ isDone: () -> Bool) async -> Bool {
-    let limit = Reactor.clock() + 60_000_000_000
+    let limit = Reactor.clock() + 180_000_000_000
     while !isDone() {
         if Reactor.clock() > limit { return false }
         try? await Task.sleep(for: .milliseconds(1))

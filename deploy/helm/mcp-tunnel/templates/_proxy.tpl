@@ -17,6 +17,10 @@
 {{- if and (kindIs "invalid" $config.shutdown_delay) $delay (ne $delay "0") -}}
 {{- $_ := set $config "shutdown_delay" (printf "%ss" $delay) -}}
 {{- end -}}
+{{- $metrics := .Values.cloudflared.metricsAddress -}}
+{{- if and (kindIs "invalid" $config.cloudflared_metrics) (has $metrics (list "127.0.0.1" "0.0.0.0")) -}}
+{{- $_ := set $config "cloudflared_metrics" (printf "http://127.0.0.1:%d" (int64 .Values.cloudflared.metricsPort)) -}}
+{{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
 
