@@ -58,11 +58,42 @@ public struct MetricsText: Sendable {
 
     /// Appends the whole text, its end mark included.
     public func write(_ families: [MetricFamily], to buffer: inout ByteBuffer) {
-        for family in families { write(family, to: &buffer) }
-        if format == .openMetrics { buffer.append("# EOF\n") }
+        var place = Place()
+        while append(families, from: &place, atLeast: .max, to: &buffer) {}
     }
 
-    private func write(_ family: MetricFamily, to buffer: inout ByteBuffer) {
+    /// How far a text has been written.
+    package struct Place: Sendable {
+        var family = 0
+        var sample = 0
+
+        package init() {}
+
+        fileprivate init(family: Int) { self.family = family }
+    }
+
+    /// Appends the next piece, for texts of megabytes that nobody wants to hold.
+    ///
+    /// - Parameter bytes: after which a piece ends, with a sample.
+    /// - Returns: whether more is to come.
+    package func append(
+        _ families: [MetricFamily], from place: inout Place, atLeast bytes: Int, to buffer: inout ByteBuffer
+    ) -> Bool {
+        while place.family < families.count {
+            let family = families[place.family]
+            if place.sample == 0 { begin(family, to: &buffer) }
+            while place.sample < family.samples.count {
+                write(family.samples[place.sample], of: family, to: &buffer)
+                place.sample += 1
+                if buffer.count >= bytes { return true }
+            }
+            place = Place(family: place.family + 1)
+        }
+        if format == .openMetrics { buffer.append("# EOF\n") }
+        return false
+    }
+
+    private func begin(_ family: MetricFamily, to buffer: inout ByteBuffer) {
         // In OpenMetrics a counter's family has the name without what its samples end in.
         let suffix = "_total"
         let isShort = format == .openMetrics && family.kind == .counter && family.name.hasSuffix(suffix)
@@ -76,18 +107,19 @@ public struct MetricsText: Sendable {
         buffer.append(UInt8(ascii: " "))
         buffer.append(family.kind.rawValue)
         buffer.append(UInt8(ascii: "\n"))
-        for sample in family.samples {
-            switch sample.value {
-            case .count(let count):
-                Self.begin(family.name, "", sample.labels, to: &buffer)
-                buffer.append(decimal: count)
-                buffer.append(UInt8(ascii: "\n"))
-            case .number(let number):
-                Self.begin(family.name, "", sample.labels, to: &buffer)
-                Self.append(number, to: &buffer)
-                buffer.append(UInt8(ascii: "\n"))
-            case .histogram(let histogram): write(histogram, family.name, sample.labels, to: &buffer)
-            }
+    }
+
+    private func write(_ sample: MetricSample, of family: MetricFamily, to buffer: inout ByteBuffer) {
+        switch sample.value {
+        case .count(let count):
+            Self.begin(family.name, "", sample.labels, to: &buffer)
+            buffer.append(decimal: count)
+            buffer.append(UInt8(ascii: "\n"))
+        case .number(let number):
+            Self.begin(family.name, "", sample.labels, to: &buffer)
+            Self.append(number, to: &buffer)
+            buffer.append(UInt8(ascii: "\n"))
+        case .histogram(let histogram): write(histogram, family.name, sample.labels, to: &buffer)
         }
     }
 

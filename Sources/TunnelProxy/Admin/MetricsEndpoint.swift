@@ -8,6 +8,7 @@ final class MetricsEndpoint: AdminEndpoint {
     private let readiness: ProxyReadiness
     /// Of a loop that does not turn, what it had counted when it last did: no counter may go back.
     private var last: [LoopMetrics?]
+    private static let pieceSize = 64 * 1024
 
     init(_ context: AdminSite.Context, _ readiness: ProxyReadiness, on reactor: Reactor) {
         (self.context, self.readiness, self.reactor) = (context, readiness, reactor)
@@ -26,7 +27,17 @@ final class MetricsEndpoint: AdminEndpoint {
 
     func reply(to request: AdminRequest) async -> AdminReply {
         let format = MetricsText.Format.accepted(by: request.fields["accept"] ?? "")
-        let text = MetricsText(format).write(await families())
-        return .whole(AdminResponse(type: format.contentType, body: text))
+        let families = await families()
+        // With a thousand routes these are megabytes, which are not to lie in memory several times over.
+        return .stream(type: format.contentType) { body in
+            let text = MetricsText(format)
+            var buffer = ByteBuffer(capacity: Self.pieceSize * 5 / 4)
+            var (place, hasMore) = (MetricsText.Place(), true)
+            while hasMore {
+                hasMore = text.append(families, from: &place, atLeast: Self.pieceSize, to: &buffer)
+                guard await body.send(buffer.array) else { return }
+                buffer.removeAll()
+            }
+        }
     }
 }

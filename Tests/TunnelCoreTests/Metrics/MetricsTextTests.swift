@@ -83,6 +83,23 @@ import TunnelCore
         #expect(MetricsText.Format.accepted(by: accept) == format)
     }
 
+    /// Whatever the pieces, together they are the whole.
+    @Test(arguments: [1, 40, 200, 1000, 100_000]) func writesInPieces(_ size: Int) {
+        for format in MetricsText.Format.allCases {
+            let text = MetricsText(format)
+            var buffer = ByteBuffer()
+            var (place, whole, pieces) = (MetricsText.Place(), [UInt8](), 1)
+            while text.append(Self.families, from: &place, atLeast: size, to: &buffer) {
+                whole += buffer.array
+                buffer.removeAll()
+                pieces += 1
+            }
+            whole += buffer.array
+            #expect(whole == text.write(Self.families))
+            #expect(size > 1 || pieces == 5)
+        }
+    }
+
     @Test func findsASampleByItsLabels() {
         #expect(Self.families[0][["status": "2xx", "route": "a\"b\\c\nd"]]?.count == .max)
         #expect(Self.families[0][["status": "2xx"]] == nil)
