@@ -102,7 +102,7 @@ final class BenchRun {
 
     private func start(_ side: Scenario.Side) throws -> any MeasuredServer {
         switch side.server {
-        case .proxy: try ProxyUnderTest(workshop, identity: side.identity, routes: side.routes)
+        case .proxy: try ProxyUnderTest(workshop, identity: side.identity, routes: side.routes, settings: side.settings)
         case .nginx: try NginxUnderTest(workshop, identity: side.identity)
         case .plainNginx: try NginxUnderTest(workshop, identity: side.identity, isTuned: false)
         }

@@ -46,11 +46,11 @@ final class ProxyUnderTest: MeasuredServer {
     let logFiles: [String]
     private let child: ChildProcess
 
-    init(_ workshop: Workshop, identity: Workshop.Identity, routes: Int) throws {
+    init(_ workshop: Workshop, identity: Workshop.Identity, routes: Int, settings: String) throws {
         port = try workshop.freePort()
         let files = try workshop.files(identity)
         var text = """
-            listen_addr: "127.0.0.1:\(port)"
+            \(settings)listen_addr: "127.0.0.1:\(port)"
             tunnel_domain: \(LoadTarget.domain)
             tls:
               cert_file: \(files.certificate)

@@ -11,6 +11,8 @@ struct Scenario {
         var server = Server.proxy
         var identity = Workshop.Identity.p256
         var routes = 1
+        /// Further lines of the proxy's configuration.
+        var settings = ""
         /// Instead of the scenario's own number.
         var connections: Int?
         /// Another load on the same server at the same time.
@@ -71,7 +73,7 @@ struct Scenario {
                 "post-256", .requests, 256,
                 targets: [Target(metric: cpu, isAtLeast: false, bound: 0.87, text: "CPU per request <= 0.87x nginx")]),
             Scenario("post-1024", .requests, 1024),
-            flatConnections, flatRoutes,
+            flatConnections, flatRoutes, observed, traced,
             connect("connect-rsa4096", .connections, .rsa4096, bound: 1.0),
             connect("connect-p256", .connections, .p256, bound: nil),
             connect("connect-resumed", .resume, .p256, bound: 1.1),
@@ -115,6 +117,27 @@ struct Scenario {
             "flat-routes", .requests, 32,
             sides: [Side(label: "10,000 routes", routes: 10_000), Side(label: "1 route")],
             targets: [Target(metric: cpu, isAtLeast: false, bound: 1.1, text: "CPU per request <= 1.10x")])
+    }
+
+    /// What it costs that somebody can see into the proxy. Counters are always on; what they cost is among the rest.
+    private static var observed: Scenario {
+        Scenario(
+            "observed", .requests, 32,
+            sides: [
+                Side(label: "access log and admin listener", settings: "admin_addr: 127.0.0.1:0\n"),
+                Side(label: "neither", settings: "log_level: error\n"),
+            ],
+            targets: [Target(metric: cpu, isAtLeast: false, bound: 1.03, text: "CPU per request <= 1.03x")])
+    }
+
+    private static var traced: Scenario {
+        Scenario(
+            "traced", .requests, 32,
+            sides: [
+                Side(label: "1 of 100 traced", settings: "trace: {enabled: true, sample_ratio: 0.01}\n"),
+                Side(label: "no traces"),
+            ],
+            targets: [Target(metric: cpu, isAtLeast: false, bound: 1.02, text: "CPU per request <= 1.02x")])
     }
 
     private static func connect(
