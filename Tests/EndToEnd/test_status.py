@@ -103,6 +103,35 @@ async def test_requests_and_what_failed(start) -> None:
     assert value["far_side"]["request"]["age_seconds"] < 60 and value["far_side"]["connection"]["age_seconds"] < 60
 
 
+@pytest.mark.parametrize(
+    ("code", "body", "expected"),
+    [
+        (200, b'{"status":200,"readyConnections":4,"connectorId":"c"}', (True, 4, "connected to the edge")),
+        (503, b'{"status":503,"readyConnections":0,"connectorId":"c"}', (False, 0, "no connection to the edge")),
+        (200, b"<html>", (False, None, "")),
+    ],
+)
+async def test_what_cloudflared_says_of_itself(start, code: int, body: bytes, expected: tuple) -> None:
+    async def ready(connection: Connection) -> None:
+        while head := await connection.head():
+            assert head.target == "/ready"
+            await connection.respond(f"{code} Status", body=body)
+
+    async with Upstream(ready) as cloudflared:
+        proxy = start({"echo": "http://127.0.0.1:1"}, cloudflared_metrics=cloudflared.url, **ADMIN)
+        value = await asyncio.to_thread(until, Admin(proxy), lambda value: value.get("cloudflared"))
+    said = value["cloudflared"]
+    assert (said["ready"], said.get("connections")) == expected[:2] and expected[2] in said["detail"]
+
+
+def test_a_cloudflared_that_is_not_there(start, refusing_port: int) -> None:
+    proxy = start({"echo": "http://127.0.0.1:1"}, cloudflared_metrics=f"http://127.0.0.1:{refusing_port}", **ADMIN)
+    value = until(Admin(proxy), lambda value: value.get("cloudflared"))
+    assert not value["cloudflared"]["ready"] and "refused" in value["cloudflared"]["detail"]
+    # It says nothing of whether requests from the tunnel can be served.
+    Admin(proxy).wait_until("/readyz", 200)
+
+
 def test_reloads_are_remembered(start) -> None:
     proxy = start({"echo": "http://127.0.0.1:1"}, **ADMIN)
     site = Admin(proxy)
