@@ -156,8 +156,8 @@ struct MCPDialogue {
     private mutating func ask(_ name: String, _ request: MCPRequest) async throws -> MCPResponse {
         let start = clock()
         let response = try await carrier.send(request)
-        let milliseconds = Int(clamping: (clock() &- start) / 1_000_000)
-        verdict.steps.append(MCPVerdict.Step(name: name, status: response.status, milliseconds: milliseconds))
+        let time = Duration.nanoseconds(Int64(clamping: clock() &- start))
+        verdict.steps.append(MCPVerdict.Step(name: name, status: response.status, time: time))
         return response
     }
 

@@ -16,7 +16,8 @@ struct MCPVerdict {
     struct Step {
         let name: String
         let status: Int
-        let milliseconds: Int
+        let time: Duration
+        var milliseconds: Int { Int(time / .milliseconds(1)) }
         var description: String { "\(name): \(status) in \(milliseconds) ms" }
     }
 

@@ -62,7 +62,7 @@ struct Probe {
         let verdict = try await dialogue.run()
         for step in verdict.steps {
             let step = ProbeReport.Step(
-                hop: .mcp, title: step.name, time: .milliseconds(step.milliseconds), detail: "\(step.status)")
+                hop: .mcp, title: step.name, time: step.time, detail: "\(step.status)")
             report.steps.append(step)
             printer.show(step)
         }
