@@ -50,9 +50,10 @@ private struct Request: Decodable {
 
 private func compare(_ found: Found, _ body: [UInt8]) {
     // Names that are there twice mean one thing to us and another to Foundation; so does what is cut off. A string of UTF-8
-    // is compared as such, and Foundation takes a mark in front of the text.
+    // is compared as such, and Foundation takes a mark in front of the text and control characters in strings.
     guard body.count <= JSONRPCScanner.limit, String(validating: body, as: UTF8.self) != nil, body.first != 0xEF,
-        !body.contains(0x5C), isSingle("method", body), isSingle("params", body), isSingle("name", body),
+        !body.contains(0x5C), !body.contains(where: { $0 < 0x20 }), isSingle("method", body), isSingle("params", body),
+        isSingle("name", body),
         isSingle("uri", body), let request = try? JSONDecoder().decode(Request.self, from: Data(body))
     else { return }
     precondition(found.method == kept(request.method), "another method")
