@@ -206,6 +206,12 @@ package struct JSONRPCScanner: ~Copyable {
     private mutating func readString(_ bytes: Span<UInt8>, from first: Int, to end: Int) -> Int {
         var index = first
         while index < end {
+            if case .none = escape {
+                let run = index..<plainEnd(bytes, from: index, to: end)
+                if !run.isEmpty { keep(bytes.extracting(run)) }
+                index = run.upperBound
+                if index == end { return end }
+            }
             let byte = bytes[index]
             index += 1
             switch escape {
@@ -215,11 +221,7 @@ package struct JSONRPCScanner: ~Copyable {
                     return index
                 }
                 // RFC 8259 §7: control characters are not for strings.
-                if byte < 0x20 {
-                    giveUp()
-                    return index
-                }
-                if byte == HTTPByte.backslash { escape = .backslash } else { take(byte) }
+                if byte == HTTPByte.backslash { escape = .backslash } else { giveUp() }
             case .backslash: unescape(byte)
             case .digits(let count, let value):
                 guard let digit = byte.hexDigit else {
@@ -235,6 +237,15 @@ package struct JSONRPCScanner: ~Copyable {
                 }
             }
             if place == .done { return index }
+        }
+        return index
+    }
+
+    /// Where the bytes end that stand for themselves.
+    private func plainEnd(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
+        var index = start
+        while index < end, bytes[index] >= 0x20, bytes[index] != HTTPByte.quote, bytes[index] != HTTPByte.backslash {
+            index += 1
         }
         return index
     }
@@ -298,6 +309,17 @@ package struct JSONRPCScanner: ~Copyable {
     private mutating func take(_ byte: UInt8) {
         endSurrogate()
         keep(byte)
+    }
+
+    private mutating func keep(_ run: Span<UInt8>) {
+        endSurrogate()
+        switch target {
+        case .nothing: break
+        case .key: for index in run.indices { keep(run[index]) }
+        case .method, .name, .uri:
+            let room = Self.maxText - (texts.count - start)
+            texts.append(run.extracting(0..<min(room, run.count)))
+        }
     }
 
     private mutating func keep(_ byte: UInt8) {
