@@ -34,9 +34,15 @@ extension HTTP2Connection {
             if let slot = streams.find(stream) { setPriority(slot, HTTP2Priority(bytes.extracting(value))) }
             return nil
         case .goAway(let lastStream, let code):
+            // It ends nothing by itself, and each is an event.
+            try count(.ignoredFrame, now)
             isPeerDraining = true
             return .goAway(lastStream: lastStream, code)
         case .streamError(let stream, let error):
+            if isTooLate(stream) {
+                try count(.ignoredFrame, now)
+                return nil
+            }
             guard streams.find(stream) != nil || !isIdle(stream) else {
                 // RFC 9113 §5.1 knows no error of an idle stream, and RST_STREAM may not be sent for one.
                 throw error
@@ -111,9 +117,17 @@ extension HTTP2Connection {
     }
 
     private mutating func setPriority(_ slot: Int, _ priority: HTTP2Priority) {
+        // It stays queued, also when its window was taken back: `nextData` notes since when it is held.
+        let wasQueued = streams.slots[slot].isQueued
         scheduler.remove(slot, from: &streams.slots)
         streams.slots[slot].priority = priority
-        schedule(slot)
+        if wasQueued { scheduler.add(slot, to: &streams.slots) }
+    }
+
+    /// The stream has nothing to send any more. The connection's window holds nobody once that is so of all.
+    mutating func unschedule(_ slot: Int) {
+        scheduler.remove(slot, from: &streams.slots)
+        if scheduler.isEmpty { heldSince = 0 }
     }
 
     /// The stream takes part if it has bytes to send and a window for them.

@@ -34,6 +34,10 @@ extension HTTP2Connection {
 
     /// DATA on a stream on which the peer has nothing more to say (§5.1).
     private mutating func lateData(_ id: UInt32, _ now: UInt64) throws(HTTP2Error) -> HTTP2Event? {
+        guard !isTooLate(id) else {
+            try count(.ignoredFrame, now)
+            return nil
+        }
         switch streams.end(of: id) {
         case .resetByUs:
             // It may have been on its way.

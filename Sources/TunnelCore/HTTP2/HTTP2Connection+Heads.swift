@@ -26,7 +26,7 @@ extension HTTP2Connection {
             block = try lateBlock(stream, end)
             return
         }
-        if stream > lastAccepted {
+        if isTooLate(stream) {
             block = .ignored
             return
         }

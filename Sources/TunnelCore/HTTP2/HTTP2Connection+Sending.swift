@@ -133,6 +133,7 @@ extension HTTP2Connection {
             }
             return takeTurn(slot, count, now)
         }
+        heldSince = 0
         return nil
     }
 
@@ -172,7 +173,7 @@ extension HTTP2Connection {
         if !streams.slots[slot].isDone {
             reset(stream, streams.slots[slot].outgoing == .done ? .noError : .cancel)
         }
-        scheduler.remove(slot, from: &streams.slots)
+        unschedule(slot)
         streams.remove(slot, .complete)
     }
 

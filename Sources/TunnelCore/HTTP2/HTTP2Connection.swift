@@ -244,11 +244,14 @@ public struct HTTP2Connection: ~Copyable, Sendable {
         }
     }
 
-    /// The peer could not have opened the stream yet, nor we.
+    /// The peer could not have opened the stream yet, nor we. One that it opened too late for our last GOAWAY is not idle.
     func isIdle(_ stream: UInt32) -> Bool {
         let isOwn = (stream & 1 == 0) == isServer
-        return isOwn ? stream >= nextOwnStream : stream > lastPeerStream
+        return isOwn ? stream >= nextOwnStream : stream > lastPeerStream && !isTooLate(stream)
     }
+
+    /// The peer opened the stream, or may have, after our last GOAWAY: nothing of it is taken (§6.8).
+    func isTooLate(_ stream: UInt32) -> Bool { isServer && stream & 1 == 1 && stream > lastAccepted }
 
     /// An error of one stream that the peer caused (§5.4.2). Returns what the caller has to know, if it knows the stream.
     mutating func failStream(
@@ -268,7 +271,7 @@ public struct HTTP2Connection: ~Copyable, Sendable {
 
     /// Nothing more is sent or delivered on the stream; its slot stays until it is released.
     mutating func close(_ slot: Int) {
-        scheduler.remove(slot, from: &streams.slots)
+        unschedule(slot)
         streams.slots[slot].incoming = .done
         streams.slots[slot].outgoing = .done
         streams.slots[slot].pending = 0

@@ -64,6 +64,16 @@ private func frame(_ type: HTTP2FrameType, _ flags: HTTP2Flags, _ stream: UInt32
         #expect(peer.sent.last?.hasSuffix("ENHANCE_YOUR_CALM") == true)
     }
 
+    /// GOAWAY ends nothing by itself; a peer says it once or twice.
+    @Test func countsFarewells() {
+        var peer = HTTP2Harness(limits: Self.limits(.ignoredFrame))
+        let goAway = frame(.goAway, [], 0, [0, 0, 0, 0, 0, 0, 0, 0])
+        for _ in 0..<10 { peer.feed(goAway) }
+        #expect(peer.error == nil)
+        peer.feed(goAway)
+        #expect(peer.error?.code == .enhanceYourCalm && peer.connection.abuse == .ignoredFrame)
+    }
+
     /// What ends a stream is no empty or tiny frame to count.
     @Test func endsAreNotCounted() {
         var limits = Self.limits(.emptyData, burst: 0)
@@ -230,6 +240,44 @@ private func frame(_ type: HTTP2FrameType, _ flags: HTTP2Flags, _ stream: UInt32
         peer.now += Self.second
         let step13 = Self.expire(&peer)
         #expect(step13.error?.code == .enhanceYourCalm && peer.connection.abuse == .heldWindow)
+    }
+
+    /// What waited for the connection's window is gone: nothing is due any more, and what comes later has its own time.
+    @Test(arguments: 0..<4) func whoIsGoneIsNotHeld(_ way: Int) {
+        var peer = HTTP2Harness()
+        peer.feed(H.settings((.initialWindowSize, 1 << 20)) + H.get(1))
+        peer.respond(1)
+        peer.offer(1 << 20, on: 1)
+        _ = peer.turns()
+        #expect(peer.connection.deadline != nil)
+        switch way {
+        case 0: peer.feed(H.reset(1))
+        case 1: peer.connection.reset(1, .internalError)
+        case 2: peer.connection.release(1)
+        default:
+            // Its own window is taken back, and holds it from then on.
+            peer.feed(H.settings((.initialWindowSize, 0)) + H.windowUpdate(0, 1))
+            peer.now += Self.second
+            _ = peer.turns()
+        }
+        #expect(peer.connection.deadline == (way < 3 ? nil : peer.now + 30 * Self.second))
+        peer.now += 29 * Self.second + Self.second / 2
+        let step = Self.expire(&peer)
+        #expect(step.error == nil && step.event == nil)
+    }
+
+    /// A word about priority does not take a stream that has lost its window out of sight.
+    @Test func priorityDoesNotHideAHeldStream() {
+        var peer = HTTP2Harness()
+        peer.feed(H.get(1))
+        peer.respond(1)
+        peer.offer(10_000, on: 1)
+        peer.feed(H.settings((.initialWindowSize, 0)) + frame(.priorityUpdate, [], 0, [0, 0, 0, 1, 0x75, 0x3D, 0x31]))
+        let turns = peer.turns()
+        #expect(turns.isEmpty)
+        peer.now += 30 * Self.second
+        let step = Self.expire(&peer)
+        #expect(step.event == .reset(stream: 1, .enhanceYourCalm, isByPeer: false))
     }
 
     /// Nothing waits: nothing is due, also on a window of 0.

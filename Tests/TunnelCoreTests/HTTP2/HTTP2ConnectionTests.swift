@@ -161,6 +161,24 @@ private typealias H = HTTP2Harness
         #expect(result6)
     }
 
+    /// What follows a request that came too late for the last GOAWAY is on its way, too (§6.8): all of it is passed over.
+    @Test func streamsBehindTheLastOneAreIgnored() {
+        var peer = HTTP2Harness()
+        peer.feed(H.post(1))
+        peer.connection.beginDraining()
+        peer.connection.finishDraining()
+        peer.drain()
+        peer.forget()
+        peer.feed(
+            H.post(3) + H.data(3, 100) + H.windowUpdate(3, 1) + H.headers(3, ["x-sum: 7"]) + H.post(5) + H.reset(5))
+        #expect(peer.error == nil && peer.events.isEmpty && peer.sent.isEmpty)
+        // Their bytes count for the connection.
+        for _ in 0..<40 { peer.feed(H.data(3, 16_384)) }
+        #expect(peer.error == nil && peer.sent.count { $0.hasPrefix("window 0") } == 1)
+        peer.feed(H.data(1, 5, end: true))
+        #expect(peer.events == ["end 1"] && peer.bodies[3] == nil)
+    }
+
     @Test func aHeadBeyondTheLimitIsAResponseToMake() {
         var limits = HTTP2Limits()
         limits.headers.maxFields = 6
