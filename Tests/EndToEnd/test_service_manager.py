@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Certificates, write_configuration
+from conftest import REPOSITORY, Certificates, write_configuration
 from peers.endpoint import Endpoint, free_port
 from peers.far_side import FarSide
 from peers.http_client import HTTPConnection
@@ -268,12 +268,19 @@ async def test_sockets_for_another_process_are_not_taken(start, held: socket.soc
     assert proxy.endpoint.port == port
 
 
+@pytest.fixture(scope="module")
+def systemd() -> None:
+    """Debian's package, with systemd-socket-activate in it."""
+    subprocess.run([REPOSITORY / "Tests/Support/need", "systemd"], check=True)
+
+
+@pytest.mark.usefixtures("systemd")
 async def test_systemd_socket_activate_starts_the_proxy(
     binary: Path, configuration: dict, certificates: Certificates, tmp_path: Path
 ) -> None:
     """systemd's own program for trying it: it listens, and starts the proxy when somebody connects."""
-    if not (activate := shutil.which("systemd-socket-activate")):
-        pytest.skip("needs systemd-socket-activate, of Debian's package systemd")
+    activate = shutil.which("systemd-socket-activate")
+    assert activate
     port = free_port()
     async with Upstream(echo) as upstream:
         file = tmp_path / "config.yaml"
