@@ -88,8 +88,9 @@ struct Inflater: ~Copyable {
         stream.deallocate()
     }
 
-    /// Whether everything taken so far ended exactly where a block ends.
-    var isBetweenBlocks: Bool { stream.pointee.data_type & 128 != 0 }
+    /// Whether everything taken so far ended exactly where a block ends. Kept from the last call that got anywhere: one
+    /// that had nothing to do makes zlib forget it.
+    private(set) var isBetweenBlocks = false
 
     /// Decompresses `input` behind what `output` holds, until all of it is taken and given or `room` is used up.
     ///
@@ -118,7 +119,7 @@ struct Inflater: ~Copyable {
     }
 
     /// Runs until zlib has taken all input and given all output, and returns `true`, or until the room is used up.
-    private func run(room: inout Int, budget: inout Int, into output: inout ByteBuffer) throws(WebSocketError) -> Bool {
+    private mutating func run(room: inout Int, budget: inout Int, into output: inout ByteBuffer) throws(WebSocketError) -> Bool {
         var isDone = false
         // Grows with what comes, so that a little input which yields much costs few calls.
         var guess = max(256, Int(stream.pointee.avail_in) * 4)
@@ -140,7 +141,7 @@ struct Inflater: ~Copyable {
     }
 
     /// The budget is spent: what input is left may end blocks, but not produce a byte.
-    private func expectNoOutput() throws(WebSocketError) {
+    private mutating func expectNoOutput() throws(WebSocketError) {
         var isDone = false
         var byte: UInt8 = 0
         while !isDone {
@@ -153,15 +154,21 @@ struct Inflater: ~Copyable {
         }
     }
 
-    private func step(into room: UnsafeMutableRawBufferPointer, isDone: inout Bool) throws(WebSocketError) -> Int {
+    private mutating func step(
+        into room: UnsafeMutableRawBufferPointer, isDone: inout Bool
+    ) throws(WebSocketError) -> Int {
         stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: Bytef.self)
         stream.pointee.avail_out = UInt32(room.count)
         switch inflate(stream, Z_SYNC_FLUSH) {
-        case Z_OK, Z_BUF_ERROR: isDone = stream.pointee.avail_out > 0
+        case Z_OK:
+            isBetweenBlocks = stream.pointee.data_type & 128 != 0
+            isDone = stream.pointee.avail_out > 0
+        case Z_BUF_ERROR: isDone = stream.pointee.avail_out > 0
         case Z_STREAM_END:
             // A block marked final may end a message or stand inside it (RFC 7692 §7.2.3.5). What follows is read as a
             // new stream that still sees the window, which is what this form of reset keeps.
             inflateResetKeep(stream)
+            isBetweenBlocks = true
             isDone = stream.pointee.avail_in == 0
         case Z_MEM_ERROR: throw WebSocketError(code: .internalError, reason: "inflate: no memory")
         default: throw .invalidPayload("broken deflate data (RFC 7692 §7.2.2)")

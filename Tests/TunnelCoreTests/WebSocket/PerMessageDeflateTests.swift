@@ -231,6 +231,17 @@ import TunnelCore
         }
     }
 
+    /// A last block that is stored and takes the tail for its own bytes: it ends the message where the room ends as well.
+    @Test(arguments: [1, 2, 4, 5, 256]) func aStoredBlockMayTakeTheTail(_ room: Int) throws {
+        for header: [UInt8] in [[0x00], [0x01]] {
+            var deflate = Self.fresh()
+            for _ in 0..<2 {
+                let steps = try Self.steps(&deflate, header + [0x08, 0x00, 0xF7, 0xFF] + Self.payload("1234"), room: room)
+                #expect(steps.flatMap { $0 } == Self.payload("1234") + [0x00, 0x00, 0xFF, 0xFF])
+            }
+        }
+    }
+
     /// The limit counts the whole message, over its steps.
     @Test(arguments: [1, 1_000, 100_000]) func stepsKeepTheLimit(_ size: Int) throws {
         var compressor = PerMessageDeflate(role: .client, parameters: DeflateParameters())
