@@ -42,8 +42,9 @@ package actor Loop {
         assumeIsolated { loop in
             let reactor = loop.reactor
             while !loop.isStopping.load(ordering: .acquiring) {
-                let isBusy = loop.executor.drain()
-                reactor.turn(isBusy: isBusy)
+                loop.executor.drain()
+                reactor.endTurn()
+                reactor.turn(isBusy: loop.executor.hasJobs)
             }
             reactor.endResidents()
         }

@@ -69,10 +69,11 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         hasRemote = true
     }
 
+    /// Jobs of this thread wait, so that a poll must not.
+    var hasJobs: Bool { !local.isEmpty }
+
     /// Runs what is queued, and what that queues, up to a bound, so that sockets are looked at again in between.
-    ///
-    /// - Returns: whether jobs are left, so that the next poll must not wait.
-    func drain() -> Bool {
+    func drain() {
         if hasRemote { takeRemote() }
         let serial = asUnownedSerialExecutor(), task = asUnownedTaskExecutor()
         var rounds = 0
@@ -82,13 +83,12 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
             running.removeAll(keepingCapacity: true)
             rounds += 1
         }
-        return !local.isEmpty
     }
 
     /// Runs the last jobs that are there, also those for which nobody was woken.
     func finish() {
         hasRemote = true
-        _ = drain()
+        drain()
     }
 
     private func takeRemote() {

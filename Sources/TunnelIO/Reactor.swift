@@ -14,6 +14,11 @@ package protocol LoopResident: AnyObject {
     func loopHasEnded()
 }
 
+/// Does something once behind all that the tasks of a turn did, such as sending together what they gathered.
+package protocol TurnEndHandler: AnyObject {
+    func turnEnded()
+}
+
 /// Where a handler is registered. A closed and reused slot has another generation, so a late report finds nobody.
 package struct Registration: Equatable {
     fileprivate let slot: UInt32
@@ -48,6 +53,9 @@ package final class Reactor {
     /// Handlers that stopped before their descriptor was drained, to be called again next turn.
     private var unfinished: [Registration] = []
     private var resumed: [Registration] = []
+    /// To be called at the end of this turn.
+    private var ending: [any TurnEndHandler] = []
+    private var ended: [any TurnEndHandler] = []
 
     /// 64 KiB that any handler may use between two suspension points; nothing in it outlives a call.
     package let scratch: UnsafeMutableRawBufferPointer
@@ -167,6 +175,9 @@ package final class Reactor {
     /// Calls the handler once more next turn, for one that stopped early so that others get their share.
     package func callAgain(_ registration: Registration) { unfinished.append(registration) }
 
+    /// Calls the handler when the tasks of this turn have run, before the next readiness is looked at. It is held until then.
+    package func callAtTurnEnd(_ handler: any TurnEndHandler) { ending.append(handler) }
+
     private func allocateSlot(_ handler: any ReadinessHandler) -> Registration {
         if let slot = freeSlots.popLast() {
             slots[Int(slot)].handler = handler
@@ -193,9 +204,17 @@ package final class Reactor {
 
     // MARK: The turn
 
+    /// Calls those that asked for it at the end of this turn, each once.
+    func endTurn() {
+        guard !ending.isEmpty else { return }
+        swap(&ending, &ended)
+        for handler in ended { handler.turnEnded() }
+        ended.removeAll(keepingCapacity: true)
+    }
+
     /// Waits for readiness, unless there is work already, and hands it out; then runs the deadlines that are due.
     func turn(isBusy: Bool) {
-        let mayWait = !isBusy && unfinished.isEmpty
+        let mayWait = !isBusy && unfinished.isEmpty && ending.isEmpty
         // What became ready since the last poll has waited until this one.
         let polled = mayWait ? Reactor.clock() : 0
         let count = poll.wait(milliseconds: mayWait ? timeout(polled) : 0)

@@ -15,17 +15,9 @@ public struct ErrorResponse {
         out.append(decimal: UInt64(status))
         out.append(0x20)
         out.append(reasonPhrase(status))
-        out.append("\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ")
-        out.append(decimal: UInt64(body.utf8.count) + 1)
         out.append("\r\n")
-        var hasUpgrade = false
-        for field in extra {
-            hasUpgrade = hasUpgrade || field.name.lowercased() == "upgrade"
-            out.append(field.name)
-            out.append(": ")
-            out.append(field.value)
-            out.append("\r\n")
-        }
+        appendFields(body: body, extra: extra, into: &out)
+        let hasUpgrade = extra.contains { $0.name.lowercased() == "upgrade" }
         if connectionClose || hasUpgrade {
             out.append("Connection: ")
             if connectionClose { out.append("close") }
@@ -36,6 +28,21 @@ public struct ErrorResponse {
         if isHead { return }
         out.append(body)
         out.append("\n")
+    }
+
+    /// Appends the field lines of the response, as HTTP/2 has them too.
+    package static func appendFields(
+        body: String, extra: [(name: String, value: String)], into out: inout ByteBuffer
+    ) {
+        out.append("Content-Type: text/plain; charset=utf-8\r\nContent-Length: ")
+        out.append(decimal: UInt64(body.utf8.count) + 1)
+        out.append("\r\n")
+        for field in extra {
+            out.append(field.name)
+            out.append(": ")
+            out.append(field.value)
+            out.append("\r\n")
+        }
     }
 
     /// The reason phrase of RFC 9110 §15 for the statuses that we send ourselves; empty for others.

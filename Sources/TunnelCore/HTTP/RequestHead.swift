@@ -35,6 +35,9 @@ public struct RequestHead: Sendable {
     /// What an extended CONNECT of HTTP/2 asks for (RFC 8441 §4); empty for every other request. One that asks for WebSocket
     /// is the GET that it is in HTTP/1.1, with `isWebSocketUpgrade`, but has no Sec-WebSocket-Key.
     public internal(set) var connectProtocol = 0..<0
+    /// The Sec-WebSocket-Key of ours that a WebSocket request of HTTP/2, which has none, goes to the upstream with: 16 random
+    /// bytes in base64.
+    package var webSocketKey: [UInt8] = []
     /// The Upgrade of a WebSocket request names nothing else, so its line can be passed on as it is.
     var namesOnlyWebSocket = false
 

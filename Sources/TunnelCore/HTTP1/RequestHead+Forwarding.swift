@@ -63,6 +63,7 @@ extension RequestHead {
                 copy.drop(field, bytes, into: &out)
                 continue
             case .contentLength,
+                .secWebSocketKey where !connectProtocol.isEmpty,
                 .trailer where framing != .chunked,
                 // RFC 9110 §10.1.1: an HTTP/1.0 client cannot read the 100 that it would lead to.
                 .expect where minorVersion == 0,
@@ -79,6 +80,11 @@ extension RequestHead {
         out.appendFramingField(framing, isLengthKept: isLengthKept)
         if wantsTrailers { out.append("TE: trailers\r\n") }
         if passesUpgrade, !namesOnlyWebSocket { out.append("Upgrade: websocket\r\n") }
+        if passesUpgrade, !webSocketKey.isEmpty {
+            out.append("Sec-WebSocket-Key: ")
+            out.append(webSocketKey)
+            out.append("\r\n")
+        }
         if wantsTrailers || passesUpgrade {
             // RFC 9110 §7.8, §10.1.4: both fields are to be named in Connection.
             out.append("Connection: ")

@@ -63,7 +63,7 @@ extension HTTP2Connection {
         return true
     }
 
-    private func slotToSend(_ stream: UInt32, _ half: HTTP2Stream.Half) -> Int? {
+    func slotToSend(_ stream: UInt32, _ half: HTTP2Stream.Half) -> Int? {
         guard phase != .failed, let slot = streams.find(stream), streams.slots[slot].outgoing == half else {
             return nil
         }
@@ -74,6 +74,12 @@ extension HTTP2Connection {
         let start = control.beginHeaders()
         encoder.begin(into: &control)
         if let status { encoder.encode(status: status, into: &control) }
+        encodeLines(lines)
+        control.endHeaders(from: start, stream: stream, endsStream: endsStream, maxFrameSize: peerMaxFrameSize)
+    }
+
+    /// Encodes field lines, less those of the connection.
+    mutating func encodeLines(_ lines: Span<UInt8>) {
         var position = 0
         while let line = FieldLine(lines, from: position) {
             position = line.end
@@ -82,7 +88,6 @@ extension HTTP2Connection {
                     name: lines.extracting(line.name), value: lines.extracting(line.value), into: &control)
             }
         }
-        control.endHeaders(from: start, stream: stream, endsStream: endsStream, maxFrameSize: peerMaxFrameSize)
     }
 
     /// `count` more bytes of the stream's body are ready to be sent.

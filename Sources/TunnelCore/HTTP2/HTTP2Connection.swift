@@ -67,6 +67,9 @@ public struct HTTP2Connection: ~Copyable, Sendable {
     let limits: HTTP2Limits
     /// The counter that ended the connection.
     public internal(set) var abuse: HTTP2Abuse?
+    /// The error of a stream that the peer caused last, and how many there were.
+    public internal(set) var streamError: HTTP2Error?
+    public internal(set) var streamErrorCount = 0
     /// Streams that are open or not yet released.
     public var streamCount: Int { streams.count }
     /// The greatest stream that the peer opened.
@@ -257,6 +260,8 @@ public struct HTTP2Connection: ~Copyable, Sendable {
     mutating func failStream(
         _ stream: UInt32, _ error: HTTP2Error, _ now: UInt64, _ kind: HTTP2Abuse = .causedReset
     ) throws(HTTP2Error) -> HTTP2Event? {
+        streamError = error
+        streamErrorCount &+= 1
         try count(kind, now)
         try reply { HTTP2FrameHeader.appendReset(stream, error.code, to: &$0) }
         guard let slot = streams.find(stream) else {

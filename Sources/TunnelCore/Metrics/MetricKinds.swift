@@ -91,6 +91,26 @@ package enum LimitHit: Int, MetricKind {
     }
 }
 
+extension HTTP2Abuse: MetricKind {
+    package var label: String {
+        switch self {
+        case .rapidReset: "rapid_reset"
+        case .causedReset: "caused_reset"
+        case .refusedStream: "refused_stream"
+        case .headerBlock: "header_block"
+        case .emptyData: "empty_data"
+        case .tinyData: "tiny_data"
+        case .settings: "settings"
+        case .ping: "ping"
+        case .priority: "priority"
+        case .windowUpdate: "window_update"
+        case .ignoredFrame: "ignored_frame"
+        case .controlQueue: "control_queue"
+        case .heldWindow: "held_window"
+        }
+    }
+}
+
 /// With which code a WebSocket ended (RFC 6455 §7.1.5): the peer's, else ours; 1005 and 1006 where none was said.
 package enum CloseKind: Int, MetricKind {
     case normal, goingAway, protocolError, unsupportedData, noStatus, abnormal, invalidPayload, policyViolation

@@ -3,7 +3,8 @@ enum Layout {
     static let refusals = WorkerEvent.plain
     static let dials = refusals + UpstreamPolicy.Refusal.allCases.count
     static let limits = dials + DialResult.allCases.count
-    static let closes = limits + LimitHit.allCases.count
+    static let abuses = limits + LimitHit.allCases.count
+    static let closes = abuses + HTTP2Abuse.allCases.count
     static let lastSeen = closes + CloseKind.allCases.count
     static let handshakes = lastSeen + FarSideEvent.allCases.count
     static let failures = handshakes + HandshakeKind.count
@@ -80,6 +81,10 @@ package struct WorkerEvent: Sendable {
     }
     package static func limit(_ limit: LimitHit) -> WorkerEvent {
         WorkerEvent(place: Layout.limits + limit.rawValue)
+    }
+    /// A connection that HTTP/2 lost to what its peer did too often.
+    package static func http2Abuse(_ kind: HTTP2Abuse) -> WorkerEvent {
+        WorkerEvent(place: Layout.abuses + kind.rawValue)
     }
     package static func close(_ code: CloseKind) -> WorkerEvent {
         WorkerEvent(place: Layout.closes + code.rawValue)

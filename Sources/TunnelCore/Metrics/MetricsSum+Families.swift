@@ -177,6 +177,9 @@ extension MetricsSum {
             byKind(
                 "mcp_tunnel_limit_hits_total", "Limits of the configuration that were reached.", "limit", LimitHit.self,
                 Layout.limits),
+            byKind(
+                "mcp_tunnel_http2_abuse_total", "HTTP/2 connections ended for what the peer did too often.", "kind",
+                HTTP2Abuse.self, Layout.abuses),
             MetricFamily(
                 "mcp_tunnel_far_side_last_seen_timestamp_seconds", .gauge,
                 "When the far side was last seen, since 1970; absent until it was.",

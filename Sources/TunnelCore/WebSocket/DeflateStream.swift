@@ -119,7 +119,9 @@ struct Inflater: ~Copyable {
     }
 
     /// Runs until zlib has taken all input and given all output, and returns `true`, or until the room is used up.
-    private mutating func run(room: inout Int, budget: inout Int, into output: inout ByteBuffer) throws(WebSocketError) -> Bool {
+    private mutating func run(room: inout Int, budget: inout Int, into output: inout ByteBuffer) throws(WebSocketError)
+        -> Bool
+    {
         var isDone = false
         // Grows with what comes, so that a little input which yields much costs few calls.
         var guess = max(256, Int(stream.pointee.avail_in) * 4)

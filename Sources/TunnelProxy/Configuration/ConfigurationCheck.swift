@@ -25,6 +25,10 @@ struct ConfigurationCheck {
         checkKeepAlive(configuration)
         checkWebSocket(configuration.webSocket)
         checkLimits(configuration.limits)
+        checkHTTP2(configuration.http2)
+        if configuration.tls.alpn.isEmpty {
+            report("tls.alpn", "no protocol", "write [h2, http/1.1], or one of them")
+        }
         if let ratio = configuration.trace.sampleRatio, !(0...1).contains(ratio) {
             report("trace.sample_ratio", "\(ratio) is out of range", "use 0 to 1")
         }
@@ -169,6 +173,20 @@ struct ConfigurationCheck {
         range("limits.max_connections", limits.maxConnections, 0...1_000_000)
         range("limits.max_pending_connections", limits.maxPendingConnections, 1...1_000_000)
         range("limits.buffer_size", limits.bufferSize, 16_384...1_048_576)
+    }
+
+    private mutating func checkHTTP2(_ http2: ProxyConfiguration.HTTP2) {
+        range("http2.stream_window", http2.streamWindow, 16_384...16_777_216)
+        range("http2.connection_window", http2.connectionWindow, 65_535...1_073_741_824)
+        range("http2.max_frame_size", http2.maxFrameSize, 16_384...16_777_215)
+        range("http2.header_table_size", http2.headerTableSize, 0...65_536)
+        range("http2.settings_timeout", http2.settingsTimeout, from: .milliseconds(1))
+        range("http2.window_timeout", http2.windowTimeout, from: .milliseconds(1))
+        for (name, value) in [
+            ("resets", http2.maxResets), ("settings", http2.maxSettings), ("pings", http2.maxPings),
+            ("priority_updates", http2.maxPriorityUpdates), ("window_updates", http2.maxWindowUpdates),
+            ("empty_frames", http2.maxEmptyFrames), ("tiny_frames", http2.maxTinyFrames),
+        ] { range("http2.max_\(name)", value, 1...1_000_000) }
     }
 
     // MARK: - One value

@@ -24,6 +24,7 @@ extension ProxyConfiguration {
             ConfigurationField("tls.reload_interval", \.tls.reloadInterval, needsRestart: true),
             ConfigurationField("tls.handshake_timeout", \.tls.handshakeTimeout, needsRestart: true),
             ConfigurationField("tls.min_version", \.tls.minVersion, needsRestart: true),
+            ConfigurationField("tls.alpn", \.protocols, needsRestart: true),
             ConfigurationField("tls.session_tickets", \.tls.sessionTickets, needsRestart: true),
 
             ConfigurationField("routes", \.routeList, isRequired: true),
@@ -61,6 +62,20 @@ extension ProxyConfiguration {
             ConfigurationField("limits.max_pending_connections", \.limits.maxPendingConnections),
             ConfigurationField("limits.buffer_size", \.limits.bufferSize),
 
+            ConfigurationField("http2.stream_window", \.http2.streamWindow),
+            ConfigurationField("http2.connection_window", \.http2.connectionWindow),
+            ConfigurationField("http2.max_frame_size", \.http2.maxFrameSize),
+            ConfigurationField("http2.header_table_size", \.http2.headerTableSize),
+            ConfigurationField("http2.settings_timeout", \.http2.settingsTimeout),
+            ConfigurationField("http2.window_timeout", \.http2.windowTimeout),
+            ConfigurationField("http2.max_resets", \.http2.maxResets),
+            ConfigurationField("http2.max_settings", \.http2.maxSettings),
+            ConfigurationField("http2.max_pings", \.http2.maxPings),
+            ConfigurationField("http2.max_priority_updates", \.http2.maxPriorityUpdates),
+            ConfigurationField("http2.max_window_updates", \.http2.maxWindowUpdates),
+            ConfigurationField("http2.max_empty_frames", \.http2.maxEmptyFrames),
+            ConfigurationField("http2.max_tiny_frames", \.http2.maxTinyFrames),
+
             ConfigurationField("metrics.mcp_names", \.metrics.mcpNames),
             ConfigurationField("trace.enabled", \.trace.enabled, needsRestart: true),
             ConfigurationField("trace.sample_ratio", \.sampleRatio),
@@ -95,6 +110,10 @@ extension ProxyConfiguration {
     fileprivate var sampleRatio: SampleRatio {
         get { SampleRatio(value: trace.sampleRatio) }
         set { trace.sampleRatio = newValue.value }
+    }
+    fileprivate var protocols: ProtocolList {
+        get { ProtocolList(protocols: tls.alpn) }
+        set { tls.alpn = newValue.protocols }
     }
     fileprivate var allowedRanges: RangeList {
         get { RangeList(ranges: upstream.allowedIPs) }
@@ -193,6 +212,32 @@ private struct RangeList: ConfigurationValue {
     }
 
     var shown: String { ranges.map(\.description).shown }
+}
+
+/// `tls.alpn` as a field.
+private struct ProtocolList: ConfigurationValue {
+    static var typeName: String { [String].typeName }
+
+    var protocols: [ApplicationProtocol]
+
+    static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> ProtocolList? {
+        guard let texts = [String].read(node, field: field, &decoder) else { return nil }
+        var protocols: [ApplicationProtocol] = []
+        for (index, text) in texts.enumerated() {
+            let path = "\(field)[\(index)]"
+            if let known = ApplicationProtocol(rawValue: text), !protocols.contains(known) {
+                protocols.append(known)
+            } else {
+                let isKnown = ApplicationProtocol(rawValue: text) != nil
+                decoder.report(
+                    "\(isKnown ? "named twice" : "unknown protocol"): \"\(Diagnostic.excerpt(text))\"",
+                    remedy: "write [h2, http/1.1], or one of them", field: path, at: decoder.marks[path])
+            }
+        }
+        return protocols.count == texts.count ? ProtocolList(protocols: protocols) : nil
+    }
+
+    var shown: String { protocols.map(\.rawValue).shown }
 }
 
 /// `cloudflared_metrics` as a field: an address of the form of an upstream's, without TLS, which cloudflared has not.

@@ -39,6 +39,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var upstream: Upstream
     public internal(set) var webSocket: WebSocket
     public internal(set) var limits: Limits
+    public internal(set) var http2: HTTP2
     public internal(set) var metrics = Metrics()
     public internal(set) var trace: Trace
     /// Where its fields were read, for what shows only when it is put in force.
@@ -49,9 +50,9 @@ public struct ProxyConfiguration: Sendable, Equatable {
         listenAddress: ListenAddress, listenMode: Int = 0o660, listenGroup: String? = nil, tls: TLS, routes: [Route],
         tunnelDomain: String? = nil, logLevel: LogLevel = .info, logFormat: LogFormat = .text,
         shutdownTimeout: Duration = .seconds(30), threads: Int = 0, upstream: Upstream = Upstream(),
-        webSocket: WebSocket = WebSocket(), limits: Limits = Limits(), adminAddress: ListenAddress? = nil,
-        adminHosts: [String] = [], shutdownDelay: Duration = .zero, metrics: Metrics = Metrics(), logMCP: Bool = false,
-        trace: Trace = Trace()
+        webSocket: WebSocket = WebSocket(), limits: Limits = Limits(), http2: HTTP2 = HTTP2(),
+        adminAddress: ListenAddress? = nil, adminHosts: [String] = [], shutdownDelay: Duration = .zero,
+        metrics: Metrics = Metrics(), logMCP: Bool = false, trace: Trace = Trace()
     ) throws(ConfigurationError) {
         self.listenAddress = listenAddress
         self.listenMode = listenMode
@@ -66,6 +67,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         self.upstream = upstream
         self.webSocket = webSocket
         self.limits = limits
+        self.http2 = http2
         self.adminAddress = adminAddress
         self.adminHosts = adminHosts
         self.shutdownDelay = shutdownDelay
@@ -93,6 +95,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         upstream = Upstream()
         webSocket = WebSocket()
         limits = Limits()
+        http2 = HTTP2()
         adminAddress = nil
         adminHosts = []
         shutdownDelay = .zero
@@ -123,6 +126,8 @@ extension ProxyConfiguration {
         /// How long a client may take from the upgrade to the end of the handshake.
         public var handshakeTimeout = Duration.seconds(10)
         public var minVersion = Version.tls12
+        /// What is offered by ALPN (RFC 7301), the preferred one first.
+        public var alpn = [ApplicationProtocol.http2, .http1]
         /// Whether clients may resume a session without a full handshake (RFC 5077, RFC 8446 §2.2).
         public var sessionTickets = true
 
@@ -238,7 +243,8 @@ extension ProxyConfiguration {
         public var bodyTimeout = Duration.seconds(60)
         /// How long a client may take none of the bytes that wait for it before it is given up; 0 for any time.
         public var sendTimeout = Duration.seconds(60)
-        /// Requests in flight on one connection; HTTP/1.1 serves one at a time, the others wait.
+        /// Requests in flight on one connection: the streams that HTTP/2 may have open. HTTP/1.1 serves one at a time, the
+        /// others wait.
         public var maxRequestsPerConnection = 100
         /// Requests in flight in all.
         public var maxRequests = 10_000

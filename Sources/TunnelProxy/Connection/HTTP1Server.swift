@@ -7,15 +7,7 @@ internal import TunnelIO
 /// One request is under way at a time, so the connection itself is the stream; pipelined requests wait unread. Before the next
 /// one the client has to have taken the response: whoever does not read his responses gets no more of them, whether they come
 /// from an upstream or from ourselves.
-final class HTTP1Server {
-    /// What the connection's owner does next.
-    enum Outcome {
-        /// Everything sent is whole: close in order.
-        case close
-        /// The last response broke off.
-        case cut
-    }
-
+final class HTTP1Server: RequestServer {
     /// What a client may take. Durations in nanoseconds.
     struct Limits {
         let head: HeadLimits
@@ -71,7 +63,7 @@ final class HTTP1Server {
     // MARK: The connection
 
     /// Serves until the connection is over.
-    func serve() async -> Outcome {
+    func serve() async -> ServerOutcome {
         while true {
             snapshot = worker.snapshot
             switch await reader.nextHead(
@@ -96,6 +88,15 @@ final class HTTP1Server {
         }
     }
 
+    func takeNoMoreRequests() { reader.stop() }
+
+    func endNow() {
+        handler.cancel()
+        reader.stop()
+    }
+
+    func close() { reader.close() }
+
     private func begin(_ size: Int) {
         requestNumber += 1
         request = RequestFacts(
@@ -117,7 +118,7 @@ final class HTTP1Server {
     }
 
     /// Answers a head that cannot be served: what follows it has no certain start.
-    private func refuse(_ error: HTTPError) async -> Outcome {
+    private func refuse(_ error: HTTPError) async -> ServerOutcome {
         if error.status == 431 { worker.metrics.count(.limit(.headSize)) }
         if error.status == 408 { worker.metrics.count(.limit(.headerTimeout)) }
         worker.log(.warn, "bad request") {
@@ -156,6 +157,7 @@ extension HTTP1Server: ServerStream {
     }
 
     var end: StreamEnd? { reader.stream.ended }
+    var streamID: UInt32? { nil }
 
     // MARK: The request's body
 

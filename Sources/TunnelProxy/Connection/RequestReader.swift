@@ -79,6 +79,29 @@ final class RequestReader {
         }
     }
 
+    /// Waits for what the connection begins with.
+    ///
+    /// - Parameter timeout: nanoseconds from its first byte until that is certain; what never is counts as another protocol.
+    /// - Returns: whether it is the preface of HTTP/2 (RFC 9113 §3.4).
+    func startsHTTP2(timeout: UInt64, idleTimeout: UInt64) async -> Bool {
+        while !isStopped {
+            if let isPreface = input.withBytes({ HTTP2Connection.isPreface($0) }) { return isPreface }
+            switch receive(limit: BufferPool.smallSize) {
+            case .bytes: continue
+            case .end: return false
+            case .nothing: if await !readable(within: input.isEmpty ? idleTimeout : timeout) { return false }
+            }
+        }
+        return false
+    }
+
+    /// Hands out what came and was not consumed.
+    func takeInput() -> ByteBuffer {
+        var taken = ByteBuffer()
+        swap(&taken, &input)
+        return taken
+    }
+
     /// The head has been used.
     func releaseHead() { worker.heads.give(&head) }
 

@@ -8,7 +8,7 @@ final class TunnelConnection {
     private enum Phase {
         case upgrading
         case shakingHands(TunnelStream)
-        case serving(TunnelStream, HTTP1Server, Exchange)
+        case serving(TunnelStream, any RequestServer)
         case over
     }
 
@@ -44,8 +44,8 @@ final class TunnelConnection {
     func serve() async {
         if let (stream, server) = await establish() { await serve(stream, server) }
         if case .shakingHands(let stream) = phase { stream.cut() }
-        if case .serving(let stream, let server, _) = phase {
-            server.reader.close()
+        if case .serving(let stream, let server) = phase {
+            server.close()
             stream.cut()
         }
         countClose()
@@ -60,7 +60,7 @@ final class TunnelConnection {
     /// Becomes a WebSocket and shakes hands inside. Its frame is the largest there is, and gone while requests are served.
     ///
     /// - Returns: `nil` when the connection is over.
-    private func establish() async -> (TunnelStream, HTTP1Server)? {
+    private func establish() async -> (TunnelStream, any RequestServer)? {
         phase = .upgrading
         wait(for: .upgrade)
         let upgrade = await WebSocketUpgrade.receive(on: socket, worker, room, number: number, peer: peerName)
@@ -77,14 +77,30 @@ final class TunnelConnection {
             return nil
         }
         wait(for: nil)
-        let exchange = Exchange(on: worker, upstreams)
-        let server = HTTP1Server(
-            RequestReader(stream, on: worker), exchange, number: number, clientAddress: clientAddress, on: worker)
-        phase = .serving(stream, server, exchange)
-        return (stream, server)
+        return (stream, await chooseServer(stream))
     }
 
-    private func serve(_ stream: TunnelStream, _ server: HTTP1Server) async {
+    /// By ALPN; a client that offered nothing there may begin with HTTP/2 all the same (RFC 9113 §3.3).
+    private func chooseServer(_ stream: TunnelStream) async -> any RequestServer {
+        let reader = RequestReader(stream, on: worker)
+        if stream.applicationProtocol != ApplicationProtocol.http2.rawValue {
+            let server = HTTP1Server(
+                reader, Exchange(on: worker, upstreams), number: number, clientAddress: clientAddress, on: worker)
+            phase = .serving(stream, server)
+            let snapshot = worker.snapshot
+            guard stream.applicationProtocol == nil, snapshot.configuration.tls.alpn.contains(.http2),
+                await reader.startsHTTP2(
+                    timeout: snapshot.headerTimeout, idleTimeout: snapshot.keepAliveTimeout),
+                !isEnding
+            else { return server }
+        }
+        let server = HTTP2Server(
+            stream, received: reader.takeInput(), upstreams, number: number, clientAddress: clientAddress, on: worker)
+        phase = .serving(stream, server)
+        return server
+    }
+
+    private func serve(_ stream: TunnelStream, _ server: any RequestServer) async {
         switch await server.serve() {
         case .close where stream.end == .lost: break
         case .close: await stream.close(lastWord)
@@ -128,7 +144,7 @@ final class TunnelConnection {
 
     /// The request that is under way is the last one.
     func takeNoMoreRequests() {
-        if case .serving(_, let server, _) = phase { server.reader.stop() }
+        if case .serving(_, let server) = phase { server.takeNoMoreRequests() }
     }
 
     /// Ends the connection with 1001: now when it is between requests, else when its exchange has noticed.
@@ -138,9 +154,7 @@ final class TunnelConnection {
         switch phase {
         case .upgrading: return socket.close()
         case .shakingHands(let stream): stream.wake()
-        case .serving(_, let server, let exchange):
-            exchange.cancel()
-            server.reader.stop()
+        case .serving(_, let server): server.endNow()
         case .over: return
         }
         let deadline = Deadline(on: worker.reactor) { [unowned self] in cut() }
@@ -152,7 +166,7 @@ final class TunnelConnection {
     func cut() {
         endNow()
         switch phase {
-        case .shakingHands(let stream), .serving(let stream, _, _): stream.cut()
+        case .shakingHands(let stream), .serving(let stream, _): stream.cut()
         case .upgrading, .over: break
         }
         socket.close()
@@ -166,7 +180,7 @@ final class TunnelConnection {
 
     private func countClose() {
         switch phase {
-        case .shakingHands(let stream), .serving(let stream, _, _):
+        case .shakingHands(let stream), .serving(let stream, _):
             worker.metrics.count(.close(CloseKind(stream.peerCloseCode?.rawValue)))
         case .upgrading, .over: break
         }

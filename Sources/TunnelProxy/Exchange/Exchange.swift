@@ -369,6 +369,10 @@ final class Exchange: RequestHandler {
             labels.write(to: &line)
             labels.writeRest(to: &line)
             if let ids = trace.ids { line.field("trace_id", ids.traceID.text) }
+            if let stream = server?.streamID {
+                line.field("protocol", ApplicationProtocol.http2.rawValue)
+                line.field("stream", UInt64(stream))
+            }
             record.write(to: &line, now: Reactor.clock())
         }
     }

@@ -31,6 +31,8 @@ protocol ServerStream: AnyObject {
     var connectionNumber: UInt64 { get }
     var requestNumber: UInt64 { get }
     var request: RequestFacts { get }
+    /// The number of its stream in HTTP/2; `nil` in HTTP/1.1.
+    var streamID: UInt32? { get }
     /// The address of who opened the connection, as text; empty for a Unix socket.
     var clientAddress: [UInt8] { get }
 

@@ -53,7 +53,8 @@ public final class ProxyServer: Sendable {
         let identity: TLSIdentity
         (identity, identityAtStart) = try configuration.readIdentity()
         let options = TLSServerOptions(
-            minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12, alpn: ["http/1.1"],
+            minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12,
+            alpn: configuration.tls.alpn.map(\.rawValue),
             sessionTickets: configuration.tls.sessionTickets)
         let credentials = try ServerCredentials(identity: identity, options: options)
         shared = SharedState(

@@ -22,6 +22,7 @@ final class ProxySnapshot: Sendable {
     let routeSlots: RouteSlots
     let policy: UpstreamPolicy
     let headLimits: HeadLimits
+    let http2Limits: HTTP2Limits
     /// For the head of the outer upgrade, which anybody can send.
     let upgradeLimits: HeadLimits
     /// How many WebSockets there may be.
@@ -79,6 +80,7 @@ final class ProxySnapshot: Sendable {
             ownListeners: listeners, localAddresses: SocketAddress.interfaceAddresses())
         let limits = configuration.limits
         headLimits = HeadLimits(maxBytes: limits.maxHeaderBytes, maxFields: limits.maxHeaders)
+        http2Limits = configuration.http2Limits
         upgradeLimits = HeadLimits(
             maxBytes: min(limits.maxHeaderBytes, ProxySnapshot.maxUpgradeBytes), maxFields: limits.maxHeaders)
         connectionLimit = ConnectionLimit(setting: limits.maxConnections)
@@ -110,6 +112,7 @@ final class ProxySnapshot: Sendable {
         (routes, hostRules) = (other.routes.map { $0 }, other.hostRules.map { $0 })
         routeSlots = other.routeSlots
         (policy, headLimits, upstreamTLS, table) = (other.policy, other.headLimits, other.upstreamTLS, other.table)
+        http2Limits = other.http2Limits
         (upgradeLimits, connectionLimit) = (other.upgradeLimits, other.connectionLimit)
         (headerTimeout, upgradeTimeout) = (other.headerTimeout, other.upgradeTimeout)
         keepAliveTimeout = other.keepAliveTimeout

@@ -1,0 +1,19 @@
+/// What serves the requests of one connection, in whatever version of HTTP.
+protocol RequestServer: AnyObject {
+    /// Serves until the connection is over. Its owner closes it then.
+    func serve() async -> ServerOutcome
+    /// The requests that are under way are the last ones.
+    func takeNoMoreRequests()
+    /// Ends the requests that are under way, and the connection with them.
+    func endNow()
+    /// Gives everything back, at the end of the connection.
+    func close()
+}
+
+/// What the owner of a connection does when its requests are over.
+enum ServerOutcome {
+    /// Everything sent is whole: close in order.
+    case close
+    /// The last response broke off.
+    case cut
+}
