@@ -236,7 +236,8 @@ import TunnelCore
         for header: [UInt8] in [[0x00], [0x01]] {
             var deflate = Self.fresh()
             for _ in 0..<2 {
-                let steps = try Self.steps(&deflate, header + [0x08, 0x00, 0xF7, 0xFF] + Self.payload("1234"), room: room)
+                let steps = try Self.steps(
+                    &deflate, header + [0x08, 0x00, 0xF7, 0xFF] + Self.payload("1234"), room: room)
                 #expect(steps.flatMap { $0 } == Self.payload("1234") + [0x00, 0x00, 0xFF, 0xFF])
             }
         }
