@@ -52,6 +52,32 @@ extension HTTP2Server: TurnEndHandler {
         arm()
     }
 
+    /// Sends the first bytes of `buffer` at once, behind what was gathered: for a large piece of a body that nobody else is
+    /// before, so that it is not copied to wait for its turn.
+    ///
+    /// - Returns: how many were sent; all `count` of them are offered then. `nil` where others are before it.
+    func sendAtOnce(_ buffer: borrowing ByteBuffer, _ count: Int, on id: UInt32) -> Int? {
+        pump()
+        guard !sending.isFull, !core.hasDataToSend else { return nil }
+        core.offer(count, on: id, now: worker.reactor.now)
+        var out = worker.reactor.buffers.take()
+        var sent = 0
+        while sent < count, !sending.isFull {
+            while HTTP2Server.piece - out.count >= HTTP2Server.leastRoom,
+                let turn = core.nextData(
+                    room: HTTP2Server.piece - out.count - HTTP2FrameHeader.size, now: worker.reactor.now)
+            {
+                turn.appendHeader(to: &out)
+                buffer.withBytes { out.append($0.extracting(sent..<sent + turn.count)) }
+                sent += turn.count
+            }
+            guard !out.isEmpty else { break }
+            if stream.send(&out) == .full { becameFull() }
+        }
+        worker.reactor.buffers.give(&out)
+        return sent
+    }
+
     private func gather(into out: inout ByteBuffer) {
         core.drainControl(into: &out)
         let now = worker.reactor.now

@@ -55,6 +55,9 @@ final class HTTP2Server: RequestServer {
     /// Events of one turn; each costs at least a head.
     private static let maxEvents = 64
     private static let maxParked = 64
+    /// Kept by a connection that has had no request for so long.
+    private static let maxParkedIdle = 1
+    private static let tidyDelay: UInt64 = 2_000_000_000
     /// What a PING of ours says that asks whether the first GOAWAY has arrived.
     private static let drainPing: UInt64 = 0x6472_6169_6e69_6e67
     /// Who does not answer it is told which stream was the last all the same.
@@ -277,6 +280,7 @@ final class HTTP2Server: RequestServer {
         core.release(stream.id)
         if core.streamCount == 0 {
             idleSince = worker.reactor.now
+            if parked.count >= HTTP2Server.maxParkedIdle { setAlarm(HTTP2Server.tidyDelay) }
             // The end of draining is looked at by who reads.
             if case .draining = life { self.stream.wake() }
         }
@@ -303,13 +307,14 @@ final class HTTP2Server: RequestServer {
         let idle = snapshot.keepAliveTimeout
         if idle > 0, core.streamCount == 0 { due = min(due, idleSince &+ idle) }
         guard due < alarm else { return }
-        let now = worker.reactor.now
-        setAlarm(due > now ? due - now : 0)
+        setAlarm(due &- min(due, worker.reactor.now))
     }
 
     private func setAlarm(_ delay: UInt64) {
-        alarm = min(alarm, worker.reactor.now &+ delay)
-        clock.set(after: alarm &- worker.reactor.now)
+        let (now, due) = (worker.reactor.now, worker.reactor.now &+ delay)
+        guard due < alarm else { return }
+        alarm = due
+        clock.set(after: due > now ? due - now : 0)
     }
 
     private func checkTime() {
@@ -321,6 +326,13 @@ final class HTTP2Server: RequestServer {
             }
         } catch { return fail(error) }
         noteStreamErrors()
+        if core.streamCount == 0, parked.count > HTTP2Server.maxParkedIdle {
+            if now &- idleSince >= HTTP2Server.tidyDelay {
+                while parked.count > HTTP2Server.maxParkedIdle { parked.removeLast().dismiss() }
+            } else {
+                setAlarm(HTTP2Server.tidyDelay)
+            }
+        }
         switch life {
         case .draining(hasLast: false): tellLast()
         case .open where snapshot.keepAliveTimeout > 0 && core.streamCount == 0:

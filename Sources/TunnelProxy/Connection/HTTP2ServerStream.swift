@@ -53,6 +53,9 @@ final class HTTP2ServerStream {
     private var response = Response.open
     private var flushWaiter: UnsafeContinuation<Void, Never>?
 
+    /// Pieces up to here leave together with those of other streams.
+    private static let maxCopied = 12 * 1024
+
     init(_ server: HTTP2Server, _ exchange: any RequestHandler) {
         (self.server, self.exchange) = (server, exchange)
         worker = server.worker
@@ -276,9 +279,20 @@ extension HTTP2ServerStream: ServerStream {
 
     func sendBody(_ buffer: inout ByteBuffer, _ count: Int) {
         guard count > 0, end == nil, case .open = response else { return }
-        if queue.capacity == 0 { queue = worker.reactor.buffers.take(atLeast: count) }
-        buffer.withBytes { queue.append($0.extracting(0..<count)) }
-        server.core.offer(count, on: id, now: worker.reactor.now)
+        if count > HTTP2ServerStream.maxCopied, queue.isEmpty,
+            let sent = server.sendAtOnce(buffer, count, on: id)
+        {
+            keep(buffer, sent..<count)
+        } else {
+            keep(buffer, 0..<count)
+            server.core.offer(count, on: id, now: worker.reactor.now)
+        }
+    }
+
+    private func keep(_ buffer: borrowing ByteBuffer, _ range: Range<Int>) {
+        guard !range.isEmpty else { return }
+        if queue.capacity == 0 { queue = worker.reactor.buffers.take(atLeast: range.count) }
+        buffer.withBytes { queue.append($0.extracting(range)) }
     }
 
     func endBody(trailers: [UInt8]) {
