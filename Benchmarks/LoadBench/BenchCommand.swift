@@ -3,14 +3,15 @@ import Glibc
 /// `tunnel-bench`: the benchmark and the two programs it starts.
 enum BenchCommand {
     static let usage = """
-        Usage: tunnel-bench run [--quick] [--compare nginx] [--scenario NAME] [--pairs N] [--json FILE]
-                                [--markdown FILE] [--commit NAME] [--proxy PATH]
+        Usage: tunnel-bench run [--quick] [--compare nginx] [--scenario NAME] [--side NAME] [--pairs N]
+                                [--json FILE] [--markdown FILE] [--commit NAME] [--proxy PATH]
                tunnel-bench upstream
                tunnel-bench load --kind KIND --mode tunnel|direct --port PORT --ca FILE ...
 
           --quick           every scenario in small, within two minutes
           --compare nginx   measure nginx in turn with the proxy and print ratios
           --scenario NAME   only scenarios whose name begins with NAME; may be given again
+          --side NAME       only sides whose name begins with NAME, without ratios; may be given again
           --pairs N         runs of each side (default 3 with --compare, else 1)
           --json FILE       write the results there too
           --markdown FILE   write the table there, into a page between its two marks or as a new file

@@ -19,13 +19,14 @@ final class ClientShared {
 
     static let scratchSize = 256 * 1024
 
-    init(_ reactor: Reactor, _ target: LoadTarget) throws {
+    /// - Parameter isHTTP2: `h2` is all that is offered by ALPN, else `http/1.1`.
+    init(_ reactor: Reactor, _ target: LoadTarget, isHTTP2: Bool) throws {
         self.reactor = reactor
         self.target = target
         guard let anchors = TextFile.read(target.caFile) else { throw BenchError("cannot read \(target.caFile)") }
         tls = try TLSClientContext(
             trust: TrustStore(pem: anchors),
-            options: TLSClientOptions(minVersion: .tls13, maxVersion: .tls13, alpn: ["http/1.1"]))
+            options: TLSClientOptions(minVersion: .tls13, maxVersion: .tls13, alpn: [isHTTP2 ? "h2" : "http/1.1"]))
         handshake = try ClientHandshake(host: target.host(0), path: "/")
         var request = ByteBuffer()
         handshake.appendRequest(into: &request)

@@ -81,6 +81,7 @@ final class LoadConnection: ReadinessHandler {
 
     var isResumed: Bool { isTunnel ? transport?.isResumed ?? false : engine?.isResumed ?? false }
     var cipher: String { isTunnel ? transport?.cipher ?? "" : engine?.cipher ?? "" }
+    var applicationProtocol: String? { isTunnel ? transport?.applicationProtocol : engine?.alpn }
     var session: TLSClientSession? { isTunnel ? transport?.session : engine?.session }
     var isClosed: Bool { phase == .closed }
     var unsentCount: Int { unsent.count }

@@ -10,8 +10,8 @@ enum LoadCommand {
         loop.spawn { loop in
             let window = MeasuredWindow(loop.reactor, options)
             do {
-                let shared = try ClientShared(loop.reactor, options.target)
-                let load = makeLoad(shared, window, options)
+                let shared = try ClientShared(loop.reactor, options.target, isHTTP2: options.streams > 0)
+                let load = try makeLoad(shared, window, options)
                 loop.reactor.context = load
                 try load.begin()
             } catch {
@@ -22,8 +22,18 @@ enum LoadCommand {
         exit(1)
     }
 
-    private static func makeLoad(_ shared: ClientShared, _ window: MeasuredWindow, _ options: LoadOptions) -> any Load {
-        switch options.kind {
+    private static func makeLoad(
+        _ shared: ClientShared, _ window: MeasuredWindow, _ options: LoadOptions
+    ) throws(BenchError) -> any Load {
+        if options.streams > 0 {
+            switch options.kind {
+            case .requests: return StreamRequestLoad(shared, window, options)
+            case .download: return StreamDownloadLoad(shared, window, options)
+            case .events, .idle: return StreamEventLoad(shared, window, options)
+            default: throw BenchError("\(options.kind.rawValue) is for HTTP/1.1 only")
+            }
+        }
+        return switch options.kind {
         case .requests: RequestLoad(shared, window, options)
         case .connections, .resume: ConnectionLoad(shared, window, options)
         case .download: DownloadLoad(shared, window, options)

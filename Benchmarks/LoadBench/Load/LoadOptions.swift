@@ -20,6 +20,8 @@ struct LoadOptions {
     var kind = Kind.requests
     var target = LoadTarget(mode: .tunnel, port: 0, caFile: "", routes: 1)
     var connections = 1
+    /// Streams at a time on each connection, by HTTP/2; 0 for HTTP/1.1.
+    var streams = 0
     /// Events a second on each stream.
     var eventRate = 100
     /// For requests: seconds from one to the next on a connection; 0 sends each as soon as it can be.
@@ -44,6 +46,7 @@ struct LoadOptions {
             case "--ca": target.caFile = value
             case "--routes": target.routes = try LoadOptions.known(Int(value), name, value)
             case "--connections": connections = try LoadOptions.known(Int(value), name, value)
+            case "--streams": streams = try LoadOptions.known(Int(value), name, value)
             case "--event-rate": eventRate = try LoadOptions.known(Int(value), name, value)
             case "--interval": interval = try LoadOptions.known(Double(value), name, value)
             case "--delay": delay = try LoadOptions.known(Double(value), name, value)
@@ -65,8 +68,10 @@ struct LoadOptions {
     var arguments: [String] {
         [
             "--kind", kind.rawValue, "--mode", target.mode.rawValue, "--port", "\(target.port)", "--ca", target.caFile,
-            "--routes", "\(target.routes)", "--connections", "\(connections)", "--event-rate", "\(eventRate)",
-            "--interval", "\(interval)", "--delay", "\(delay)", "--warm-up", "\(warmUp)", "--seconds", "\(seconds)",
+            "--routes", "\(target.routes)", "--connections", "\(connections)", "--streams", "\(streams)",
+            "--event-rate", "\(eventRate)", "--interval", "\(interval)", "--delay", "\(delay)", "--warm-up",
+            "\(warmUp)",
+            "--seconds", "\(seconds)",
             "--watch", watched.map { "\($0)" }.joined(separator: ","),
             "--others", others.map { "\($0)" }.joined(separator: ","),
         ]

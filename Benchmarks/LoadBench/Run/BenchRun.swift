@@ -66,20 +66,26 @@ final class BenchRun {
     // MARK: Scenarios
 
     private func measure(_ scenario: Scenario) throws {
-        let sides = scenario.sides.filter { options.comparesNginx || $0.server == .proxy }
-        var servers = try sides.map { try start($0) }
+        var scenario = scenario
+        if !options.sides.isEmpty { scenario.targets = [] }
+        let sides = scenario.sides.filter { side in
+            (options.comparesNginx || side.server == .proxy)
+                && (options.sides.isEmpty || options.sides.contains { side.label.hasPrefix($0) })
+        }
+        var servers = try sides.map { try start($0, scenario) }
         var results = Array(repeating: [Measurement](), count: sides.count)
         for round in 0..<pairs {
             for (index, side) in sides.enumerated() {
-                if scenario.needsFreshServer && round > 0 { servers[index] = try start(side) }
+                if scenario.needsFreshServer && round > 0 { servers[index] = try start(side, scenario) }
                 var load = scenario.load
                 let times = options.isQuick ? scenario.quick : scenario.full
                 (load.warmUp, load.seconds) = times
                 load.connections = side.connections ?? load.connections
+                load.streams = side.streams ?? load.streams
                 if options.isQuick, let fewer = scenario.quickConnections { load.connections = fewer }
                 load.target.routes = side.routes
                 var result = try measureQuietly(load, beside: side.beside, on: servers[index])
-                if load.kind == .idle { result = result.perStream(load.connections) }
+                if load.kind == .idle { result = result.perStream(load.connections * max(1, load.streams)) }
                 results[index].append(result)
                 Output.write(Report.line(scenario.name, side.label, result) + "\n")
             }
@@ -100,11 +106,12 @@ final class BenchRun {
         return best
     }
 
-    private func start(_ side: Scenario.Side) throws -> any MeasuredServer {
-        switch side.server {
+    private func start(_ side: Scenario.Side, _ scenario: Scenario) throws -> any MeasuredServer {
+        let isHTTP2 = scenario.load.streams > 0
+        return switch side.server {
         case .proxy: try ProxyUnderTest(workshop, identity: side.identity, routes: side.routes, settings: side.settings)
-        case .nginx: try NginxUnderTest(workshop, identity: side.identity)
-        case .plainNginx: try NginxUnderTest(workshop, identity: side.identity, isTuned: false)
+        case .nginx: try NginxUnderTest(workshop, identity: side.identity, isHTTP2: isHTTP2)
+        case .plainNginx: try NginxUnderTest(workshop, identity: side.identity, isHTTP2: isHTTP2, isTuned: false)
         }
     }
 
@@ -112,7 +119,7 @@ final class BenchRun {
     private func measureStart() throws {
         var results: [Measurement] = []
         for _ in 0..<(options.isQuick ? 3 : 9) {
-            let server = try start(.proxy)
+            let server = try start(.proxy, .start)
             usleep(300_000)
             let sample = ProcessSample(server.processes)
             results.append(

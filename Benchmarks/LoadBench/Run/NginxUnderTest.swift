@@ -9,8 +9,9 @@ final class NginxUnderTest: MeasuredServer {
     let logFiles: [String]
     private let child: ChildProcess
 
+    /// - Parameter isHTTP2: takes HTTP/2 too.
     /// - Parameter isTuned: `false` leaves the buffers of downloads as they are by default, 8 of 4 KiB.
-    init(_ workshop: Workshop, identity: Workshop.Identity, isTuned: Bool = true) throws {
+    init(_ workshop: Workshop, identity: Workshop.Identity, isHTTP2: Bool, isTuned: Bool = true) throws {
         port = try workshop.freePort()
         let files = try workshop.files(identity)
         let base = "\(workshop.directory)/nginx-\(port)"
@@ -18,13 +19,24 @@ final class NginxUnderTest: MeasuredServer {
         let configuration = "\(base).conf"
         try TextFile.write(
             Self.configuration(
-                base: base, port: port, files: files, upstreamPort: workshop.upstreamPort,
+                base: base, port: port, isHTTP2: isHTTP2, files: files, upstreamPort: workshop.upstreamPort,
                 buffers: isTuned ? "proxy_buffers 16 64k; proxy_busy_buffers_size 256k;" : ""),
             to: configuration)
         let started = Clock.now()
         child = try ChildProcess(
             "nginx", ["-c", configuration, "-e", logFiles[1]], errorFile: logFiles[1])
         startSeconds = try Self.awaitPort(port, of: name) - started
+        try awaitWorkers()
+    }
+
+    /// The port takes connections before there is a worker that belongs to the measurement.
+    private func awaitWorkers() throws(BenchError) {
+        let count = Int(sysconf(CInt(_SC_NPROCESSORS_ONLN)))
+        let end = Clock.now() + 15
+        while processes.count <= count {
+            guard Clock.now() < end else { throw BenchError("\(name) has not \(count) workers after 15 seconds") }
+            usleep(1000)
+        }
     }
 
     /// The master does no work, but its memory is part of the price.
@@ -38,8 +50,10 @@ final class NginxUnderTest: MeasuredServer {
     ///   table, because they are what most installations run.
     /// - Uploads: request buffering is off, else nginx would write the body to a file first.
     /// - Event streams: buffering is off, else events would wait.
+    /// - HTTP/2: frames as large as they may be instead of half of it, and as many streams as `h2-idle` opens.
     private static func configuration(
-        base: String, port: UInt16, files: (certificate: String, key: String), upstreamPort: UInt16, buffers: String
+        base: String, port: UInt16, isHTTP2: Bool, files: (certificate: String, key: String), upstreamPort: UInt16,
+        buffers: String
     ) -> String {
         """
         daemon off;
@@ -72,7 +86,9 @@ final class NginxUnderTest: MeasuredServer {
                 keepalive_time 24h;
             }
             server {
-                listen 127.0.0.1:\(port) ssl reuseport backlog=4096;
+                listen 127.0.0.1:\(port) ssl \(isHTTP2 ? "http2 " : "")reuseport backlog=4096;
+                http2_max_concurrent_streams 1100;
+                http2_chunk_size 16k;
                 proxy_http_version 1.1;
                 proxy_set_header Connection "";
                 proxy_set_header Host $host;

@@ -4,6 +4,8 @@ struct RunOptions {
     var comparesNginx = false
     /// Beginnings of scenario names; empty for all.
     var scenarios: [String] = []
+    /// Beginnings of the names of sides; empty for all, whose comparison needs all.
+    var sides: [String] = []
     /// Runs of each side of a scenario; the medians count.
     var pairs: Int?
     var jsonFile: String?
@@ -27,6 +29,7 @@ struct RunOptions {
                 guard try value(name) == "nginx" else { throw BenchError("--compare knows only nginx") }
                 comparesNginx = true
             case "--scenario": scenarios.append(try value(name))
+            case "--side": sides.append(try value(name))
             case "--pairs":
                 guard let number = Int(try value(name)), (1...100).contains(number) else {
                     throw BenchError("--pairs takes a number from 1 to 100")

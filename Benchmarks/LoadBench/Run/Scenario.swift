@@ -15,6 +15,8 @@ struct Scenario {
         var settings = ""
         /// Instead of the scenario's own number.
         var connections: Int?
+        /// The same for streams on a connection; 0 for HTTP/1.1.
+        var streams: Int?
         /// Another load on the same server at the same time.
         var beside: LoadOptions?
 
@@ -47,7 +49,7 @@ struct Scenario {
     /// A server of its own for each run, for what must begin from nothing.
     var needsFreshServer = false
 
-    private init(
+    init(
         _ name: String, _ kind: LoadOptions.Kind, _ connections: Int, sides: [Side] = [.proxy, .nginx],
         targets: [Target] = []
     ) {
@@ -90,7 +92,7 @@ struct Scenario {
                     Target(metric: "mib_per_second", isAtLeast: true, bound: 0.8, text: "MiB/s >= 0.8x nginx")
                 ]),
             events200, events1000, idle,
-        ]
+        ] + http2
     }
 
     /// Start-up is no load; only its row and targets are here.
@@ -103,7 +105,7 @@ struct Scenario {
             ])
     }
 
-    private static let cpu = "cpu_us_per_operation"
+    static let cpu = "cpu_us_per_operation"
 
     private static var flatConnections: Scenario {
         Scenario(
