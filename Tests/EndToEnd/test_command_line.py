@@ -149,7 +149,7 @@ async def test_other_signals_are_ignored(start) -> None:
         proxy.signal(signal.SIGTERM)
         proxy.signal(signal.SIGUSR1)
         assert await asyncio.to_thread(proxy.process.wait, 10) == 0
-        assert proxy.found("stopped .*clean=true")
+        await proxy.logged("stopped .*clean=true")
 
 
 async def test_signals_of_every_thread_and_of_one_moment_count(start) -> None:

@@ -92,7 +92,7 @@ async def test_the_page_lists_what_is_there(admin) -> None:
     page = (REPOSITORY / "docs" / "metrics.md").read_text()
     listed = {
         name: (kind, set(re.findall(r"`([a-z_]+)`", labels)))
-        for name, kind, labels in re.findall(r"(?m)^\| `([a-z_]+)` \| (\w+) \| (.*?) \|", page)}
+        for name, kind, labels in re.findall(r"(?m)^\| `([a-z0-9_]+)` \| (\w+) \| (.*?) \|", page)}
     async with Upstream(handler) as upstream:
         proxy, site = admin({"echo": upstream}, metrics={"mcp_names": True})
         await ready(site)
