@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/fsuid.h>
@@ -53,6 +54,53 @@ int CLinux_accept(int fd, void *address, uint32_t *length) {
 }
 
 int CLinux_socket(int family) { return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
+
+long CLinux_send_descriptors(int fd, const void *bytes, size_t count, const int *descriptors, int number) {
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int) * CLinux_most_descriptors)];
+    } control = {0};
+    if (number < 0 || number > CLinux_most_descriptors) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (number > 0) {
+        message.msg_control = control.room;
+        message.msg_controllen = CMSG_SPACE(sizeof(int) * number);
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(sizeof(int) * number);
+        memcpy(CMSG_DATA(&control.header), descriptors, sizeof(int) * number);
+    }
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+long CLinux_receive_descriptors(int fd, void *bytes, size_t count, int *descriptors, int *number) {
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int) * CLinux_most_descriptors)];
+    } control;
+    struct iovec part = {.iov_base = bytes, .iov_len = count};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+    long received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    int room = *number;
+    *number = 0;
+    if (received < 0) return received;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+        int came = (int)((part->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        for (int i = 0; i < came; i++) {
+            int descriptor;
+            memcpy(&descriptor, CMSG_DATA(part) + i * sizeof(int), sizeof(int));
+            if (*number < room) descriptors[(*number)++] = descriptor;
+            else close(descriptor);
+        }
+    }
+    return received;
+}
 
 int CLinux_set_flag(int fd, int level, int option, int value) {
     return setsockopt(fd, level, option, &value, sizeof value);

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import Synchronization
 
 /// A listening stream socket, closed with this object.
 package final class Listener: Sendable {
@@ -8,6 +9,7 @@ package final class Listener: Sendable {
     package let address: SocketAddress
     /// The socket's file, which goes with the listener while it is still the one that was bound.
     private let file: SocketFile?
+    private let isFileLeft = Atomic<Bool>(false)
 
     /// The longest queue of connections that wait to be accepted; the kernel cuts it to `somaxconn`.
     private static let backlog: CInt = 4096
@@ -42,10 +44,11 @@ package final class Listener: Sendable {
 
     /// Takes over a stream socket that was bound elsewhere and listens, as a service manager passes one on.
     ///
-    /// It is made non-blocking and is not inherited. The file of a Unix socket belongs to who bound it and stays.
+    /// It is made non-blocking and is not inherited.
     ///
+    /// - Parameter ownsFile: the file of a Unix socket is ours from now on. Else it belongs to who bound it, and stays.
     /// - Throws: ``IOError`` whose `detail` says what the descriptor is instead; it stays open then.
-    package init(adopting descriptor: CInt) throws(IOError) {
+    package init(adopting descriptor: CInt, ownsFile: Bool = false) throws(IOError) {
         func option(_ name: CInt) throws(IOError) -> CInt {
             var (value, length) = (CInt(0), socklen_t(MemoryLayout<CInt>.size))
             guard getsockopt(descriptor, SOL_SOCKET, name, &value, &length) == 0 else {
@@ -65,13 +68,17 @@ package final class Listener: Sendable {
         guard flags >= 0, modes >= 0, fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC) == 0,
             fcntl(descriptor, F_SETFL, modes | O_NONBLOCK) == 0
         else { throw .fromErrno("fcntl") }
-        (self.descriptor, file) = (descriptor, nil)
+        file = if ownsFile, case .unix(let path) = address { try? SocketFile(bound: path) } else { nil }
+        self.descriptor = descriptor
     }
+
+    /// The socket's file belongs to another process from now on.
+    package func leaveFile() { isFileLeft.store(true, ordering: .relaxed) }
 
     deinit {
         // In this order: once it is closed, another server may take the path for stale and bind its own. And as long as it
         // is open, the file's inode is not given to another one.
-        file?.remove()
+        if !isFileLeft.load(ordering: .relaxed) { file?.remove() }
         close(descriptor)
     }
 

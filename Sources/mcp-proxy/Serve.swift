@@ -25,9 +25,12 @@ enum Serve {
             server = try ProxyServer(configuration: configuration, log: log.log, passed: passed)
             reloader = ConfigurationReloader(file, contents: contents, of: server, log: log.log, observer: manager)
             // Before it says that it listens, so that whoever waits for that can ask for a reload.
-            ReloadServer.start(reloader, path: file.path, log: log.log)
+            ReloadServer.start(
+                reloader, path: file.path, log: log.log,
+                successor: manager.isThere ? nil : HandOver(server: server, arguments, path: file.path))
             try server.start()
             manager.ready(server)
+            environment.tellReady()
             try ServiceWatch.start(server, for: manager)
             reloader.watchIfWanted()
         } catch {

@@ -43,10 +43,10 @@ import TunnelProxy
     }
 
     private static let wrong: [(ManagerEnvironment, String)] = [
-        (passing("-1"), "LISTEN_FDS: -1 is no number from 0 to 16"),
-        (passing("17"), "LISTEN_FDS: 17 is no number from 0 to 16"),
-        (passing("one"), "LISTEN_FDS: one is no number from 0 to 16"),
-        (passing("99999999999999999999"), "LISTEN_FDS: 99999999999999999999 is no number from 0 to 16"),
+        (passing("-1"), "LISTEN_FDS: -1 is no number from 0 to 249"),
+        (passing("250"), "LISTEN_FDS: 250 is no number from 0 to 249"),
+        (passing("one"), "LISTEN_FDS: one is no number from 0 to 249"),
+        (passing("99999999999999999999"), "LISTEN_FDS: 99999999999999999999 is no number from 0 to 249"),
         (passing("2", names: "proxy"), "LISTEN_FDNAMES: 1 names for 2 descriptors"),
         (passing("1", names: "proxy:"), "LISTEN_FDNAMES: 2 names for 1 descriptors"),
         (

@@ -17,7 +17,7 @@ private let loopback = IPAddress(v4Bytes: 127, 0, 0, 1)
     @Test func aUnixSocketIsShared() throws {
         let path = "\(TestIdentity.directory)/set"
         let set = try ListenerSet(.unix(path: path), count: 2)
-        #expect(set.listeners.count == 2 && set.listeners[0] === set.listeners[1])
+        #expect(set.listeners.count == 1 && set.listeners(ofLoop: 1)[0] === set.listeners[0])
         #expect(set.isShared && set.own.isEmpty)
     }
 
@@ -60,15 +60,31 @@ private let loopback = IPAddress(v4Bytes: 127, 0, 0, 1)
     @Test(arguments: [1, 3]) func aPassedSocketIsSharedByAllLoops(_ count: Int) throws {
         let passed = try Listener(.ip(loopback, port: 0), isShared: false)
         guard case .ip(_, let port) = passed.address else { return }
-        let set = try ListenerSet(.tcp(loopback, port: port), count: count, passed: passed)
-        #expect(set.listeners.count == count && set.listeners.allSatisfy { $0 === passed })
+        let set = try ListenerSet(.tcp(loopback, port: port), count: count, passed: [passed])
+        #expect(
+            (0..<count).allSatisfy {
+                set.listeners(ofLoop: $0).map(ObjectIdentifier.init) == [ObjectIdentifier(passed)]
+            })
         #expect(set.isShared == (count > 1) && set.own.map(\.port) == [port])
+    }
+
+    /// A process that takes another's place may have more loops, or fewer: each loop has one at least, and each socket a loop.
+    @Test(arguments: [(1, 3), (3, 1), (2, 5), (5, 2), (3, 3)])
+    func eachPassedSocketHasALoop(_ sockets: Int, _ loops: Int) throws {
+        let passed = try (0..<sockets).map { _ in try Listener(.ip(loopback, port: 0), isShared: false) }
+        guard case .ip(_, let port) = passed[0].address else { return }
+        // Of one port, but for the check of their address.
+        let set = try ListenerSet(.tcp(loopback, port: 0), count: loops, passed: passed)
+        let served = (0..<loops).flatMap { set.listeners(ofLoop: $0).map(\.descriptor) }
+        #expect(Set(served) == Set(passed.map(\.descriptor)))
+        #expect((0..<loops).allSatisfy { !set.listeners(ofLoop: $0).isEmpty })
+        #expect(set.isShared == (sockets < loops) && set.own.map(\.port) == [port])
     }
 
     @Test func aPassedSocketHasToBeTheOneThatIsConfigured() throws {
         let passed = try Listener(.ip(loopback, port: 0), isShared: false)
         let error = #expect(throws: ProxyError.self) {
-            try ListenerSet(.tcp(loopback, port: 1), count: 1, passed: passed)
+            try ListenerSet(.tcp(loopback, port: 1), count: 1, passed: [passed])
         }
         let remedy = "write the same in listen_addr and in ListenStream= of the socket unit"
         #expect(

@@ -6,6 +6,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /// One readiness report, unpacked: `struct epoll_event` is a packed union that Swift reads badly.
@@ -36,6 +37,12 @@ int CLinux_accept(int fd, void *address, uint32_t *length);
 
 /// A stream socket that does not block and is not inherited.
 int CLinux_socket(int family);
+
+// Sends bytes with descriptors, of which there are at most CLinux_most_descriptors; the same results as of sendmsg(2).
+enum { CLinux_most_descriptors = 250 };
+long CLinux_send_descriptors(int fd, const void *bytes, size_t count, const int *descriptors, int number);
+// Receives bytes with descriptors, which are not inherited; `number` is the room, and then how many came.
+long CLinux_receive_descriptors(int fd, void *bytes, size_t count, int *descriptors, int *number);
 
 int CLinux_set_flag(int fd, int level, int option, int value);
 int CLinux_IPV6_V6ONLY(void);

@@ -45,6 +45,9 @@ final class AdminListener: Sendable {
         thread.join()
     }
 
+    /// Leaves those who come from now on to another process.
+    func stopAccepting() { onSite { $0.stopAccepting() } }
+
     private func onSite(_ body: @escaping @Sendable (AdminSite) -> Void) {
         let done = ThreadSignal()
         loop.spawn { loop in

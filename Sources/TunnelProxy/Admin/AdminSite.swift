@@ -97,9 +97,13 @@ final class AdminSite {
     private func forget(_ connection: AdminConnection) { connections[ObjectIdentifier(connection)] = nil }
 
     /// Closes everything.
-    func close() {
+    func stopAccepting() {
         acceptor?.stop()
         acceptor = nil
+    }
+
+    func close() {
+        stopAccepting()
         readiness.stop()
         collector.stop()
         cloudflared.stop()

@@ -38,6 +38,8 @@ final class HTTP1Server: RequestServer {
     /// Whether another request may follow on this connection.
     private var isPersistent = false
     var observer: (any ServerStreamObserver)?
+    /// Called once, when the first request begins.
+    var onFirstRequest: (() -> Void)?
 
     // The response.
     /// A head and small pieces of a body, until they are sent together. Holds memory only then.
@@ -99,6 +101,7 @@ final class HTTP1Server: RequestServer {
 
     private func begin(_ size: Int) {
         requestNumber += 1
+        if requestNumber == 1 { onFirstRequest?() }
         request = RequestFacts(
             method: reader.head.method, wantsWebSocket: reader.head.isWebSocketUpgrade, framing: reader.head.framing)
         minorVersion = reader.head.minorVersion

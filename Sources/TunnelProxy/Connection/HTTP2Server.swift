@@ -32,6 +32,8 @@ final class HTTP2Server: RequestServer {
     var core: HTTP2Connection
     var snapshot: ProxySnapshot
 
+    /// Called once, when the first request begins.
+    var onFirstRequest: (() -> Void)?
     private var life = Life.open
     /// Received and not taken. Holds memory only while it holds bytes.
     private var input = ByteBuffer()
@@ -257,6 +259,7 @@ final class HTTP2Server: RequestServer {
 
     private func place(_ id: UInt32) -> HTTP2ServerStream {
         requestCount += 1
+        if requestCount == 1 { onFirstRequest?() }
         let stream = parked.popLast() ?? HTTP2ServerStream(self, Exchange(on: worker, upstreams))
         if let slot = core.slot(of: id) {
             while streams.count <= slot { streams.append(nil) }

@@ -24,6 +24,8 @@ final class TunnelConnection {
     private var place: WaitingRoom.Place?
     /// It is one of the WebSockets that are counted.
     private var isCounted = false
+    /// No request has begun on it.
+    private var isNewcomer = true
     /// Others came while it let us wait.
     private var isCrowdedOut = false
     /// The proxy ends, and this connection with it.
@@ -52,6 +54,7 @@ final class TunnelConnection {
         phase = .over
         wait(for: nil)
         giveCountBack()
+        settle()
         upstreams.closeBound(of: number)
         socket.close()
         worker.shared.connectionEnded()
@@ -86,6 +89,7 @@ final class TunnelConnection {
         if stream.applicationProtocol != ApplicationProtocol.http2.rawValue {
             let server = HTTP1Server(
                 reader, Exchange(on: worker, upstreams), number: number, clientAddress: clientAddress, on: worker)
+            server.onFirstRequest = { [unowned self] in settle() }
             phase = .serving(stream, server)
             let snapshot = worker.snapshot
             guard stream.applicationProtocol == nil, snapshot.configuration.tls.alpn.contains(.http2),
@@ -96,6 +100,7 @@ final class TunnelConnection {
         }
         let server = HTTP2Server(
             stream, received: reader.takeInput(), upstreams, number: number, clientAddress: clientAddress, on: worker)
+        server.onFirstRequest = { [unowned self] in settle() }
         phase = .serving(stream, server)
         return server
     }
@@ -133,6 +138,11 @@ final class TunnelConnection {
         giveCountBack()
         if case .shakingHands(let stream) = phase { stream.cut() }
         socket.close()
+    }
+
+    private func settle() {
+        if isNewcomer { worker.shared.newcomerSettled() }
+        isNewcomer = false
     }
 
     private func giveCountBack() {

@@ -5,30 +5,29 @@ package import TunnelIO
 /// The listeners of a proxy: one for each loop on the same port, or one that all loops share, which is a Unix socket or was
 /// passed to the process.
 package struct ListenerSet {
-    /// One for each loop.
+    /// Each once.
     package let listeners: [Listener]
     let address: SocketAddress
-    let isShared: Bool
+    /// How many loops there are.
+    private let count: Int
 
     /// - Parameters:
     ///   - access: who may connect to a Unix socket.
-    ///   - passed: a socket that listens already; then none is bound. It has to be at the wanted address: others go by what
+    ///   - passed: sockets that listen already; then none is bound. They have to be at the wanted address: others go by what
     ///     the configuration says, such as the health check.
     package init(
-        _ wanted: ListenAddress, access: SocketFile.Access = SocketFile.Access(), count: Int, passed: Listener? = nil
+        _ wanted: ListenAddress, access: SocketFile.Access = SocketFile.Access(), count: Int, passed: [Listener] = []
     ) throws {
-        if let passed {
-            try ListenerSet.check(passed, against: wanted, of: "listen_addr")
-            listeners = Array(repeating: passed, count: count)
-            isShared = count > 1
-            address = passed.address
+        self.count = count
+        if let first = passed.first {
+            for listener in passed { try ListenerSet.check(listener, against: wanted, of: "listen_addr") }
+            listeners = passed
+            address = first.address
             return
         }
         switch wanted {
         case .unix(let path):
-            let listener = try ListenerSet.bind(path, access)
-            listeners = Array(repeating: listener, count: count)
-            isShared = count > 1
+            listeners = [try ListenerSet.bind(path, access)]
         case .tcp(let ip, let port):
             // SO_REUSEPORT would let a second proxy bind the same port and take half of the connections unseen. A
             // listener without it finds out.
@@ -38,9 +37,17 @@ package struct ListenerSet {
             var all = [first]
             while all.count < count { all.append(try ListenerSet.bind(first.address, isShared: true)) }
             listeners = all
-            isShared = false
         }
         address = listeners[0].address
+    }
+
+    /// Whether several loops accept from the same listener.
+    var isShared: Bool { listeners.count < count }
+
+    /// Those that a loop accepts from: each has some, and each of them has a loop.
+    func listeners(ofLoop index: Int) -> [Listener] {
+        if isShared { return [listeners[index % listeners.count]] }
+        return stride(from: index, to: listeners.count, by: count).map { listeners[$0] }
     }
 
     private static func bindFirst(_ ip: IPAddress?, _ port: UInt16, isShared: Bool) throws -> Listener {

@@ -32,12 +32,13 @@ public final class ProxyServer: Sendable {
     private struct Parts: Sendable {
         var life = Life.idle
         var waiters: [@Sendable (Bool) -> Void] = []
+        /// Until the start, which hands them on: nobody else is to keep them open.
+        var passed: PassedListeners
     }
 
     let shared: SharedState
-    private let parts = Mutex(Parts())
+    private let parts: Mutex<Parts>
     private let identityAtStart: IdentityFiles.Digest
-    private let passed: PassedListeners
 
     /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
     ///
@@ -48,7 +49,7 @@ public final class ProxyServer: Sendable {
 
     /// The same, to listen with sockets that are there already.
     package init(configuration: ProxyConfiguration, log: Log, passed: PassedListeners) throws {
-        self.passed = passed
+        parts = Mutex(Parts(passed: passed))
         let snapshot = try ProxySnapshot(configuration, listeners: configuration.policyListeners)
         let identity: TLSIdentity
         (identity, identityAtStart) = try configuration.readIdentity()
@@ -86,7 +87,13 @@ public final class ProxyServer: Sendable {
         }
         if let refusal { throw refusal }
         let running: RunningProxy
-        do { running = try RunningProxy.open(shared, identityAtStart, passed) } catch {
+        do {
+            let passed = parts.withLock { parts in
+                defer { parts.passed = PassedListeners() }
+                return parts.passed
+            }
+            running = try RunningProxy.open(shared, identityAtStart, passed)
+        } catch {
             let mustStop = parts.withLock { parts in
                 let mustStop = if case .starting(mustStop: true) = parts.life { true } else { false }
                 if !mustStop { parts.life = .idle }

@@ -8,7 +8,7 @@ final class ProxyWorker: WorkerHolder {
     let upstreams: UpstreamPools
     private let room: WaitingRoom
     private var connections: [ObjectIdentifier: TunnelConnection] = [:]
-    private var acceptor: Acceptor?
+    private var acceptors: [Acceptor] = []
 
     /// - Parameter loops: of the proxy, in all.
     init(_ reactor: Reactor, _ shared: SharedState, loops: Int) {
@@ -25,15 +25,16 @@ final class ProxyWorker: WorkerHolder {
     func accept(from listener: Listener, isShared: Bool) throws(IOError) {
         let loop = worker.reactor.loop
         let log = worker.log
-        acceptor = try Acceptor(
-            listener, on: worker.reactor, isShared: isShared,
-            accepted: { descriptor, peer in
-                loop.spawn { loop in await ProxyWorker.current(on: loop)?.serve(descriptor, peer) }
-            },
-            failed: { [unowned room] error in
-                log(.error, "accept failed") { $0.field("error", error.description) }
-                room.giveDescriptorsBack()
-            })
+        acceptors.append(
+            try Acceptor(
+                listener, on: worker.reactor, isShared: isShared,
+                accepted: { descriptor, peer in
+                    loop.spawn { loop in await ProxyWorker.current(on: loop)?.serve(descriptor, peer) }
+                },
+                failed: { [unowned room] error in
+                    log(.error, "accept failed") { $0.field("error", error.description) }
+                    room.giveDescriptorsBack()
+                }))
     }
 
     private func serve(_ descriptor: CInt, _ peer: SocketAddress?) async {
@@ -56,8 +57,8 @@ final class ProxyWorker: WorkerHolder {
 
     /// Accepts no more; what is open goes on.
     func stopAccepting() {
-        acceptor?.stop()
-        acceptor = nil
+        for acceptor in acceptors { acceptor.stop() }
+        acceptors = []
     }
 
     /// Closes every WebSocket on which no request is under way, and the others behind theirs.

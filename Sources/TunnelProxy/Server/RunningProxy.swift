@@ -7,12 +7,14 @@ struct RunningProxy: Sendable {
     let address: SocketAddress
     private let watcher: IdentityWatcher
     private let admin: AdminListener?
-    /// Whether another process will accept what waits at the listener.
-    private let isHandedOn: Bool
+    /// Its listeners, for a process that takes its place.
+    let listeners: HandedListeners
     private let metricsWaiters = MetricsWaiters()
 
     /// For the closing handshakes of all WebSockets together.
     private static let closeTimeout: UInt64 = 2_000_000_000
+    /// For those who have come to say what for.
+    private static let settleTimeout: UInt64 = 2_000_000_000
     /// For the loops to let go of what was cut off.
     private static let cutTimeout: UInt64 = 200_000_000
     /// For the spans that have not been sent, to a collector that may be gone.
@@ -41,17 +43,21 @@ struct RunningProxy: Sendable {
             shared.log(.info, "listening") { line in
                 line.field("addr", "\(listeners.address)")
                 line.field("loops", group.loops.count)
-                if passed.proxy != nil { line.field("from", "the service manager") }
+                if !passed.proxy.isEmpty { line.field("from", passed.source.rawValue) }
             }
             logLimit(shared.snapshot.connectionLimit, to: shared.log)
             logRoutes(shared.snapshot, to: shared.log)
             for finding in shared.snapshot.findings { shared.log.report(finding) }
-            for (loop, listener) in zip(group.loops, listeners.listeners) {
-                let (isShared, count) = (listeners.isShared, group.loops.count)
+            for (index, loop) in group.loops.enumerated() {
+                let (own, isShared, count) = (
+                    listeners.listeners(ofLoop: index), listeners.isShared, group.loops.count
+                )
                 loop.spawn { loop in
                     let worker = ProxyWorker(loop.reactor, shared, loops: count)
                     loop.reactor.context = worker
-                    do throws(IOError) { try worker.accept(from: listener, isShared: isShared) } catch {
+                    do throws(IOError) {
+                        for listener in own { try worker.accept(from: listener, isShared: isShared) }
+                    } catch {
                         shared.log(.error, "accept failed") { $0.field("error", error.description) }
                     }
                 }
@@ -61,7 +67,9 @@ struct RunningProxy: Sendable {
             let admin = try adminListener.map { try AdminListener($0, context) }
             return RunningProxy(
                 group: group, address: listeners.address, watcher: watcher, admin: admin,
-                isHandedOn: passed.proxy != nil)
+                listeners: HandedListeners(
+                    proxy: listeners.listeners, admin: adminListener,
+                    isKept: !passed.proxy.isEmpty && passed.source == .serviceManager))
         } catch {
             group.stop()
             endTraces(shared)
@@ -100,10 +108,18 @@ struct RunningProxy: Sendable {
         watcher.stop()
         shared.beginStop()
         // What would be accepted from now on would soon be turned away, and is better left to whoever comes next.
-        if isHandedOn { onEachWorker(waiting: true) { $0.stopAccepting() } }
-        waitForOthers(shared)
+        if listeners.isHandedOn { onEachWorker(waiting: true) { $0.stopAccepting() } }
+        if listeners.hasSuccessor {
+            admin?.stopAccepting()
+            // Whoever was accepted before is not turned away.
+            let end = Reactor.clock() &+ RunningProxy.settleTimeout
+            _ = shared.idle.wait(until: end) { !shared.hasNewcomers }
+        } else {
+            waitForOthers(shared)
+        }
         shared.drain()
         shared.log(.info, "shutting down") { $0.field("requests", shared.requests) }
+        listeners.release()
         onEachWorker { $0.stopAccepting() }
 
         let deadline = Reactor.clock() &+ shared.snapshot.configuration.shutdownTimeout.nanoseconds

@@ -20,6 +20,8 @@ final class SharedState: Sendable {
     private let cutCount = Atomic<Int>(0)
     /// Connections open in all, whatever they have come to be.
     private let connectionCount = Atomic<Int>(0)
+    /// Those among them on which no request has begun yet.
+    private let newcomerCount = Atomic<Int>(0)
     /// WebSockets open in all.
     private let tunnelCount = Atomic<Int>(0)
     private let stopping = Atomic<Bool>(false)
@@ -85,7 +87,17 @@ final class SharedState: Sendable {
     /// - Returns: the number that names the connection in the log.
     func connectionBegan() -> UInt64 {
         connectionCount.add(1, ordering: .relaxed)
+        newcomerCount.add(1, ordering: .relaxed)
         return nextConnectionNumber()
+    }
+
+    /// Somebody has come and has not said yet what for.
+    var hasNewcomers: Bool { newcomerCount.load(ordering: .sequentiallyConsistent) > 0 }
+
+    /// The first request of a connection has begun, or will never.
+    func newcomerSettled() {
+        let left = newcomerCount.subtract(1, ordering: .sequentiallyConsistent).newValue
+        if left == 0 && isStopping { idle.wake() }
     }
 
     /// A number for the log alone: for a connection that is none of the tunnel.

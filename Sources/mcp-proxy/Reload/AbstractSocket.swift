@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import TunnelIO
 
@@ -93,11 +94,17 @@ struct AbstractSocket: ~Copyable {
     }
 
     /// Sends a text and says that it was all.
-    func send(_ text: String) throws(IOError) {
+    ///
+    /// - Parameter descriptors: go with its first bytes; this process keeps its own.
+    func send(_ text: String, with descriptors: [CInt] = []) throws(IOError) {
         var rest = Array(text.utf8)[...]
+        var unsent = descriptors
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
+            let count = rest.withUnsafeBytes {
+                CLinux_send_descriptors(descriptor, $0.baseAddress, $0.count, unsent, CInt(unsent.count))
+            }
             guard count > 0 else { throw .last("send") }
+            unsent = []
             rest = rest.dropFirst(count)
         }
         shutdown(descriptor, CInt(SHUT_WR))
@@ -107,12 +114,24 @@ struct AbstractSocket: ~Copyable {
     ///
     /// - Parameter limit: bytes; the rest is left out.
     func receive(limit: Int) throws(IOError) -> String {
+        var received: [CInt] = []
+        // What was not asked for is not kept open.
+        defer { for descriptor in received { close(descriptor) } }
+        return try receive(limit: limit, descriptors: &received)
+    }
+
+    /// The same with the descriptors that come with it, which are the caller's, also when this throws.
+    func receive(limit: Int, descriptors: inout [CInt]) throws(IOError) -> String {
         var bytes = [UInt8](repeating: 0, count: limit)
         var filled = 0
         while filled < limit {
+            var came = [CInt](repeating: -1, count: CLinux_most_descriptors)
+            var number = CInt(came.count)
             let count = bytes.withUnsafeMutableBytes { room in
-                recv(descriptor, room.baseAddress.map { $0 + filled }, room.count - filled, 0)
+                CLinux_receive_descriptors(
+                    descriptor, room.baseAddress.map { $0 + filled }, room.count - filled, &came, &number)
             }
+            descriptors += came.prefix(Int(number))
             if count == 0 { break }
             if count < 0, errno == EINTR { continue }
             // Who hung up without having read what we sent resets the connection, behind all that it said itself.

@@ -40,7 +40,7 @@ struct ReloadClient {
                 switch ReloadMessage.Reply(try socket.receive(limit: maxReply)) {
                 case .proxy(let proxy): search.found.append(Found(name: name, proxy: proxy))
                 case .stranger: search.strangers.append(user)
-                case .verdict, nil: search.silent.append("it did not say who it is")
+                case .verdict, .listeners, .leaving, nil: search.silent.append("it did not say who it is")
                 }
             } catch {
                 // One that ended meanwhile is none that could be reloaded.
@@ -59,6 +59,45 @@ struct ReloadClient {
             throw IOError(.endOfStream, "read")
         }
         return verdict
+    }
+
+    /// What a proxy hands to the process that takes its place.
+    struct Offer {
+        let standardError: CInt
+        let names: [PassedSockets.Name]
+        /// As many as names.
+        let listeners: [CInt]
+        let arguments: [String]
+
+        func close() { for descriptor in [standardError] + listeners { Glibc.close(descriptor) } }
+    }
+
+    /// - Throws: also where the proxy hangs up, which it does when it is not to be handed on.
+    static func listeners(of found: Found) throws(IOError) -> Offer {
+        let socket = try AbstractSocket.connect(found.name)
+        try socket.send(ReloadMessage.Request.listeners.rawValue)
+        var descriptors: [CInt] = []
+        do throws(IOError) {
+            let reply = ReloadMessage.Reply(try socket.receive(limit: maxReply, descriptors: &descriptors))
+            guard case .listeners(let names, let arguments) = reply, descriptors.count == names.count + 1 else {
+                throw IOError(.endOfStream, "read")
+            }
+            return Offer(
+                standardError: descriptors[0], names: names, listeners: Array(descriptors.dropFirst()),
+                arguments: arguments)
+        } catch {
+            for descriptor in descriptors { close(descriptor) }
+            throw error
+        }
+    }
+
+    /// Tells a proxy that another process serves in its place.
+    static func leave(_ found: Found) throws(IOError) {
+        let socket = try AbstractSocket.connect(found.name)
+        try socket.send(ReloadMessage.Request.leave.rawValue)
+        guard ReloadMessage.Reply(try socket.receive(limit: 64)) == .leaving else {
+            throw IOError(.endOfStream, "read")
+        }
     }
 
     /// The words of another user are not printed as a proxy's, but root's question is for all.

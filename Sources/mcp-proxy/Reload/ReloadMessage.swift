@@ -1,10 +1,14 @@
 import TunnelProxy
 
-/// What `mcp-proxy reload` and a running proxy say to each other: one word there, one text back.
+/// What `mcp-proxy reload` and `upgrade` and a running proxy say to each other: one word there, one text back.
 enum ReloadMessage {
     enum Request: String {
         case describe
         case reload
+        /// Its listeners, with its standard error, to be served from by another process.
+        case listeners
+        /// That process serves.
+        case leave
     }
 
     /// A proxy, by what it says of itself.
@@ -18,6 +22,10 @@ enum ReloadMessage {
     enum Reply: Equatable {
         case proxy(Proxy)
         case verdict(ConfigurationReloader.Verdict)
+        /// Which listener each of the descriptors is that come with it, behind the one of standard error; and how the proxy
+        /// was called.
+        case listeners([PassedSockets.Name], arguments: [String])
+        case leaving
         /// It does not listen to this user.
         case stranger
 
@@ -27,6 +35,9 @@ enum ReloadMessage {
             case .proxy(let proxy): "proxy\n\(proxy.process)\n\(proxy.path)"
             case .verdict(.done(let settings)): (["done"] + settings).joined(separator: "\n")
             case .verdict(.refused(let reason)): "refused\n\(reason)"
+            case .listeners(let names, let arguments):
+                (["listeners", names.map(\.rawValue).joined(separator: ":")] + arguments).joined(separator: "\n")
+            case .leaving: "leaving"
             case .stranger: "stranger"
             }
         }
@@ -41,6 +52,14 @@ enum ReloadMessage {
                 self = .proxy(Proxy(process: process, path: String(fields[1])))
             case "done": self = .verdict(.done(needRestart: rest.split(separator: "\n").map(String.init)))
             case "refused": self = .verdict(.refused(String(rest)))
+            case "listeners":
+                var lines = rest.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+                guard !lines.isEmpty else { return nil }
+                let words = lines.removeFirst().split(separator: ":").map(String.init)
+                let names = words.compactMap(PassedSockets.Name.init)
+                guard names.count == words.count else { return nil }
+                self = .listeners(names, arguments: lines)
+            case "leaving": self = .leaving
             case "stranger": self = .stranger
             default: return nil
             }

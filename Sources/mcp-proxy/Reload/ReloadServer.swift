@@ -3,10 +3,10 @@ import TunnelCore
 import TunnelIO
 import TunnelProxy
 
-/// The running proxy's side of `mcp-proxy reload`: an abstract socket that says which proxy this is, reloads it, and
-/// answers with the verdict.
+/// The running proxy's side of `mcp-proxy reload` and `upgrade`: an abstract socket that says which proxy this is, reloads it
+/// and answers with the verdict, or hands its listeners to the process that takes its place.
 ///
-/// Only its own user and root are heard. It takes nothing but the word to read the file again, which SIGHUP says as well.
+/// Only its own user and root are heard, who could do as much with signals and by reading its memory.
 enum ReloadServer {
     /// What its sockets' names begin with. Random digits follow, as two containers may share a network and each have a
     /// process 1.
@@ -15,13 +15,19 @@ enum ReloadServer {
     private static let pause = 1
 
     /// Starts to listen, for the process's life. A proxy that cannot be reloaded like this serves all the same.
-    static func start(_ reloader: ConfigurationReloader, path: String, log: Log) {
+    ///
+    /// - Parameter successor: hands the proxy on to another process; `nil` where a service manager would lose it by that.
+    static func start(_ reloader: ConfigurationReloader, path: String, log: Log, successor: HandOver?) {
         do throws(IOError) {
             let listener = Listener(try AbstractSocket.listen(prefix + hexadecimal(UInt64.random(in: 0...UInt64.max))))
             let own = ReloadMessage.Proxy(process: Int(getpid()), path: absolute(path))
             try SystemThread("reload") {
-                while true {
-                    do throws(IOError) { try serve(try listener.socket.accept(), own, reloader) } catch {
+                // A proxy that has left its place to another one is not found any more.
+                var isInPlace = true
+                while isInPlace {
+                    do throws(IOError) {
+                        isInPlace = try serve(try listener.socket.accept(), own, reloader, successor)
+                    } catch {
                         // One that hung up early is its own affair; without descriptors each try would fail at once.
                         if error.operation == "accept" { _ = ThreadSignal().wait(seconds: pause) }
                     }
@@ -32,17 +38,29 @@ enum ReloadServer {
         }
     }
 
+    /// - Returns: `false` once another process is in this one's place.
     private static func serve(
-        _ client: consuming AbstractSocket, _ own: ReloadMessage.Proxy, _ reloader: ConfigurationReloader
-    ) throws(IOError) {
+        _ client: consuming AbstractSocket, _ own: ReloadMessage.Proxy, _ reloader: ConfigurationReloader,
+        _ successor: HandOver?
+    ) throws(IOError) -> Bool {
         guard let user = client.peerUser, user == geteuid() || user == 0 else {
-            return try client.send(ReloadMessage.Reply.stranger.text)
+            try client.send(ReloadMessage.Reply.stranger.text)
+            return true
         }
         switch ReloadMessage.Request(rawValue: try client.receive(limit: 64)) {
         case .describe: try client.send(ReloadMessage.Reply.proxy(own).text)
         case .reload: try client.send(ReloadMessage.Reply.verdict(reloader.reload(by: .command)).text)
+        case .listeners:
+            guard let successor, let offer = successor.offer() else { break }
+            try client.send(offer.message.text, with: offer.descriptors)
+        case .leave:
+            guard let successor else { break }
+            successor.leave()
+            try? client.send(ReloadMessage.Reply.leaving.text)
+            return false
         case nil: break
         }
+        return true
     }
 
     private final class Listener: Sendable {

@@ -4,10 +4,12 @@ import Glibc
 ///
 /// They are meant for this process alone, so they are taken out of the environment.
 struct ManagerEnvironment {
-    private static let names = [
+    static let names = [
         "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
-        "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES",
+        "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES", readyName,
     ]
+    /// Of ours: the descriptor into which the process writes that it serves, where it takes the place of another one.
+    static let readyName = "MCP_PROXY_READY_FD"
 
     private let values: [String: String]
     private let process: pid_t
@@ -32,6 +34,18 @@ struct ManagerEnvironment {
 
     /// Whether variables are for this process: they name it, or name none. A process in between may have left them.
     func isForUs(by name: String) -> Bool { self[name].map { $0 == String(process) } ?? true }
+
+    /// Where to write that the process serves, if it takes the place of another one.
+    var readyDescriptor: CInt? { self[Self.readyName].flatMap { CInt($0) }.flatMap { $0 > 2 ? $0 : nil } }
+
+    /// Tells whoever started this process in the place of another one that it serves.
+    func tellReady() {
+        guard let descriptor = readyDescriptor else { return }
+        var byte: UInt8 = 1
+        // Who does not wait any more has given up, and ends this process.
+        _ = write(descriptor, &byte, 1)
+        close(descriptor)
+    }
 
     /// What is wrong with a variable, and what to do.
     struct Complaint: Error, Equatable, CustomStringConvertible {

@@ -3,27 +3,28 @@ import TunnelIO
 import TunnelProxy
 
 /// Socket activation, by sd_listen_fds(3): sockets that the service manager has bound and keeps, so that a restart of the
-/// proxy refuses no connection.
+/// proxy refuses no connection. `mcp-proxy upgrade` passes those of the process before in the same way.
 enum PassedSockets {
     /// The first descriptor that is passed.
     private static let first: CInt = 3
-    /// More are not ours: the proxy has two listeners.
-    private static let most = 16
+    /// More are not ours: the proxy has a listener for each loop, and one for the operator.
+    private static let most = 249
 
     /// Takes over what was passed to this process; nothing, where nothing was.
     ///
     /// - Throws: a complaint that names the descriptor and a remedy.
     static func adopt(_ environment: ManagerEnvironment) throws(ManagerEnvironment.Complaint) -> PassedListeners {
-        var listeners = PassedListeners()
+        let hasPredecessor = environment.readyDescriptor != nil
+        var listeners = PassedListeners(source: hasPredecessor ? .predecessor : .serviceManager)
         for (name, descriptor) in try descriptors(environment) {
             let listener: Listener
-            do throws(IOError) { listener = try Listener(adopting: descriptor) } catch {
+            do throws(IOError) { listener = try Listener(adopting: descriptor, ownsFile: hasPredecessor) } catch {
                 let remedy = "pass a listening TCP or Unix stream socket, ListenStream= of a socket unit"
                 throw ManagerEnvironment.Complaint(
                     "LISTEN_FDS: descriptor \(descriptor), \(name.rawValue): \(error.reason) (\(remedy))")
             }
             switch name {
-            case .proxy: listeners.proxy = listener
+            case .proxy: listeners.proxy.append(listener)
             case .admin: listeners.admin = listener
             }
         }
@@ -38,7 +39,8 @@ enum PassedSockets {
     static func descriptors(
         _ environment: ManagerEnvironment
     ) throws(ManagerEnvironment.Complaint) -> [(name: Name, descriptor: CInt)] {
-        guard let text = environment["LISTEN_FDS"], environment["LISTEN_PID"] != nil,
+        let hasPredecessor = environment.readyDescriptor != nil
+        guard let text = environment["LISTEN_FDS"], hasPredecessor || environment["LISTEN_PID"] != nil,
             environment.isForUs(by: "LISTEN_PID")
         else { return [] }
         guard let count = Int(text), (0...most).contains(count) else {
@@ -60,7 +62,8 @@ enum PassedSockets {
                 throw ManagerEnvironment.Complaint(
                     "LISTEN_FDNAMES: descriptor \(descriptor) is named \(text) (write FileDescriptorName=\(known))")
             }
-            guard !found.contains(where: { $0.name == name }) else {
+            // Those of a predecessor share a port: one for each of its loops.
+            guard hasPredecessor && name == .proxy || !found.contains(where: { $0.name == name }) else {
                 throw ManagerEnvironment.Complaint(
                     "LISTEN_FDS: more than one socket named \(text) (leave one ListenStream= in the socket unit)")
             }
