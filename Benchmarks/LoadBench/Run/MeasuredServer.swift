@@ -29,8 +29,14 @@ extension MeasuredServer {
         while Clock.now() < end {
             let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
             defer { close(descriptor) }
+            // From another address: a socket that happened to get the server's own port would be connected to itself.
+            var source = LoopbackAddress.make(host: 2, port: 0)
             var address = LoopbackAddress.make(host: 1, port: port)
-            if LoopbackAddress.withPointer(&address, { connect(descriptor, $0, $1) }) == 0 { return Clock.now() }
+            if LoopbackAddress.withPointer(&source, { bind(descriptor, $0, $1) }) == 0,
+                LoopbackAddress.withPointer(&address, { connect(descriptor, $0, $1) }) == 0
+            {
+                return Clock.now()
+            }
             usleep(200)
         }
         throw BenchError("\(name) does not listen after 15 seconds")
