@@ -195,6 +195,16 @@ public struct ByteBuffer: ~Copyable {
         tail += range.count
     }
 
+    /// Appends readable bytes of another buffer.
+    mutating func append(_ count: Int, of other: borrowing ByteBuffer, at start: Int) {
+        precondition(min(start, count) >= 0 && count <= other.count - start, "ByteBuffer range out of bounds")
+        guard count > 0 else { return }
+        reserve(count)
+        (base.unsafelyUnwrapped + tail).copyMemory(
+            from: other.base.unsafelyUnwrapped + other.head + start, byteCount: count)
+        tail += count
+    }
+
     /// Moves `count` of the readable bytes from one place among them to another; the two may overlap.
     mutating func move(_ count: Int, from source: Int, to destination: Int) {
         precondition(

@@ -63,7 +63,7 @@ public enum Authority {
             guard end < authority.count, IPAddress(authority.extracting(1..<end))?.isIPv4 == false else { return nil }
             end += 1
         } else {
-            while end < authority.count, authority[end] != HTTPByte.colon { end += 1 }
+            end = authority.firstIndex(of: HTTPByte.colon, from: 0, to: authority.count)
             guard authority.holdsOnly(.hostName, in: 0..<end) else { return nil }
         }
         if end == authority.count { return (0..<end, nil) }

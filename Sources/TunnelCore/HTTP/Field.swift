@@ -149,19 +149,46 @@ struct FieldTraits: OptionSet, Sendable {
 
     init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    init(name: Range<Int>, value: Range<Int>, in bytes: Span<UInt8>) {
-        var traits: FieldTraits = []
+    /// What a name says.
+    init(name: Range<Int>, in bytes: Span<UInt8>) {
         if !name.isEmpty, bytes[name.lowerBound] == HTTPByte.colon {
-            traits = .pseudo
-        } else if !bytes.holdsOnly(.smallToken, in: name) {
-            traits = .badName
+            self.init(rawValue: FieldTraits.pseudo.rawValue | PseudoName(name, in: bytes).rawValue << 4)
+        } else {
+            self = bytes.holdsOnly(.smallToken, in: name) ? [] : .badName
         }
-        if bytes.trimmed(value) != value
-            || bytes.firstControl(from: value.lowerBound, to: value.upperBound) < value.upperBound
+    }
+
+    /// What a value says, beside a name that says the same as in these traits.
+    func with(value: Range<Int>, in bytes: Span<UInt8>) -> FieldTraits {
+        var traits = subtracting([.badValue, .neverIndexed])
+        if !value.isEmpty,
+            bytes[value.lowerBound] <= HTTPByte.space || bytes[value.upperBound - 1] <= HTTPByte.space
+                || bytes.firstControl(from: value.lowerBound, to: value.upperBound) < value.upperBound
         {
             traits.insert(.badValue)
         }
-        self = traits
+        return traits
+    }
+
+    /// Which pseudo-header field it is.
+    var pseudoName: PseudoName { PseudoName(rawValue: rawValue >> 4) ?? .unknown }
+}
+
+/// The pseudo-header fields (RFC 9113 §8.3, RFC 8441 §4).
+enum PseudoName: UInt8, Sendable {
+    case unknown, method, scheme, authority, path, status, connectProtocol
+
+    init(_ name: Range<Int>, in bytes: Span<UInt8>) {
+        self =
+            switch name.count {
+            case 5 where bytes.matches(name, ":path"): .path
+            case 7 where bytes.matches(name, ":method"): .method
+            case 7 where bytes.matches(name, ":scheme"): .scheme
+            case 7 where bytes.matches(name, ":status"): .status
+            case 9 where bytes.matches(name, ":protocol"): .connectProtocol
+            case 10 where bytes.matches(name, ":authority"): .authority
+            default: .unknown
+            }
     }
 }
 

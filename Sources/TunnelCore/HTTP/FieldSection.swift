@@ -34,10 +34,13 @@ struct FieldSection: Sendable {
     mutating func adopt(_ fields: inout [Field], skipping skipped: Int, end: Int) {
         swap(&self.fields, &fields)
         fields.removeAll(keepingCapacity: true)
-        self.fields.removeFirst(skipped)
-        start = self.fields.first?.line.lowerBound ?? end
         names = FieldNames()
-        for field in self.fields { names.insert(field.id) }
+        for index in skipped..<self.fields.count {
+            names.insert(self.fields[index].id)
+            self.fields[index - skipped] = self.fields[index]
+        }
+        for _ in 0..<skipped { self.fields.removeLast() }
+        start = self.fields.first?.line.lowerBound ?? end
         lines = HeadLines(position: end)
     }
 

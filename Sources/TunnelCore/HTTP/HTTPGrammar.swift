@@ -29,6 +29,16 @@ struct HTTPByteSet: Sendable {
 
 /// Eight bytes looked at as one number.
 enum ByteWord {
+    /// Makes capital letters small.
+    @inline(__always)
+    static func small(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101, high: UInt64 = 0x8080_8080_8080_8080
+        let low = word & ~high
+        let isFromA = low &+ ones &* (0x80 - 0x41)
+        let isAboveZ = low &+ ones &* (0x80 - 0x5B)
+        return word | (isFromA & ~isAboveZ & ~word & high) &>> 2
+    }
+
     /// Sets the high bit of each byte that is neither an ASCII letter nor "-".
     @inline(__always)
     static func others(_ word: UInt64) -> UInt64 {
@@ -150,8 +160,29 @@ extension Span where Element == UInt8 {
 
     /// `range` is not empty and holds nothing but bytes of `set`.
     func holdsOnly(_ set: HTTPByteSet, in range: Range<Int>) -> Bool {
-        for i in range where !set.contains(self[i]) { return false }
-        return !range.isEmpty
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        // SAFETY: the range lies in the span, as was just checked.
+        return withUnsafeBytes { bytes in
+            for i in range where !set.contains(bytes.load(fromByteOffset: i, as: UInt8.self)) { return false }
+            return !range.isEmpty
+        }
+    }
+
+    /// The index of the first `byte`, which is below 0x80, in `start..<end`, or `end`.
+    func firstIndex(of byte: UInt8, from start: Int, to end: Int) -> Int {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let wanted = ones &* UInt64(byte)
+        var i = start
+        while end - i >= 8 {
+            let word = UInt64(littleEndian: self.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self))
+            let other = word ^ wanted
+            // As below, the lowest flag is right.
+            let flags = (other &- ones) & ~other & (ones &* 0x80)
+            if flags != 0 { return i + (flags.trailingZeroBitCount >> 3) }
+            i += 8
+        }
+        while i < end, self[i] != byte { i += 1 }
+        return i
     }
 
     /// `range` without the spaces and tabs at its ends (OWS, RFC 9110 §5.6.3).
@@ -208,8 +239,7 @@ package struct TokenList: Sendable {
     /// The next element that is not empty, without white space around it.
     package mutating func next(in bytes: Span<UInt8>) -> Range<Int>? {
         while position < end {
-            var comma = position
-            while comma < end, bytes[comma] != HTTPByte.comma { comma += 1 }
+            let comma = bytes.firstIndex(of: HTTPByte.comma, from: position, to: end)
             let element = bytes.trimmed(position..<comma)
             position = comma + 1
             count += 1

@@ -133,7 +133,7 @@ public struct HPACKDecoder: ~Copyable, Sendable {
             return entry
         }
         let entry = try dynamicEntry(index)
-        table.withLine(entry) { out.append($0) }
+        table.append(entry.lineCount, of: entry, to: &out)
         return entry
     }
 
@@ -154,10 +154,13 @@ public struct HPACKDecoder: ~Copyable, Sendable {
         if index == 0 {
             try reader.string(block, into: &out)
             let name = start..<out.count
-            entry = HPACKEntry(
-                offset: 0, nameCount: UInt32(name.count), valueCount: 0, id: out.withBytes { FieldName(name, in: $0) },
-                traits: [])
-            out.append(": ")
+            entry = out.withBytes { bytes in
+                HPACKEntry(
+                    offset: 0, nameCount: UInt32(truncatingIfNeeded: name.count), valueCount: 0,
+                    id: FieldName(name, in: bytes), traits: FieldTraits(name: name, in: bytes))
+            }
+            out.append(HTTPByte.colon)
+            out.append(HTTPByte.space)
         } else {
             // The name, colon and space of the entry's line.
             entry = index <= HPACK.staticCount ? HPACKStaticTable.shared.entry(index) : try dynamicEntry(index)
@@ -165,15 +168,15 @@ public struct HPACKDecoder: ~Copyable, Sendable {
             if index <= HPACK.staticCount {
                 HPACKStaticTable.shared.append(entry, count: count, to: &out)
             } else {
-                table.withLine(entry) { out.append($0.extracting(0..<count)) }
+                table.append(count, of: entry, to: &out)
             }
         }
         try reader.string(block, into: &out)
-        let name = start..<start + Int(entry.nameCount)
-        let value = name.upperBound + 2..<out.count
-        entry.valueCount = UInt32(value.count)
-        entry.traits = out.withBytes { FieldTraits(name: name, value: value, in: $0) }
-        out.append("\r\n")
+        let value = start + Int(entry.nameCount) + 2..<out.count
+        entry.valueCount = UInt32(truncatingIfNeeded: value.count)
+        entry.traits = out.withBytes { entry.traits.with(value: value, in: $0) }
+        out.append(HTTPByte.carriageReturn)
+        out.append(HTTPByte.lineFeed)
         if isAdded {
             out.withBytes { table.add($0.extracting(start..<$0.count), entry) }
         } else if first & 0x10 != 0 {
@@ -200,7 +203,7 @@ private struct HPACKReader {
         var value = Int(mask)
         var shift = 0
         while let byte = next(bytes) {
-            value += Int(byte & 0x7F) << shift
+            value += Int(byte & 0x7F) &<< shift
             if byte & 0x80 == 0 { return value }
             shift += 7
             // 28 bits are far more than any length or table of ours.

@@ -15,8 +15,6 @@ public enum HPACKIndexing: Sendable, Equatable {
 /// A block is `begin`, then `encode` for each field. What was sent before is found by two lossy tables of hashes: where two
 /// texts share a place the older one is not found again, which costs bytes and is never wrong.
 public struct HPACKEncoder: ~Copyable, Sendable {
-    private static let places = 256
-
     private var table: HPACKTable
     /// The most that we use, whatever the peer would allow.
     private let sizeLimit: Int
@@ -27,6 +25,8 @@ public struct HPACKEncoder: ~Copyable, Sendable {
     private var namePlaces: [UInt32] = []
     /// The line under way, its name in small letters.
     private var line = ByteBuffer()
+    /// What Content-Length says in the block that was encoded last; -1 if it says nothing, or no number.
+    private(set) var contentLength: Int64 = -1
 
     /// - Parameter sizeLimit: the most bytes of table to use, in RFC 7541's count.
     public init(sizeLimit: Int = 4_096) {
@@ -48,6 +48,7 @@ public struct HPACKEncoder: ~Copyable, Sendable {
 
     /// Begins a block.
     public mutating func begin(into out: inout ByteBuffer) {
+        contentLength = -1
         guard let sizes = pendingSizes else { return }
         pendingSizes = nil
         if sizes.smallest < sizes.last { changeSize(sizes.smallest, into: &out) }
@@ -63,32 +64,38 @@ public struct HPACKEncoder: ~Copyable, Sendable {
     public mutating func encode(
         name: Span<UInt8>, value: Span<UInt8>, indexing: HPACKIndexing = .automatic, into out: inout ByteBuffer
     ) {
-        line.removeAll()
-        line.reserve(name.count + value.count + 4)
-        for i in 0..<name.count { line.append(name[i].asciiLowercase) }
-        line.append(": ")
-        line.append(value)
-        line.append("\r\n")
-        let id = line.withBytes { FieldName(0..<name.count, in: $0) }
-        let nameHash = line.withBytes { HPACKHash.of($0.extracting(0..<name.count)) }
-        let fixed = line.withBytes {
-            HPACKStaticTable.shared.find($0.extracting(0..<name.count), hash: nameHash, value: value)
+        let count = name.count
+        var hash = HPACKHash()
+        hash.append(name, ignoringCase: true)
+        let nameHash = hash
+        hash.append(value)
+        // What is in the table was found fit for it before.
+        if indexing == .automatic, let age = findField(hash, name, value),
+            !table.entry(age).traits.contains(.neverIndexed)
+        {
+            return out.appendHPACK(integer: age + HPACK.staticCount + 1, bits: 7, flags: 0x80)
         }
+        setLine(name, value)
+        let fixed = line.withBytes {
+            HPACKStaticTable.shared.find($0.extracting(0..<count), hash: nameHash, value: value)
+        }
+        if fixed.name == HPACK.contentLengthIndex { contentLength = value.decimalNumber }
         var entry = HPACKEntry(
-            offset: 0, nameCount: UInt32(truncatingIfNeeded: name.count),
-            valueCount: UInt32(truncatingIfNeeded: value.count), id: id, traits: [])
-        let indexing = resolve(indexing, fixed.name, entry)
+            offset: 0, nameCount: UInt32(truncatingIfNeeded: count),
+            valueCount: UInt32(truncatingIfNeeded: value.count), id: .other, traits: [])
+        let policy = policy(fixed.name, count)
+        let indexing = indexing == .automatic ? policy : indexing
         if indexing != .never {
             if fixed.field > 0 { return out.appendHPACK(integer: fixed.field, bits: 7, flags: 0x80) }
-            let lineHash = line.withBytes { HPACKHash.of($0) }
-            if let age = findField(hash: lineHash) {
+            if let age = findField(hash, name, value) {
                 return out.appendHPACK(integer: age + HPACK.staticCount + 1, bits: 7, flags: 0x80)
             }
-            if indexing == .incremental {
+            // A field that would drive out most of the others is not worth its place.
+            if indexing == .incremental, entry.cost <= table.maxSize * 3 / 4 {
+                if policy == .never { entry.traits = .neverIndexed }
                 appendLiteral(entry, index: nameIndex(entry, fixed.name, nameHash), bits: 6, flags: 0x40, into: &out)
-                entry.offset = 0
                 line.withBytes { table.add($0, entry) }
-                return remember(nameHash: nameHash, lineHash: lineHash)
+                return remember(nameHash, hash)
             }
         }
         appendLiteral(
@@ -98,6 +105,17 @@ public struct HPACKEncoder: ~Copyable, Sendable {
 
     /// Encodes `:status`.
     public mutating func encode(status: UInt16, into out: inout ByteBuffer) {
+        // Those that the static table has (RFC 7541 Appendix A).
+        switch status {
+        case 200: return out.append(0x88)
+        case 204: return out.append(0x89)
+        case 206: return out.append(0x8A)
+        case 304: return out.append(0x8B)
+        case 400: return out.append(0x8C)
+        case 404: return out.append(0x8D)
+        case 500: return out.append(0x8E)
+        default: break
+        }
         let digits: InlineArray<3, UInt8> = [
             UInt8(truncatingIfNeeded: 0x30 + status / 100 % 10), UInt8(truncatingIfNeeded: 0x30 + status / 10 % 10),
             UInt8(truncatingIfNeeded: 0x30 + status % 10),
@@ -106,36 +124,56 @@ public struct HPACKEncoder: ~Copyable, Sendable {
         encode(name: name.span, value: digits.span, into: &out)
     }
 
-    private func resolve(_ indexing: HPACKIndexing, _ fixedName: Int, _ entry: HPACKEntry) -> HPACKIndexing {
-        var indexing = indexing
-        if indexing == .automatic {
-            indexing =
-                fixedName > 0
-                ? HPACKPolicy.ofStatic(fixedName)
-                : line.withBytes { HPACKPolicy.ofOther(0..<Int(entry.nameCount), in: $0) }
+    /// Makes the line under way of a field.
+    private mutating func setLine(_ name: Span<UInt8>, _ value: Span<UInt8>) {
+        line.removeAll()
+        let (nameCount, valueCount) = (name.count, value.count)
+        _ = line.append(atMost: nameCount + valueCount + 4) { room in
+            name.withUnsafeBytes { name in
+                // SAFETY: every offset below is less than the number of bytes that `room` has.
+                var i = 0
+                while nameCount - i >= 8 {
+                    let word = ByteWord.small(name.loadUnaligned(fromByteOffset: i, as: UInt64.self))
+                    room.storeBytes(of: word, toByteOffset: i, as: UInt64.self)
+                    i += 8
+                }
+                while i < nameCount {
+                    room.storeBytes(of: name[i].asciiLowercase, toByteOffset: i, as: UInt8.self)
+                    i += 1
+                }
+            }
+            // ": " and CRLF as they lie in memory.
+            room.storeBytes(of: UInt16(littleEndian: 0x203A), toByteOffset: nameCount, as: UInt16.self)
+            value.withUnsafeBytes {
+                UnsafeMutableRawBufferPointer(rebasing: room[(nameCount + 2)...]).copyMemory(from: $0)
+            }
+            room.storeBytes(of: UInt16(littleEndian: 0x0A0D), toByteOffset: nameCount + valueCount + 2, as: UInt16.self)
+            return nameCount + valueCount + 4
         }
-        // A field that would drive out most of the others is not worth its place.
-        if indexing == .incremental, entry.cost > table.maxSize * 3 / 4 { return .none }
-        return indexing
     }
 
-    private func findField(hash: UInt32) -> Int? {
-        guard !fieldPlaces.isEmpty, let age = table.index(ofNumber: fieldPlaces[Int(hash) % Self.places]) else {
-            return nil
-        }
+    private func policy(_ fixedName: Int, _ nameCount: Int) -> HPACKIndexing {
+        fixedName > 0 ? HPACKPolicy.ofStatic(fixedName) : line.withBytes { HPACKPolicy.ofOther(0..<nameCount, in: $0) }
+    }
+
+    private func findField(_ hash: HPACKHash, _ name: Span<UInt8>, _ value: Span<UInt8>) -> Int? {
+        guard !fieldPlaces.isEmpty, let age = table.index(ofNumber: fieldPlaces[hash.place]) else { return nil }
         let entry = table.entry(age)
-        let isSame = line.withBytes { line in
-            table.withLine(entry) { line.isEqual(to: $0, at: 0, count: $0.count) }
+        let count = name.count
+        guard Int(entry.nameCount) == count, Int(entry.valueCount) == value.count else { return nil }
+        let isSame = table.withLine(entry) { line in
+            guard value.isEqual(to: line, at: count + 2, count: value.count) else { return false }
+            if name.isEqual(to: line, at: 0, count: count) { return true }
+            for i in 0..<count where name[i].asciiLowercase != line[i] { return false }
+            return true
         }
         return isSame ? age : nil
     }
 
     /// An index of the name, 0 if there is none.
-    private func nameIndex(_ entry: HPACKEntry, _ fixedName: Int, _ hash: UInt32) -> Int {
+    private func nameIndex(_ entry: HPACKEntry, _ fixedName: Int, _ hash: HPACKHash) -> Int {
         guard fixedName == 0 else { return fixedName }
-        guard !namePlaces.isEmpty, let age = table.index(ofNumber: namePlaces[Int(hash) % Self.places]) else {
-            return 0
-        }
+        guard !namePlaces.isEmpty, let age = table.index(ofNumber: namePlaces[hash.place]) else { return 0 }
         let found = table.entry(age)
         guard found.nameCount == entry.nameCount else { return 0 }
         let count = Int(entry.nameCount)
@@ -145,14 +183,14 @@ public struct HPACKEncoder: ~Copyable, Sendable {
         return isSame ? age + HPACK.staticCount + 1 : 0
     }
 
-    private mutating func remember(nameHash: UInt32, lineHash: UInt32) {
+    private mutating func remember(_ nameHash: HPACKHash, _ lineHash: HPACKHash) {
         if fieldPlaces.isEmpty {
             // A number that no entry has until there were as many as can be counted; and then it would be compared.
-            fieldPlaces = [UInt32](repeating: .max, count: Self.places)
+            fieldPlaces = [UInt32](repeating: .max, count: HPACKHash.places)
             namePlaces = fieldPlaces
         }
-        fieldPlaces[Int(lineHash) % Self.places] = table.added &- 1
-        namePlaces[Int(nameHash) % Self.places] = table.added &- 1
+        fieldPlaces[lineHash.place] = table.added &- 1
+        namePlaces[nameHash.place] = table.added &- 1
     }
 
     private func appendLiteral(_ entry: HPACKEntry, index: Int, bits: UInt8, flags: UInt8, into out: inout ByteBuffer) {
@@ -210,10 +248,23 @@ extension ByteBuffer {
         let count = HPACKHuffman.encodedCount(text)
         if !text.isEmpty, count <= text.count {
             appendHPACK(integer: count, bits: 7, flags: 0x80)
-            HPACKHuffman.encode(text, into: &self)
+            HPACKHuffman.encode(text, count: count, into: &self)
         } else {
             appendHPACK(integer: text.count, bits: 7, flags: 0)
             append(text)
         }
+    }
+}
+
+extension Span<UInt8> {
+    /// The number that a Content-Length says; -1 if it is none that could be one.
+    fileprivate var decimalNumber: Int64 {
+        guard 1...18 ~= count else { return -1 }
+        var number: Int64 = 0
+        for i in 0..<count {
+            guard let digit = self[i].decimalDigit else { return -1 }
+            number = number * 10 + Int64(digit)
+        }
+        return number
     }
 }

@@ -30,10 +30,7 @@ public struct HPACKFieldList: ~Copyable, Sendable {
     ///
     /// - Throws: 400 for a pseudo-header field, a field of the connection, or one that is malformed.
     public mutating func keepTrailers() throws(HTTPError) {
-        for field in fields {
-            guard !field.traits.contains(.pseudo) else { throw .badMessage("pseudo-header in trailers (RFC 9113 8.1)") }
-            try field.checkForHTTP2()
-        }
+        for field in fields { try field.checkForHTTP2() }
         var isKept = [Bool](repeating: true, count: fields.count)
         for (index, field) in fields.enumerated() {
             isKept[index] = bytes.withBytes { !TrailerSection.isForbidden(field, in: $0) }
@@ -92,18 +89,29 @@ public struct HPACKFieldList: ~Copyable, Sendable {
 }
 
 extension Field {
-    /// - Throws: 400 for a name or value that HTTP/2 does not allow, and for a field of the connection (RFC 9113 §8.2).
+    /// - Throws: 400 for a name or value that HTTP/2 does not allow, for a field of the connection (RFC 9113 §8.2), and for a
+    ///   pseudo-header field, whose places are ahead of all others.
+    @inline(__always)
     func checkForHTTP2() throws(HTTPError) {
-        if !traits.isDisjoint(with: [.badName, .badValue]) {
-            throw .badMessage(
-                traits.contains(.badName)
-                    ? "field name is not a token in small letters (RFC 9113 8.2.1)"
-                    : "control byte in a field value, or white space around it (RFC 9113 8.2.1)")
+        if !traits.isDisjoint(with: [.pseudo, .badName, .badValue]) || Self.ofConnection.contains(id) {
+            throw refusalForHTTP2
         }
-        switch id {
-        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade:
-            throw .badMessage("field of a connection (RFC 9113 8.2.2)")
-        default: break
+    }
+
+    private static var ofConnection: FieldNames {
+        FieldNames().with(.connection).with(.keepAlive).with(.proxyConnection).with(.transferEncoding).with(.upgrade)
+    }
+
+    private var refusalForHTTP2: HTTPError {
+        if traits.contains(.pseudo) {
+            return .badMessage("pseudo-header behind a field, or in trailers (RFC 9113 8.1, 8.3)")
         }
+        if traits.contains(.badName) {
+            return .badMessage("field name is not a token in small letters (RFC 9113 8.2.1)")
+        }
+        if traits.contains(.badValue) {
+            return .badMessage("control byte in a field value, or white space around it (RFC 9113 8.2.1)")
+        }
+        return .badMessage("field of a connection (RFC 9113 8.2.2)")
     }
 }

@@ -41,24 +41,39 @@ enum HPACKHuffman {
 
     /// Appends `text` in this code, padded with the first bits of EOS.
     static func encode(_ text: Span<UInt8>, into out: inout ByteBuffer) {
-        let tables = tables
-        let codes = tables.codes.span
-        var pending: UInt64 = 0
-        var count = 0
-        for i in 0..<text.count {
-            let entry = codes[Int(text[i])]
-            let length = Int(entry >> 32)
-            // At most 7 bits are left from before, so 37 at most.
-            pending = pending << UInt64(length) | entry & 0xFFFF_FFFF
-            count += length
-            while count >= 8 {
-                count -= 8
-                out.append(UInt8(truncatingIfNeeded: pending >> UInt64(count)))
+        encode(text, count: encodedCount(text), into: &out)
+    }
+
+    /// - Parameter count: what `encodedCount` says.
+    static func encode(_ text: Span<UInt8>, count: Int, into out: inout ByteBuffer) {
+        _ = out.append(atMost: count) { room in
+            let tables = tables
+            let codes = tables.codes.span
+            var written = 0
+            var pending: UInt64 = 0
+            var bits = 0
+            for i in 0..<text.count {
+                let entry = codes[Int(text[i])]
+                let length = Int(truncatingIfNeeded: entry &>> 32)
+                // At most 31 bits are left from before, so 61 at most.
+                pending = pending &<< UInt64(truncatingIfNeeded: length) | entry & 0xFFFF_FFFF
+                bits &+= length
+                if bits >= 32 {
+                    bits &-= 32
+                    let word = UInt32(truncatingIfNeeded: pending &>> UInt64(truncatingIfNeeded: bits))
+                    room.storeBytes(of: word.bigEndian, toByteOffset: written, as: UInt32.self)
+                    written += 4
+                }
             }
-        }
-        if count > 0 {
-            let padding = 8 - count
-            out.append(UInt8(truncatingIfNeeded: pending << UInt64(padding) | (1 << UInt64(padding) - 1)))
+            let padding = (8 - bits & 7) & 7
+            pending = pending << UInt64(padding) | (1 << UInt64(padding) - 1)
+            bits += padding
+            while bits > 0 {
+                bits -= 8
+                room[written] = UInt8(truncatingIfNeeded: pending >> UInt64(bits))
+                written += 1
+            }
+            return written
         }
     }
 
@@ -80,31 +95,51 @@ enum HPACKHuffman {
     private static func decode(_ code: Span<UInt8>, to room: UnsafeMutableRawBufferPointer) -> Int? {
         let tables = tables
         let short = tables.short.span
-        var written = 0
+        guard let start = room.baseAddress else { return 0 }
+        var out = start
         var next = 0
         // The bits that were read and not yet used, from the highest down; the rest is zeros.
         var bits: UInt64 = 0
         var count = 0
         while true {
-            while count <= 56, next < code.count {
-                bits |= UInt64(code[next]) << UInt64(56 - count)
-                count += 8
-                next += 1
+            if code.count - next >= 8 {
+                // SAFETY: eight bytes are left. What does not fit is read once more; the bits are the same then.
+                let word = code.bytes.unsafeLoadUnaligned(fromByteOffset: next, as: UInt64.self).bigEndian
+                bits |= word &>> UInt64(truncatingIfNeeded: count)
+                next += (63 - count) &>> 3
+                count |= 56
+            } else {
+                while count <= 56, next < code.count {
+                    bits |= UInt64(code[next]) &<< UInt64(truncatingIfNeeded: 56 - count)
+                    count += 8
+                    next += 1
+                }
             }
-            let entry = short[Int(bits >> UInt64(64 - Tables.shortBits))]
-            var length = Int(entry >> 8)
-            var symbol = Int(entry & 0xFF)
-            if length == 0 { (symbol, length) = tables.long(UInt32(truncatingIfNeeded: bits >> 34)) }
+            // The short ones, as long as one of them is whole in any case.
+            while true {
+                let entry = short[Int(truncatingIfNeeded: bits &>> UInt64(64 - Tables.shortBits))]
+                let length = Int(truncatingIfNeeded: entry &>> 8)
+                guard length > 0, length <= count else { break }
+                // SAFETY: `room` has a byte for each five bits of the code, and no code is shorter.
+                out.storeBytes(of: UInt8(truncatingIfNeeded: entry), as: UInt8.self)
+                out += 1
+                bits &<<= UInt64(truncatingIfNeeded: length)
+                count &-= length
+            }
+            if count < maxLength, next < code.count { continue }
+            let entry = short[Int(truncatingIfNeeded: bits &>> UInt64(64 - Tables.shortBits))]
+            guard entry >> 8 == 0 else { break }
+            let (symbol, length) = tables.long(UInt32(truncatingIfNeeded: bits &>> 34))
             // A code that the zeros behind the end took part in is none: what is left is padding.
             guard length <= count else { break }
             guard symbol != endOfString else { return nil }
-            room[written] = UInt8(truncatingIfNeeded: symbol)
-            written += 1
-            bits <<= UInt64(length)
-            count -= length
+            out.storeBytes(of: UInt8(truncatingIfNeeded: symbol), as: UInt8.self)
+            out += 1
+            bits &<<= UInt64(truncatingIfNeeded: length)
+            count &-= length
         }
         guard count < 8, bits == ~(UInt64.max >> UInt64(count)) else { return nil }
-        return written
+        return out - start
     }
 
     private struct Tables: Sendable {

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// One entry of a table: where its line is, and what is known about it.
 struct HPACKEntry: Sendable {
     /// Where the line `name: value CRLF` begins, counted from the first byte that the table ever held.
@@ -19,6 +21,7 @@ enum HPACK {
     static let entryOverhead = 32
     /// Indices of the static table are 1...61.
     static let staticCount = 61
+    static let contentLengthIndex = 28
 }
 
 /// The dynamic table (RFC 7541 §2.3.2): fields in the order they were added, the oldest of which go.
@@ -49,6 +52,11 @@ struct HPACKTable: ~Copyable, Sendable {
     func index(ofNumber number: UInt32) -> Int? {
         let age = Int(added &- 1 &- number)
         return age < count ? age : nil
+    }
+
+    /// Appends the first bytes of an entry's line.
+    func append(_ count: Int, of entry: HPACKEntry, to out: inout ByteBuffer) {
+        out.append(count, of: lines, at: Int(entry.offset &- base))
     }
 
     /// Reads the line of an entry.
@@ -117,9 +125,9 @@ struct HPACKStaticTable: Sendable {
             entries.append(
                 HPACKEntry(
                     offset: UInt32(start), nameCount: UInt32(name.utf8.count), valueCount: UInt32(value.utf8.count),
-                    id: FieldName(names, in: lines.span), traits: name.utf8.first == HTTPByte.colon ? .pseudo : []))
+                    id: FieldName(names, in: lines.span), traits: FieldTraits(name: names, in: lines.span)))
             guard index == 0 || Self.fields[index - 1].name != name else { continue }
-            var place = Int(HPACKHash.of(Array(name.utf8).span) & 0xFF)
+            var place = HPACKHash(Array(name.utf8).span).place
             while places[place] != 0 { place = (place + 1) & 0xFF }
             places[place] = UInt8(index + 1)
         }
@@ -134,17 +142,17 @@ struct HPACKStaticTable: Sendable {
     }
 
     /// The first index with that name, which is in small letters, and 0 if there is none; and an index with that value too.
-    func find(_ name: Span<UInt8>, hash: UInt32, value: Span<UInt8>) -> (name: Int, field: Int) {
-        var place = Int(hash & 0xFF)
+    func find(_ name: Span<UInt8>, hash: HPACKHash, value: Span<UInt8>) -> (name: Int, field: Int) {
+        var place = hash.place
         while true {
             let first = Int(places[place])
             if first == 0 { return (0, 0) }
             if isName(name, of: entries[first - 1]) {
                 var index = first
-                while index <= entries.count, index == first || isName(name, of: entries[index - 1]) {
+                repeat {
                     if isValue(value, of: entries[index - 1]) { return (first, index) }
                     index += 1
-                }
+                } while index <= entries.count && isName(name, of: entries[index - 1])
                 return (first, 0)
             }
             place = (place + 1) & 0xFF
@@ -177,27 +185,55 @@ struct HPACKStaticTable: Sendable {
 }
 
 /// A quick hash for finding what was sent before. Whoever provokes collisions loses compression, nothing else.
-enum HPACKHash {
-    static func of(_ bytes: Span<UInt8>) -> UInt32 {
-        var hash: UInt64 = 0x9E37_79B9_7F4A_7C15 ^ UInt64(bytes.count)
+struct HPACKHash: Sendable {
+    private var state: UInt64
+
+    /// Places in a table of hashes.
+    static let places = 256
+    var place: Int { Int(truncatingIfNeeded: state >> 32) & (Self.places - 1) }
+
+    init() { state = 0x9E37_79B9_7F4A_7C15 }
+
+    init(_ bytes: Span<UInt8>) {
+        self.init()
+        append(bytes)
+    }
+
+    /// Takes in more bytes, and how many they are.
+    @inline(__always)
+    mutating func append(_ bytes: Span<UInt8>, ignoringCase: Bool = false) {
+        func folded(_ word: UInt64) -> UInt64 { ignoringCase ? ByteWord.small(word) : word }
+        let count = bytes.count
+        mix(UInt64(truncatingIfNeeded: count))
+        let raw = bytes.bytes
         var i = 0
-        while bytes.count - i >= 8 {
-            mix(&hash, bytes.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self))
+        // Words, the last of which may overlap the one before.
+        while count - i >= 8 {
+            mix(folded(raw.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)))
             i += 8
         }
-        var rest: UInt64 = 0
-        while i < bytes.count {
-            rest = rest << 8 | UInt64(bytes[i])
-            i += 1
+        guard i < count else { return }
+        if count >= 8 {
+            mix(folded(raw.unsafeLoadUnaligned(fromByteOffset: count - 8, as: UInt64.self)))
+        } else {
+            var first: UInt64 = 0
+            var rest: UInt64 = 0
+            if count >= 4 {
+                first = UInt64(raw.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt32.self)) &<< 32
+                i = 4
+            }
+            while i < count {
+                rest = rest &<< 8 | UInt64(raw.unsafeLoad(fromByteOffset: i, as: UInt8.self))
+                i += 1
+            }
+            mix(folded(first | rest))
         }
-        mix(&hash, rest)
-        return UInt32(truncatingIfNeeded: hash >> 32)
     }
 
     @inline(__always)
-    private static func mix(_ hash: inout UInt64, _ word: UInt64) {
-        hash = (hash ^ word) &* 0xD6E8_FEB8_6659_FD93
-        hash ^= hash >> 32
+    private mutating func mix(_ word: UInt64) {
+        state = (state ^ word) &* 0xD6E8_FEB8_6659_FD93
+        state ^= state >> 32
     }
 }
 
@@ -205,7 +241,13 @@ extension Span<UInt8> {
     /// All of it is the `count` bytes of `other` at `start`.
     func isEqual(to other: Span<UInt8>, at start: Int, count: Int) -> Bool {
         guard self.count == count else { return false }
-        for i in 0..<count where self[i] != other[start + i] { return false }
-        return true
+        precondition(start >= 0 && count <= other.count - start)
+        return withUnsafeBytes { mine in
+            other.withUnsafeBytes { other in
+                // SAFETY: both hold `count` bytes, as was just checked; of none there may be no address.
+                guard count > 0, let mine = mine.baseAddress, let other = other.baseAddress else { return true }
+                return memcmp(mine, other + start, count) == 0
+            }
+        }
     }
 }

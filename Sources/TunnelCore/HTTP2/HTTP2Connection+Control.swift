@@ -31,7 +31,11 @@ extension HTTP2Connection {
             return nil
         case .priorityUpdate(let stream, let value):
             try count(.priority, now)
-            if let slot = streams.find(stream) { setPriority(slot, HTTP2Priority(bytes.extracting(value))) }
+            if let slot = streams.find(stream) {
+                setPriority(slot, HTTP2Priority(bytes.extracting(value)))
+            } else if isIdle(stream), stream & 1 == 1 {
+                earlyPriorities.keep(HTTP2Priority(bytes.extracting(value)), of: stream)
+            }
             return nil
         case .goAway(let lastStream, let code):
             // It ends nothing by itself, and each is an event.

@@ -85,7 +85,7 @@ extension HTTP2Connection {
         guard streams.slots[slot].incoming == .body else { return }
         streams.slots[slot].taken += count
         let step = streams.slots[slot].taken
-        guard step * 2 >= limits.streamWindow else { return }
+        guard step > 0, step * 2 >= limits.streamWindow else { return }
         streams.slots[slot].taken = 0
         streams.slots[slot].credit += step
         let id = streams.slots[slot].id

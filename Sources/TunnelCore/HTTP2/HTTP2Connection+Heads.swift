@@ -119,6 +119,7 @@ extension HTTP2Connection {
         if let field = list.bytes.withBytes({ request.priorityField($0) }) {
             stream.priority = list.bytes.withBytes { HTTP2Priority($0.extracting(field)) }
         }
+        if let priority = earlyPriorities.take(id) { stream.priority = priority }
         _ = streams.insert(stream)
         return .request(stream: id, endsStream: endsStream)
     }
@@ -152,7 +153,10 @@ extension HTTP2Connection {
         } catch { return try failStream(stream.id, .protocolError(error.reason), now) }
         if endsStream {
             streams.slots[slot].incoming = .done
-        } else if !response.isInformational {
+        } else if response.isInformational {
+            // One request may have any number of them (RFC 9110 §15.2).
+            try count(.ignoredFrame, now)
+        } else {
             streams.slots[slot].incoming = .body
             switch response.framing {
             case .length(let length): streams.slots[slot].expected = Int64(clamping: length)

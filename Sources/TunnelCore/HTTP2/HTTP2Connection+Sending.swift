@@ -29,8 +29,11 @@ extension HTTP2Connection {
         stream.credit = streamWindow
         stream.method = method
         nextOwnStream += 2
-        _ = streams.insert(stream)
+        // Each request allows its interim responses.
+        budgets[HTTP2Abuse.ignoredFrame.rawValue].gain(8, limits[.ignoredFrame])
+        let slot = streams.insert(stream)
         sendBlock(stream.id, endsStream, status: nil, lines)
+        streams.slots[slot].promised = encoder.contentLength
         return stream.id
     }
 
@@ -49,7 +52,21 @@ extension HTTP2Connection {
             streams.slots[slot].outgoing = .body
         }
         sendBlock(stream, endsStream, status: status, lines)
+        promiseBody(slot, status)
         return true
+    }
+
+    /// Notes how long the body of a response has to be, where its head, just encoded, says so and it has one (RFC 9110 §8.6).
+    mutating func promiseBody(_ slot: Int, _ status: UInt16) {
+        guard status >= 200, status != 204, status != 304, streams.slots[slot].method != .head else { return }
+        streams.slots[slot].promised = encoder.contentLength
+    }
+
+    /// A body shorter than its content-length must not look whole (RFC 9113 §8.1.1): the stream is reset instead.
+    private mutating func keepsPromise(_ slot: Int) -> Bool {
+        guard streams.slots[slot].promised > 0 else { return true }
+        reset(streams.slots[slot].id, .internalError)
+        return false
     }
 
     /// Sends trailers, once all that was offered has gone, and ends the stream.
@@ -57,7 +74,9 @@ extension HTTP2Connection {
     /// - Returns: false if bytes are still waiting, or the stream takes none any more.
     @discardableResult
     public mutating func sendTrailers(_ stream: UInt32, _ lines: Span<UInt8>) -> Bool {
-        guard let slot = slotToSend(stream, .body), streams.slots[slot].pending == 0 else { return false }
+        guard let slot = slotToSend(stream, .body), streams.slots[slot].pending == 0, keepsPromise(slot) else {
+            return false
+        }
         streams.slots[slot].outgoing = .done
         sendBlock(stream, true, status: nil, lines)
         return true
@@ -91,11 +110,24 @@ extension HTTP2Connection {
     }
 
     /// `count` more bytes of the stream's body are ready to be sent.
-    public mutating func offer(_ count: Int, on stream: UInt32, now: UInt64) {
-        guard count > 0, let slot = slotToSend(stream, .body), !streams.slots[slot].endsWithPending else { return }
+    ///
+    /// - Returns: false if the stream takes none any more. One that would send more than its Content-Length says is reset with
+    ///   INTERNAL_ERROR: nobody could tell which of the two is right (RFC 9113 §8.1.1).
+    @discardableResult
+    public mutating func offer(_ count: Int, on stream: UInt32, now: UInt64) -> Bool {
+        guard count > 0 else { return true }
+        guard let slot = slotToSend(stream, .body), !streams.slots[slot].endsWithPending else { return false }
+        if streams.slots[slot].promised >= 0 {
+            guard count <= streams.slots[slot].promised else {
+                reset(stream, .internalError)
+                return false
+            }
+            streams.slots[slot].promised -= Int64(count)
+        }
         streams.slots[slot].pending += count
         schedule(slot)
         hold(slot, now)
+        return true
     }
 
     /// Takes note that the stream waits for its window, if it does.
@@ -107,14 +139,19 @@ extension HTTP2Connection {
     }
 
     /// The body ends with what was offered.
-    public mutating func finish(_ stream: UInt32) {
-        guard let slot = slotToSend(stream, .body) else { return }
+    ///
+    /// - Returns: false if the stream takes none any more. One that has offered less than its Content-Length says is reset with
+    ///   INTERNAL_ERROR.
+    @discardableResult
+    public mutating func finish(_ stream: UInt32) -> Bool {
+        guard let slot = slotToSend(stream, .body), keepsPromise(slot) else { return false }
         guard streams.slots[slot].pending == 0 else {
             streams.slots[slot].endsWithPending = true
-            return
+            return true
         }
         streams.slots[slot].outgoing = .done
         HTTP2FrameHeader(.data, flags: .endStream, stream: stream, length: 0).append(to: &control)
+        return true
     }
 
     /// The next stream that sends, and how much. Its frame is to be written before the next `drainControl`.
@@ -226,10 +263,8 @@ private struct FieldLine {
     init?(_ lines: Span<UInt8>, from start: Int) {
         guard start < lines.count else { return nil }
         // A pseudo-header field begins with its own colon.
-        var colon = start + 1
-        while colon < lines.count, lines[colon] != HTTPByte.colon { colon += 1 }
-        var stop = colon
-        while stop < lines.count, lines[stop] != HTTPByte.carriageReturn { stop += 1 }
+        let colon = lines.firstIndex(of: HTTPByte.colon, from: start + 1, to: lines.count)
+        let stop = lines.firstIndex(of: HTTPByte.carriageReturn, from: colon, to: lines.count)
         guard colon < stop else { return nil }
         name = start..<colon
         value = lines.trimmed(colon + 1..<stop)

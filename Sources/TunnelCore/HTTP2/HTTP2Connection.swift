@@ -79,7 +79,8 @@ public struct HTTP2Connection: ~Copyable, Sendable {
     var frames: HTTP2FrameDecoder
     var decoder: HPACKDecoder
     var encoder = HPACKEncoder()
-    var streams = HTTP2StreamTable()
+    var streams: HTTP2StreamTable
+    var earlyPriorities = HTTP2EarlyPriorities()
     var scheduler = HTTP2Scheduler()
     var budgets: [HTTP2Budget]
 
@@ -129,6 +130,7 @@ public struct HTTP2Connection: ~Copyable, Sendable {
             isServer: isServer, maxFrameSize: limits.maxFrameSize, maxContinuations: limits.maxContinuations,
             maxSettings: limits.maxSettingsEntries)
         decoder = HPACKDecoder(limits: limits.headers)
+        streams = HTTP2StreamTable(maxStreams: limits.maxStreams)
         budgets = HTTP2Abuse.allCases.map { HTTP2Budget(limits[$0], now: now) }
         opened = now
         nextOwnStream = isServer ? 2 : 1

@@ -70,9 +70,17 @@ public struct HTTP2FrameHeader: Equatable, Sendable {
 
     /// Appends the header.
     public func append(to out: inout ByteBuffer) {
-        out.appendBigEndian(UInt32(truncatingIfNeeded: length) << 8 | UInt32(type.rawValue))
-        out.append(flags.rawValue)
-        out.appendBigEndian(stream)
+        _ = out.append(atMost: Self.size) { room in
+            write(to: room)
+            return Self.size
+        }
+    }
+
+    fileprivate func write(to room: UnsafeMutableRawBufferPointer, at position: Int = 0) {
+        let word = (UInt32(truncatingIfNeeded: length) &<< 8 | UInt32(type.rawValue)).bigEndian
+        room.storeBytes(of: word, toByteOffset: position, as: UInt32.self)
+        room.storeBytes(of: flags.rawValue, toByteOffset: position + 4, as: UInt8.self)
+        room.storeBytes(of: stream.bigEndian, toByteOffset: position + 5, as: UInt32.self)
     }
 }
 
@@ -122,8 +130,10 @@ extension ByteBuffer {
     ///
     /// - Returns: where it begins, for ``endHeaders(from:stream:endsStream:maxFrameSize:)``.
     mutating func beginHeaders() -> Int {
-        defer { for _ in 0..<HTTP2FrameHeader.size { append(0) } }
-        return count
+        let start = count
+        // What is in it is written at the end; until then it is no other memory that shows.
+        HTTP2FrameHeader(.headers, stream: 0, length: 0).append(to: &self)
+        return start
     }
 
     /// Makes HEADERS, and as many CONTINUATION frames as are needed, of the block that was appended (§6.2, §6.10).
@@ -146,12 +156,7 @@ extension ByteBuffer {
     }
 
     private mutating func write(_ header: HTTP2FrameHeader, at position: Int) {
-        withMutableBytes { bytes in
-            let word = (UInt32(truncatingIfNeeded: header.length) << 8 | UInt32(header.type.rawValue)).bigEndian
-            bytes.storeBytes(of: word, toByteOffset: position, as: UInt32.self)
-            bytes[position + 4] = header.flags.rawValue
-            bytes.storeBytes(of: header.stream.bigEndian, toByteOffset: position + 5, as: UInt32.self)
-        }
+        withMutableBytes { header.write(to: $0, at: position) }
     }
 }
 

@@ -17,7 +17,8 @@ public enum HTTP2Abuse: Int, Sendable, CaseIterable {
     /// PRIORITY and PRIORITY_UPDATE.
     case priority
     case windowUpdate
-    /// Frames that are ignored: of unknown types, and on streams that are closed.
+    /// Frames of no effect: of unknown types, on streams that are closed, farewells; and interim responses (client), beyond a
+    /// few for each request.
     case ignoredFrame
     /// Replies of ours that the peer does not read.
     case controlQueue

@@ -31,3 +31,30 @@ public struct HTTP2Priority: Sendable, Equatable {
         if isSaid { isIncremental = incremental }
     }
 }
+
+/// What PRIORITY_UPDATE said of streams that are not open yet (RFC 9218 §7.1): the frame may be ahead of the request, whose own
+/// field it then overrides. The last few are kept; who sends more loses the order of some responses, nothing else.
+struct HTTP2EarlyPriorities: Sendable {
+    static let kept = 8
+
+    private var entries = InlineArray<8, (stream: UInt32, priority: HTTP2Priority)>(repeating: (0, HTTP2Priority()))
+    private var next = 0
+
+    mutating func keep(_ priority: HTTP2Priority, of stream: UInt32) {
+        for i in 0..<Self.kept where entries[i].stream == stream {
+            entries[i].priority = priority
+            return
+        }
+        entries[next] = (stream, priority)
+        next = (next + 1) % Self.kept
+    }
+
+    /// Takes out what was said of a stream that opens.
+    mutating func take(_ stream: UInt32) -> HTTP2Priority? {
+        for i in 0..<Self.kept where entries[i].stream == stream {
+            entries[i].stream = 0
+            return entries[i].priority
+        }
+        return nil
+    }
+}

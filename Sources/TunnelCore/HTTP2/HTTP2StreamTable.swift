@@ -12,8 +12,10 @@ struct HTTP2Stream: Sendable {
     /// What the peer may send, and how much of that was taken and not yet given back.
     var credit = 0
     var taken = 0
-    /// Bytes of body that are still to come by Content-Length; negative if it is not known.
+    /// Bytes of body that are still to come by Content-Length, and that we are still to offer by our own; negative if it is not
+    /// known.
     var expected: Int64 = -1
+    var promised: Int64 = -1
     /// Bytes that wait to be sent, and whether the stream ends with them.
     var pending = 0
     var endsWithPending = false
@@ -34,20 +36,32 @@ struct HTTP2Stream: Sendable {
 }
 
 /// Streams by number, in slots that are used again: nothing is allocated once as many were open as ever will.
+///
+/// How the last streams ended is remembered, because frames may have been under way when we reset theirs (RFC 9113 §5.1). What
+/// is forgotten is taken for an error of the connection, so twice as many are remembered as may be open at once: until the
+/// peer has our RST_STREAM it can open those that were free, and once more those whose end was on its way to it.
 struct HTTP2StreamTable: Sendable {
     /// How a stream that is gone has ended.
-    enum End: UInt8, Sendable { case unknown, complete, resetByPeer, resetByUs }
+    enum End: UInt32, Sendable { case unknown, complete, resetByPeer, resetByUs }
 
-    /// So many of the last streams are remembered when they are gone.
-    static let remembered = 256
+    static let leastRemembered = 256
     private static let buckets = 128
 
     var slots: [HTTP2Stream] = []
     private(set) var count = 0
     private var firstFree: Int32 = -1
     private var heads = [Int32](repeating: -1, count: buckets)
-    private var goneIDs: [UInt32] = []
-    private var goneEnds: [End] = []
+    /// A place for each of the last streams of one side: its number without the lowest bit, and in the two bits below the end.
+    /// Takes memory with the first.
+    private var gone: [UInt32] = []
+    /// Places there are, a power of two.
+    let remembered: Int
+
+    init(maxStreams: Int) {
+        var places = Self.leastRemembered
+        while places < maxStreams * 2, places < 1 << 20 { places *= 2 }
+        remembered = places
+    }
 
     /// The slot of stream `id`.
     func find(_ id: UInt32) -> Int? {
@@ -96,21 +110,17 @@ struct HTTP2StreamTable: Sendable {
 
     /// The stream is gone, or never had a slot. The first word about it counts.
     mutating func remember(_ id: UInt32, _ end: End) {
-        if goneIDs.isEmpty {
-            goneIDs = [UInt32](repeating: 0, count: Self.remembered)
-            goneEnds = [End](repeating: .unknown, count: Self.remembered)
-        }
-        let place = Int(id >> 1) % Self.remembered
-        if goneIDs[place] == id, goneEnds[place] != .unknown { return }
-        goneIDs[place] = id
-        goneEnds[place] = end
+        if gone.isEmpty { gone = [UInt32](repeating: 0, count: remembered) }
+        let place = Int(id >> 1) & (remembered - 1)
+        if gone[place] >> 2 == id >> 1, gone[place] & 3 != 0 { return }
+        gone[place] = (id >> 1) << 2 | end.rawValue
     }
 
     /// How a stream without a slot has ended.
     func end(of id: UInt32) -> End {
-        guard !goneIDs.isEmpty else { return .unknown }
-        let place = Int(id >> 1) % Self.remembered
-        return goneIDs[place] == id ? goneEnds[place] : .unknown
+        guard !gone.isEmpty else { return .unknown }
+        let entry = gone[Int(id >> 1) & (remembered - 1)]
+        return entry >> 2 == id >> 1 ? End(rawValue: entry & 3) ?? .unknown : .unknown
     }
 
     private static func bucket(_ id: UInt32) -> Int { Int(id >> 1) % buckets }

@@ -10,31 +10,26 @@ struct PseudoFields {
     /// How many there are.
     private(set) var count = 0
 
-    /// - Throws: 400 for one that is unknown, comes twice or behind another field, or whose value is malformed.
-    init(_ fields: [Field], _ bytes: Span<UInt8>) throws(HTTPError) {
-        for field in fields {
-            guard field.traits.contains(.pseudo) else { break }
-            guard !field.traits.contains(.badValue) else {
+    /// - Throws: 400 for one that is unknown, comes twice, or whose value is malformed. One behind another field is none of
+    ///   these, and `Field.checkForHTTP2` finds it.
+    init(_ fields: [Field]) throws(HTTPError) {
+        while count < fields.count {
+            let traits = fields[count].traits
+            guard traits.contains(.pseudo) else { break }
+            guard !traits.contains(.badValue) else {
                 throw .badMessage("control byte or white space in a pseudo-header (RFC 9113 8.2.1)")
             }
-            try take(field, bytes)
+            let value = fields[count].value
+            switch traits.pseudoName {
+            case .path: try Self.set(&path, value)
+            case .method: try Self.set(&method, value)
+            case .scheme: try Self.set(&scheme, value)
+            case .status: try Self.set(&status, value)
+            case .connectProtocol: try Self.set(&connectProtocol, value)
+            case .authority: try Self.set(&authority, value)
+            case .unknown: throw .badMessage("unknown pseudo-header (RFC 9113 8.3)")
+            }
             count += 1
-        }
-        for field in fields[count...] where field.traits.contains(.pseudo) {
-            throw .badMessage("pseudo-header behind a field (RFC 9113 8.3)")
-        }
-    }
-
-    private mutating func take(_ field: Field, _ bytes: Span<UInt8>) throws(HTTPError) {
-        let name = field.name
-        switch name.count {
-        case 5 where bytes.matches(name, ":path"): try Self.set(&path, field.value)
-        case 7 where bytes.matches(name, ":method"): try Self.set(&method, field.value)
-        case 7 where bytes.matches(name, ":scheme"): try Self.set(&scheme, field.value)
-        case 7 where bytes.matches(name, ":status"): try Self.set(&status, field.value)
-        case 9 where bytes.matches(name, ":protocol"): try Self.set(&connectProtocol, field.value)
-        case 10 where bytes.matches(name, ":authority"): try Self.set(&authority, field.value)
-        default: throw .badMessage("unknown pseudo-header (RFC 9113 8.3)")
         }
     }
 

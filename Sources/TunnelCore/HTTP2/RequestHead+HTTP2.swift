@@ -14,11 +14,11 @@ extension RequestHead {
     ) throws(HTTPError) {
         reset()
         phase = .failed
-        let pseudo = try list.bytes.withBytes { bytes throws(HTTPError) in try PseudoFields(list.fields, bytes) }
+        let pseudo = try PseudoFields(list.fields)
         var cookies = 0
-        for field in list.fields[pseudo.count...] {
-            try field.checkForHTTP2()
-            if field.id == .cookie { cookies += 1 }
+        for index in pseudo.count..<list.fields.count {
+            try list.fields[index].checkForHTTP2()
+            if list.fields[index].id == .cookie { cookies += 1 }
         }
         if cookies > 1 { list.joinCookies() }
         if let name = pseudo.connectProtocol {
@@ -35,6 +35,12 @@ extension RequestHead {
         section.adopt(&list.fields, skipping: pseudo.count, end: list.bytes.count)
         try list.bytes.withBytes { bytes throws(HTTPError) in try interpretHTTP2Fields(bytes, endsStream: endsStream) }
         phase = .done
+    }
+
+    /// Fields that are hop-by-hop and not refused.
+    private static var marked: FieldNames {
+        FieldNames().with(.te).with(.http2Settings).with(.proxyAuthenticate).with(.proxyAuthorization)
+            .with(.proxyAuthenticationInfo)
     }
 
     private mutating func interpretTarget(_ pseudo: PseudoFields, _ bytes: Span<UInt8>) throws(HTTPError) {
@@ -77,9 +83,9 @@ extension RequestHead {
     }
 
     private mutating func interpretHTTP2Fields(_ bytes: Span<UInt8>, endsStream: Bool) throws(HTTPError) {
-        _ = try section.markHopByHop(bytes)
+        if section.names.overlaps(Self.marked) { _ = try section.markHopByHop(bytes) }
         var host: Range<Int>?
-        for field in section.fields {
+        for field in section.fields where section.names.overlaps(FieldNames().with(.te).with(.host)) {
             if field.id == .te, !bytes.matches(field.value, ignoringCase: "trailers") {
                 throw .badMessage("TE other than trailers (RFC 9113 8.2.2)")
             }
@@ -95,7 +101,8 @@ extension RequestHead {
             authority = host
         }
         guard !authority.isEmpty else { throw .badMessage("neither :authority nor Host (RFC 9113 8.3.1)") }
-        let length = try FramingFields(section.fields, bytes, minorVersion: 1).length
+        let hasLength = section.names.contains(.contentLength)
+        let length = hasLength ? try FramingFields(section.fields, bytes, minorVersion: 1).length : nil
         guard !endsStream || length ?? 0 == 0 else {
             throw .badMessage("content-length without a body (RFC 9113 8.1.1)")
         }

@@ -12,11 +12,11 @@ extension ResponseHead {
         reset()
         phase = .failed
         let pseudo = try list.bytes.withBytes { bytes throws(HTTPError) in
-            let pseudo = try PseudoFields(list.fields, bytes)
+            let pseudo = try PseudoFields(list.fields)
             try interpretStatus(pseudo, bytes)
             return pseudo
         }
-        for field in list.fields[pseudo.count...] { try field.checkForHTTP2() }
+        for index in pseudo.count..<list.fields.count { try list.fields[index].checkForHTTP2() }
         section.adopt(&list.fields, skipping: pseudo.count, end: list.bytes.count)
         try list.bytes.withBytes { bytes throws(HTTPError) in
             try interpretHTTP2Fields(bytes, requestMethod, endsStream: endsStream)

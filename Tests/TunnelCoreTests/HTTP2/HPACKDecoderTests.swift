@@ -141,7 +141,7 @@ private typealias Pair = HPACKSamples.Pair
     }
 
     static let names: [(name: String, value: String, traits: UInt8)] = [
-        ("accept", "a b\tc", 0), ("x-1_2.3~!#$%&'*+^`|", "", 0), (":path", "/", 1), (":", "", 1),
+        ("accept", "a b\tc", 0), ("x-1_2.3~!#$%&'*+^`|", "", 0), (":path", "/", 0x41), (":", "", 1),
         ("Accept", "", 2), ("aB", "", 2), ("", "", 2), ("a b", "", 2), ("a:", "", 2), ("a\r\nb", "", 2), ("é", "", 2),
         ("a\0", "", 2), ("a(", "", 2), ("a", " b", 4), ("a", "b ", 4), ("a", "\tb", 4), ("a", "b\t", 4),
         ("a", "b\r", 4),

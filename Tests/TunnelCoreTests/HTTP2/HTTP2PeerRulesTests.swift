@@ -114,6 +114,13 @@ struct HTTP2PeerRule: Sendable, CustomTestStringConvertible {
         .init("5.1.1 even stream", .connection(.protocolError), H.get(2)),
         .init("5.1.1 smaller than before", .connection(.protocolError), H.get(5), H.get(3)),
         .init("5.1.1 greater than before", .fine(["request 5 end", "request 9 end"]), H.get(5), H.get(9)),
+        .init("5.1.1 stream 0", .connection(.protocolError), frame(.headers, [.endHeaders, .endStream], 0, [0x82])),
+        .init("5.1.1 the same again", .stream(1, .streamClosed), H.get(1), H.get(1)),
+        .init("5.1.1 a number that was passed over", .connection(.protocolError), H.get(5), H.get(1)),
+        .init(
+            "5.1 half-closed: trailers behind trailers", .stream(1, .streamClosed), openPost, trailers, trailers),
+        .init("5.1 half-closed: an empty DATA", .stream(1, .streamClosed), H.get(1), H.data(1, 0, end: true)),
+        .init("5.4.1 PING of 6 bytes", .connection(.frameSizeError), frame(.ping, [], 0, [0, 0, 0, 0, 0, 0])),
         // 5.3 priority, which is of no effect
         .init(
             "5.3.1 HEADERS that depend on themselves", .stream(1, .protocolError),
@@ -121,6 +128,10 @@ struct HTTP2PeerRule: Sendable, CustomTestStringConvertible {
         .init(
             "5.3.1 PRIORITY that depends on itself", .stream(1, .protocolError), openPost,
             frame(.priority, [], 1, [0, 0, 0, 1, 9])),
+        .init("5.3.1 idle, depends on itself", .connection(.protocolError), frame(.priority, [], 1, [0, 0, 0, 1, 9])),
+        .init(
+            "6.3 PRIORITY of 6 bytes", .stream(1, .frameSizeError), openPost,
+            frame(.priority, [], 1, [0, 0, 0, 3, 9, 9])),
         .init("6.3 PRIORITY of 4 bytes", .stream(1, .frameSizeError), openPost, frame(.priority, [], 1, [0, 0, 0, 3])),
         .init(
             "6.2 HEADERS with a priority", .fine(["request 1 end"]),
@@ -135,6 +146,16 @@ struct HTTP2PeerRule: Sendable, CustomTestStringConvertible {
         .init(
             "6.9 WINDOW_UPDATE by 0 on a stream", .stream(1, .protocolError), openPost,
             frame(.windowUpdate, [], 1, [0, 0, 0, 0])),
+        .init(
+            "6.9 DATA of padding over the stream's window", .stream(1, .flowControlError), openPost, H.data(1, 16_384),
+            H.data(1, 16_384), H.data(1, 16_384), H.data(1, 16_383), frame(.data, .padded, 1, [0])),
+        .init(
+            "6.9.1 two updates over 2^31-1", .stream(1, .flowControlError), openPost, H.windowUpdate(1, 1 << 30),
+            H.windowUpdate(1, 1 << 30)),
+        .init(
+            "6.9.1 two updates of the connection over 2^31-1", .connection(.flowControlError),
+            H.windowUpdate(0, 1 << 30),
+            H.windowUpdate(0, 1 << 30)),
         .init(
             "6.9.1 the stream's window over 2^31-1", .stream(1, .flowControlError), openPost,
             H.windowUpdate(1, 1 << 31 - 1)),
@@ -205,6 +226,11 @@ struct HTTP2PeerRule: Sendable, CustomTestStringConvertible {
         }
         + HTTP2RequestHeadTests.malformed.map {
             HTTP2PeerRule($0.section, .stream(1, .protocolError), H.headers(1, $0.lines))
+        }
+        + HPACKDecoderTests.malformed.map {
+            HTTP2PeerRule(
+                "7541 \($0.code): \($0.block)", .connection(.compressionError),
+                frame(.headers, [.endHeaders, .endStream], 1, HPACKSamples.hex($0.block)))
         }
 
     @Test(arguments: all) func holds(_ row: HTTP2PeerRule) {
