@@ -228,7 +228,10 @@ extension HTTP2ServerStream: ServerStream {
     var isBodyComplete: Bool { request.wantsWebSocket && !isPipe || isBodyEnded && body.isEmpty }
 
     func receiveBody(limit: Int, _ take: (UnsafeRawBufferPointer) -> Void) throws(HTTPError) -> BodyProgress {
-        guard !body.isEmpty else { return isBodyEnded ? .end : .nothing }
+        guard !body.isEmpty else {
+            // Nothing, and the end with it, is what has to be passed on: the end of a body that came behind its last byte.
+            return isBodyEnded ? isPipe ? .end : .moved(0) : .nothing
+        }
         let count = min(body.count, limit)
         body.withMutableBytes { take(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
         body.consume(count)
@@ -263,7 +266,10 @@ extension HTTP2ServerStream: ServerStream {
 
     func sendHead(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>, adding lines: borrowing AddedLines) {
         guard head.status == 101 else {
-            server.core.sendResponse(id, status: head.status, head, bytes, adding: lines)
+            // Without a body the head is all: clients count the bytes of one that is empty against Content-Length.
+            let isWhole = head.framing.isEmpty
+            server.core.sendResponse(id, status: head.status, head, bytes, adding: lines, endsStream: isWhole)
+            if isWhole { response = .ended }
             return
         }
         // RFC 6455 §4.1: to the upstream we are the client, who has to check that it was understood.
