@@ -161,15 +161,15 @@ def test_events_are_flushed_beside_a_download(start) -> None:
         download.whole(30)
 
 
-def urgent_share(client: Client, first, second, size: int) -> float:
-    """Which part of what comes is of the first stream, until one of the two has all its bytes."""
-    before = len(first.body), len(second.body)
-    client.h2.increment_flow_control_window(client.held)
-    client.held, client.reads = 0, True
-    client.flush()
-    client.until(lambda: len(first.body) >= size or len(second.body) >= size)
-    one, other = len(first.body) - before[0], len(second.body) - before[1]
-    return one / (one + other)
+def share_of_first(client: Client, first, second) -> float:
+    """Which part of what comes is of the first stream, while the connection's window is what both wait for."""
+    for step in range(1, 31):
+        client.h2.increment_flow_control_window(16_384)
+        client.flush()
+        client.until(lambda step=step: len(first.body) + len(second.body) == step * 16_384)
+        # Whoever sent has bytes waiting again.
+        client.settle()
+    return len(first.body) / (len(first.body) + len(second.body))
 
 
 @pytest.mark.parametrize(
@@ -178,19 +178,22 @@ def urgent_share(client: Client, first, second, size: int) -> float:
      (("u=3", "u=3"), "u=0", (0, 0.2)), (("u=6", "u=6"), "u=7", (0.8, 1))])
 def test_priority(start, priorities: tuple[str, str], update: str | None, share: tuple[float, float]) -> None:
     """RFC 9218: by the header, by PRIORITY_UPDATE for the second one, and turns where both are incremental."""
-    size = 3_000_000
+    size = 1_000_000
     with connection(start, sized, client={"window": 1 << 23, "connection_window": 65_535}) as client:
         client.reads = False
         # Takes the connection's window, so that both wait for it when it opens.
-        first_hog = client.open(path="/65535").whole()
+        assert client.open(path="/65535").whole().ended
         streams = [client.open(path=f"/{size}", fields=[("priority", priority)]) for priority in priorities]
         client.until(lambda: all(stream.status for stream in streams))
         if update:
             client.tunnel.send(frame(PRIORITY_UPDATE, 0, streams[1].id.to_bytes(4, "big") + update.encode()))
         client.settle()
-        assert first_hog.ended and not any(stream.body for stream in streams)
-        found = urgent_share(client, *streams, size)
+        assert not any(stream.body for stream in streams)
+        found = share_of_first(client, *streams)
         assert share[0] <= found <= share[1], found
+        client.reads = True
+        client.h2.increment_flow_control_window(1 << 20)
+        client.flush()
         for stream in streams:
             assert len(stream.whole().body) == size
 
@@ -253,11 +256,13 @@ def test_head_and_statuses_without_a_body(start) -> None:
 
 @pytest.mark.parametrize("keeps", [False, True], ids=["close", "keep-alive"])
 def test_early_response(start, keeps: bool) -> None:
-    """413 before the body is whole: the response is whole, and then nothing more of the body is wanted."""
+    """413 before the body is whole: the response is whole. Unless the upstream goes on reading, no more of it is wanted."""
     def handler(peer: Peer) -> None:
-        peer.head()
+        head = peer.head()
         more = "" if keeps else "Connection: close\r\n"
         peer.send(f"HTTP/1.1 413 Content Too Large\r\n{more}Content-Length: 7\r\n\r\ntoo big".encode())
+        if keeps and head and read_body(peer, head.lower())[0]:
+            return echo(peer)
         with contextlib.suppress(ConnectionError):
             peer.read_to_end()
 
@@ -266,10 +271,16 @@ def test_early_response(start, keeps: bool) -> None:
         stream.send(b"x" * 10_000)
         stream.whole()
         assert (stream.status, bytes(stream.body), stream.get("connection")) == (413, b"too big", None)
-        client.until(lambda: stream.reset is not None)
-        assert stream.reset == NO_ERROR
-        # The connection goes on.
-        assert client.request("HEAD").status == 413
+        if keeps:
+            client.h2.send_data(stream.id, b"x" * 10_000, end_stream=True)
+            client.flush()
+            # On the same connection, where the next request begins behind the whole body.
+            client.proxy.wait_for("request finished")
+            assert client.request().status == 200 and len(client.upstream.peers) == 1
+        else:
+            client.until(lambda: stream.reset is not None)
+            assert stream.reset == NO_ERROR
+            assert client.request("HEAD").status == 413
 
 
 # Ends before their time.
@@ -340,7 +351,8 @@ def test_an_upstream_that_breaks_off_is_an_error(start, way: str) -> None:
     got = threading.Event()
     with connection(start, handler) as client:
         stream = client.open()
-        client.until(lambda: bytes(stream.body).startswith(b"half"))
+        # What came before the end may be dropped with it.
+        client.until(lambda: stream.over or bytes(stream.body).startswith(b"half"))
         got.set()
         client.until(lambda: stream.over)
         client.settle()
@@ -353,7 +365,7 @@ def test_no_upstream_is_a_whole_response(start, refusing_port: int) -> None:
     with Client.connect(proxy) as client:
         for _ in range(3):
             assert client.request().status == 502
-        assert client.request(authority=f"nobody.{DOMAIN}").status == 404
+        assert client.request(authority=f"nobody.{DOMAIN}").status == 502
         stream = client.open("POST", end=False)
         client.until(lambda: stream.over)
         assert stream.status == 502 and stream.ended
@@ -367,7 +379,7 @@ class WebSocketOver:
 
     def __init__(self, client: Client, **options) -> None:
         self.client = client
-        self.protocol = Protocol(Side.CLIENT, OPEN)
+        self.protocol = Protocol(Side.CLIENT, state=OPEN)
         self.stream = client.open(
             "CONNECT", "/chat", [("sec-websocket-version", "13")], protocol="websocket", end=False, **options)
         client.until(lambda: self.stream.status or self.stream.over)
@@ -498,7 +510,8 @@ def test_the_head_in_http_1(start) -> None:
         assert "x-a: 1" in lines
         # Case, order and repetition are kept; empty values are values.
         lines = seen(client, ("x-b", "2"), ("x-a", "1"), ("x-b", "3"), ("x-empty", ""), ("mcp-session-id", "Aa"))
-        assert lines[1:-2] == [f"Host: {HOST}", "x-b: 2", "x-a: 1", "x-b: 3", "x-empty: ", "mcp-session-id: Aa"]
+        assert [line for line in lines if line[0] in "xm"] == [
+            "x-b: 2", "x-a: 1", "x-b: 3", "x-empty: ", "mcp-session-id: Aa"]
         assert seen(client, ("te", "trailers"))[0] == "GET / HTTP/1.1"
         # A body of unknown length is chunked, a known one keeps its length, and none has neither.
         stream = client.open("POST", end=False)
@@ -635,7 +648,7 @@ def test_no_refused_request_reaches_an_upstream(start) -> None:
     record.done = 0
     assert len(REFUSED) > 110
     with Scripted(record) as upstream:
-        proxy = start({"echo": upstream.url}, http2={"max_resets": 10_000})
+        proxy = start({"echo": upstream.url}, http2={"max_resets": 10_000, "max_pings": 10_000})
         with Frames.to(proxy).begin() as client:
             wrong = {}
             for number, (name, fields) in enumerate(REFUSED.items()):
@@ -649,7 +662,7 @@ def test_no_refused_request_reaches_an_upstream(start) -> None:
             client.send(frame(HEADERS, stream, plus(("x-last", "1")), END_HEADERS | END_STREAM))
             client.until(lambda found: isinstance(found, DataFrame) and "END_STREAM" in found.flags)
             assert re.fullmatch(
-                rb"GET / HTTP/1\.1\r\nHost: echo\.t\.example\r\nx-last: 1\r\n(X-Forwarded-[A-Za-z]+: [^\r\n]*\r\n)*\r\n",
+                rb"GET / HTTP/1\.1\r\nx-last: 1\r\nHost: echo\.t\.example\r\n(X-Forwarded-[A-Za-z]+: [^\r\n]*\r\n)*\r\n",
                 received), bytes(received)
 
 
@@ -764,13 +777,15 @@ def test_a_window_and_one_byte_beyond(start) -> None:
 
     hold = threading.Event()
     with Scripted(handler) as upstream:
-        proxy = start({"echo": upstream.url}, http2={"stream_window": 1_000}, upstream={"connect_timeout": "5s"})
+        proxy = start({"echo": upstream.url}, http2={"stream_window": 16_384})
         with Frames.to(proxy).begin() as client:
             try:
                 settings = next(found for found in client.received if isinstance(found, SettingsFrame))
-                assert settings.settings[SettingsFrame.INITIAL_WINDOW_SIZE] == 1_000
-                for number, size in ((1, 1_000), (3, 1_001)):
-                    client.send(frame(HEADERS, number, request(HOST, method="POST"), END_HEADERS), frame(DATA, number, b"x" * size))
+                assert settings.settings[SettingsFrame.INITIAL_WINDOW_SIZE] == 16_384
+                # In one piece, so that nobody can take anything in between.
+                for number, rest in ((1, 0), (3, 1)):
+                    client.send(frame(HEADERS, number, request(HOST, method="POST"), END_HEADERS),
+                                frame(DATA, number, b"x" * 16_384), frame(DATA, number, b"x" * rest))
                 client.settle()
                 assert client.resets() == {3: FLOW_CONTROL_ERROR}
             finally:
