@@ -33,12 +33,12 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
             process.wait()
 
 
-async def play(proxy, scenario: str, client: str, mode: str) -> list[dict]:
+async def play(proxy, scenario: str, client: str, mode: str, *more: str) -> list[dict]:
     """Run a scenario of the SDK's client in its own environment and return what it saw, in order."""
     far = proxy.far
     address = f"{far.endpoint.host}:{far.endpoint.port}"
     process = await asyncio.create_subprocess_exec(
-        str(PYTHON[client]), "-m", "peers.mcp_client", scenario, address, str(far.ca_file), DOMAIN, "mcp", mode,
+        str(PYTHON[client]), "-m", "peers.mcp_client", scenario, address, str(far.ca_file), DOMAIN, "mcp", mode, *more,
         env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )
     try:

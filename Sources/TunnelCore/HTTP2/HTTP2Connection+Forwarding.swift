@@ -5,14 +5,15 @@ extension HTTP2Connection {
     /// - Parameter status: the head's own, or 200 in place of the 101 that accepts a WebSocket (RFC 8441 §5).
     /// - Parameter bytes: those that the head was parsed from.
     /// - Parameter lines: further lines, in place of all that have one of their names.
+    /// - Parameter endsStream: no body follows.
     /// - Returns: false if the stream takes none any more.
     @discardableResult
     package mutating func sendResponse(
         _ stream: UInt32, status: UInt16, _ head: borrowing ResponseHead, _ bytes: Span<UInt8>,
-        adding lines: borrowing AddedLines
+        adding lines: borrowing AddedLines, endsStream: Bool = false
     ) -> Bool {
         guard let slot = slotToSend(stream, .head) else { return false }
-        if status >= 200 { streams.slots[slot].outgoing = .body }
+        if status >= 200 { streams.slots[slot].outgoing = endsStream ? .done : .body }
         let isPipe = status != head.status
         let mayHaveLength = head.status >= 200 && head.status != 204
         let start = control.beginHeaders()
@@ -32,7 +33,7 @@ extension HTTP2Connection {
             encoder.encode(name: bytes.extracting(field.name), value: bytes.extracting(value), into: &control)
         }
         lines.lines.withBytes { encodeLines($0) }
-        control.endHeaders(from: start, stream: stream, endsStream: false, maxFrameSize: peerMaxFrameSize)
+        control.endHeaders(from: start, stream: stream, endsStream: endsStream, maxFrameSize: peerMaxFrameSize)
         return true
     }
 

@@ -92,6 +92,9 @@ final class HTTP1Server: RequestServer {
 
     func takeNoMoreRequests() { reader.stop() }
 
+    /// The next response says it.
+    func drainBegins() {}
+
     func endNow() {
         handler.cancel()
         reader.stop()

@@ -23,7 +23,7 @@ extension HTTP2Server: TurnEndHandler {
 
     /// Sends at the end of the turn what was gathered until then.
     func schedulePump() {
-        guard !sending.isScheduled, !sending.isFull else { return }
+        guard !sending.isScheduled, !sending.isFull, !isGone else { return }
         sending.isScheduled = true
         worker.reactor.callAtTurnEnd(self)
     }
@@ -35,7 +35,7 @@ extension HTTP2Server: TurnEndHandler {
 
     /// Sends what there is, unless the connection is full.
     func pump() {
-        guard !sending.isFull else { return }
+        guard !sending.isFull, !isGone else { return }
         var out = worker.reactor.buffers.take()
         var sent = 0
         while !sending.isFull, sent < HTTP2Server.turnBytes {
@@ -58,7 +58,7 @@ extension HTTP2Server: TurnEndHandler {
     /// - Returns: how many were sent; all `count` of them are offered then. `nil` where others are before it.
     func sendAtOnce(_ buffer: borrowing ByteBuffer, _ count: Int, on id: UInt32) -> Int? {
         pump()
-        guard !sending.isFull, !core.hasDataToSend else { return nil }
+        guard !sending.isFull, !isGone, !core.hasDataToSend else { return nil }
         core.offer(count, on: id, now: worker.reactor.now)
         var out = worker.reactor.buffers.take()
         var sent = 0

@@ -75,6 +75,8 @@ final class HTTP2Server: RequestServer {
         snapshot = worker.snapshot
         core = HTTP2Connection(isServer: true, limits: snapshot.http2Limits, now: worker.reactor.now)
         idleSince = worker.reactor.now
+        // Who reads sees the end; and whoever waited for it before, until the preface said that this is HTTP/2, is gone.
+        stream.onEnd = nil
     }
 
     // MARK: The connection
@@ -82,6 +84,8 @@ final class HTTP2Server: RequestServer {
     func serve() async -> ServerOutcome {
         schedulePump()
         arm()
+        // The others were told when that began.
+        if worker.shared.isDraining { takeNoMoreRequests() }
         while isServing {
             // Whoever sends much goes behind everybody else on this loop.
             if read() { await Task.yield() } else if isServing { await stream.readable() }
@@ -105,6 +109,9 @@ final class HTTP2Server: RequestServer {
         }
     }
 
+    /// Those who wait with their requests may go elsewhere at once.
+    func drainBegins() { takeNoMoreRequests() }
+
     func takeNoMoreRequests() {
         guard case .open = life else { return }
         life = .draining(hasLast: false)
@@ -124,6 +131,9 @@ final class HTTP2Server: RequestServer {
         for case let stream? in streams { stream.cancel() }
         stream.wake()
     }
+
+    /// Nothing can be sent any more, also not what was gathered: its streams have dropped it.
+    var isGone: Bool { if case .gone = life { true } else { false } }
 
     /// Its streams are told to end, because the proxy does.
     var isEnding: Bool { if case .ending = life { true } else { false } }

@@ -41,6 +41,8 @@ final class HTTP2ServerStream {
     private var isBodyEnded = false
     private(set) var trailers: [UInt8] = []
     private var isPipe = false
+    /// What an upstream that takes the WebSocket has to say. The head, with the key, is long gone then.
+    private var expectedAccept = ""
     private var bodyWaiter: UnsafeContinuation<Void, Never>?
     private var isBodyOverdue = false
     private lazy var bodyDeadline = Deadline(on: worker.reactor) { [unowned self] in
@@ -70,7 +72,11 @@ final class HTTP2ServerStream {
         headBytes = worker.reactor.buffers.take(atLeast: 1)
         server.core.takeRequest(&head, &headBytes)
         let isWebSocket = head.isWebSocketUpgrade
-        if isWebSocket { head.webSocketKey = Array(WebSocketHandshake.makeKey().utf8) }
+        if isWebSocket {
+            let key = WebSocketHandshake.makeKey()
+            head.webSocketKey = Array(key.utf8)
+            expectedAccept = WebSocketHandshake.accept(forKey: key)
+        }
         request = RequestFacts(
             method: head.method, wantsWebSocket: isWebSocket, framing: isWebSocket ? .none : head.framing)
         isBodyEnded = endsStream
@@ -228,7 +234,10 @@ extension HTTP2ServerStream: ServerStream {
     var isBodyComplete: Bool { request.wantsWebSocket && !isPipe || isBodyEnded && body.isEmpty }
 
     func receiveBody(limit: Int, _ take: (UnsafeRawBufferPointer) -> Void) throws(HTTPError) -> BodyProgress {
-        guard !body.isEmpty else { return isBodyEnded ? .end : .nothing }
+        guard !body.isEmpty else {
+            // Nothing, and the end with it, is what has to be passed on: the end of a body that came behind its last byte.
+            return isBodyEnded ? isPipe ? .end : .moved(0) : .nothing
+        }
         let count = min(body.count, limit)
         body.withMutableBytes { take(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
         body.consume(count)
@@ -263,7 +272,10 @@ extension HTTP2ServerStream: ServerStream {
 
     func sendHead(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>, adding lines: borrowing AddedLines) {
         guard head.status == 101 else {
-            server.core.sendResponse(id, status: head.status, head, bytes, adding: lines)
+            // Without a body the head is all: clients count the bytes of one that is empty against Content-Length.
+            let isWhole = head.framing.isEmpty
+            server.core.sendResponse(id, status: head.status, head, bytes, adding: lines, endsStream: isWhole)
+            if isWhole { response = .ended }
             return
         }
         // RFC 6455 §4.1: to the upstream we are the client, who has to check that it was understood.
@@ -273,8 +285,7 @@ extension HTTP2ServerStream: ServerStream {
 
     private func isAccepted(_ response: borrowing ResponseHead, _ bytes: Span<UInt8>) -> Bool {
         guard let field = response.first(.secWebSocketAccept) else { return false }
-        let expected = WebSocketHandshake.accept(forKey: String(decoding: head.webSocketKey, as: UTF8.self))
-        return bytes.extracting(field.value).withUnsafeBytes { $0.elementsEqual(expected.utf8) }
+        return bytes.extracting(field.value).withUnsafeBytes { $0.elementsEqual(expectedAccept.utf8) }
     }
 
     func sendBody(_ buffer: inout ByteBuffer, _ count: Int) {

@@ -4,6 +4,8 @@ protocol RequestServer: AnyObject {
     func serve() async -> ServerOutcome
     /// The requests that are under way are the last ones.
     func takeNoMoreRequests()
+    /// The proxy begins to drain, and serves what comes meanwhile. For whoever can tell its client so without a response.
+    func drainBegins()
     /// Ends the requests that are under way, and the connection with them.
     func endNow()
     /// Gives everything back, at the end of the connection.

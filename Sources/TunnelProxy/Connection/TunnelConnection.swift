@@ -157,6 +157,10 @@ final class TunnelConnection {
         if case .serving(_, let server) = phase { server.takeNoMoreRequests() }
     }
 
+    func drainBegins() {
+        if case .serving(_, let server) = phase { server.drainBegins() }
+    }
+
     /// Ends the connection with 1001: now when it is between requests, else when its exchange has noticed.
     func endNow() {
         guard !isEnding else { return }

@@ -61,6 +61,11 @@ final class ProxyWorker: WorkerHolder {
         acceptors = []
     }
 
+    /// Says so to all clients that can be told.
+    func drainBegins() {
+        for connection in connections.values { connection.drainBegins() }
+    }
+
     /// Closes every WebSocket on which no request is under way, and the others behind theirs.
     func takeNoMoreRequests() {
         for connection in connections.values { connection.takeNoMoreRequests() }

@@ -120,7 +120,10 @@ struct RunningProxy: Sendable {
         shared.drain()
         shared.log(.info, "shutting down") { $0.field("requests", shared.requests) }
         listeners.release()
-        onEachWorker { $0.stopAccepting() }
+        onEachWorker {
+            $0.stopAccepting()
+            $0.drainBegins()
+        }
 
         let deadline = Reactor.clock() &+ shared.snapshot.configuration.shutdownTimeout.nanoseconds
         _ = shared.idle.wait(until: deadline) { shared.requests == 0 }

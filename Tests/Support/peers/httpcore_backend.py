@@ -15,7 +15,7 @@ from .far_side import FarSide, LibraryWebSocket
 from .tls_stream import StreamCut, TLSStream
 
 
-def client(httpx: ModuleType, httpcore: ModuleType, far: FarSide, **options: Any) -> Any:
+def client(httpx: ModuleType, httpcore: ModuleType, far: FarSide, *, http2: bool = False, **options: Any) -> Any:
     """An `httpx.AsyncClient` whose every connection is a WebSocket to the proxy with TLS inside."""
     transport = httpx.AsyncHTTPTransport(verify=far.context())
     transport._pool = httpcore.AsyncConnectionPool(
@@ -23,6 +23,7 @@ def client(httpx: ModuleType, httpcore: ModuleType, far: FarSide, **options: Any
         max_connections=None,
         max_keepalive_connections=20,
         keepalive_expiry=30,
+        http2=http2,
         network_backend=_backend(httpcore, far),
     )
     options.setdefault("timeout", httpx.Timeout(30, read=60))

@@ -1,6 +1,6 @@
 """The MCP SDK's own client through the tunnel, on whichever major version of the `mcp` package is installed.
 
-Run as `python -m peers.mcp_client SCENARIO ADDRESS CA DOMAIN ROUTE MODE`. Each scenario prints what it saw as one JSON
+Run as `python -m peers.mcp_client SCENARIO ADDRESS CA DOMAIN ROUTE MODE [http2]`. Each scenario prints what it saw as one JSON
 object a line, in the order it happened; the test judges.
 """
 
@@ -36,12 +36,12 @@ def say(event: str, **facts: Any) -> None:
 
 
 class Scenario:
-    def __init__(self, far: FarSide, route: str, mode: str) -> None:
-        self.far, self.mode = far, mode
+    def __init__(self, far: FarSide, route: str, mode: str, http2: bool = False) -> None:
+        self.far, self.mode, self.http2 = far, mode, http2
         self.url = f"https://{far.host(route)}/mcp"
 
     def http(self, **options: Any) -> Any:
-        return tunnel_client(httpx, httpcore, self.far, **options)
+        return tunnel_client(httpx, httpcore, self.far, http2=self.http2, **options)
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Any]:
@@ -194,8 +194,8 @@ async def _events(response: Any) -> AsyncIterator[dict[str, str]]:
 
 
 def main() -> None:
-    name, address, ca_file, domain, route, mode = sys.argv[1:]
-    scenario = Scenario(FarSide(Endpoint.parse(address), domain, Path(ca_file)), route, mode)
+    name, address, ca_file, domain, route, mode, *more = sys.argv[1:]
+    scenario = Scenario(FarSide(Endpoint.parse(address), domain, Path(ca_file)), route, mode, more == ["http2"])
     asyncio.run(getattr(scenario, name)())
 
 
