@@ -9,6 +9,12 @@ struct HTTPByteSet: Sendable {
         return byte < 0x80 && (word >> UInt64(byte & 0x3F)) & 1 == 1
     }
 
+    /// All small letters and "-" are in it; all capital letters too.
+    @inline(__always)
+    var holdsNames: Bool { high & 0x07FF_FFFE_0000_0000 == 0x07FF_FFFE_0000_0000 && contains(HTTPByte.hyphen) }
+    @inline(__always)
+    var holdsCapitals: Bool { high & 0x07FF_FFFE == 0x07FF_FFFE }
+
     /// `tchar`: the bytes of methods, field names and options (RFC 9110 §5.6.2).
     @inline(__always)
     static var token: HTTPByteSet { HTTPByteSet(low: 0x03FF_6CFA_0000_0000, high: 0x57FF_FFFF_C7FF_FFFE) }
@@ -38,6 +44,10 @@ enum ByteWord {
         let isAboveZ = low &+ ones &* (0x80 - 0x5B)
         return word | (isFromA & ~isAboveZ & ~word & high) &>> 2
     }
+
+    /// Sets the high bit of each byte that is a capital letter.
+    @inline(__always)
+    static func capitals(_ word: UInt64) -> UInt64 { (small(word) ^ word) &<< 2 }
 
     /// Sets the high bit of each byte that is neither an ASCII letter nor "-".
     @inline(__always)
@@ -140,32 +150,33 @@ extension Span where Element == UInt8 {
     }
 
     /// The end of the token that begins at `start`: the index of the first byte in `start..<end` that is no `tchar`, or `end`.
-    func tokenEnd(from start: Int, to end: Int) -> Int {
+    func tokenEnd(from start: Int, to end: Int) -> Int { self.end(of: .token, from: start, to: end) }
+
+    /// The index of the first byte in `start..<end` that is not of `set`, or `end`.
+    @inline(__always)
+    func end(of set: HTTPByteSet, from start: Int, to end: Int) -> Int {
         var i = start
         // Names are letters and "-" nearly always: eight at a time, as long as they are.
-        while end - i >= 8 {
+        while set.holdsNames, end - i >= 8 {
             let word = self.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self).littleEndian
-            let flags = ByteWord.others(word)
+            let flags = set.holdsCapitals ? ByteWord.others(word) : ByteWord.others(word) | ByteWord.capitals(word)
             if flags == 0 {
                 i += 8
                 continue
             }
             i += flags.trailingZeroBitCount >> 3
-            if !HTTPByteSet.token.contains(self[i]) { return i }
+            if !set.contains(self[i]) { return i }
             i += 1
         }
-        while i < end, HTTPByteSet.token.contains(self[i]) { i += 1 }
+        while i < end, set.contains(self[i]) { i += 1 }
         return i
     }
 
     /// `range` is not empty and holds nothing but bytes of `set`.
+    @inline(__always)
     func holdsOnly(_ set: HTTPByteSet, in range: Range<Int>) -> Bool {
         precondition(range.lowerBound >= 0 && range.upperBound <= count)
-        // SAFETY: the range lies in the span, as was just checked.
-        return withUnsafeBytes { bytes in
-            for i in range where !set.contains(bytes.load(fromByteOffset: i, as: UInt8.self)) { return false }
-            return !range.isEmpty
-        }
+        return !range.isEmpty && end(of: set, from: range.lowerBound, to: range.upperBound) == range.upperBound
     }
 
     /// The index of the first `byte`, which is below 0x80, in `start..<end`, or `end`.

@@ -152,6 +152,9 @@ public struct HPACKEncoder: ~Copyable, Sendable {
         }
     }
 
+    /// Gives back what is used from one field to the next only.
+    mutating func releaseMemory() { line.release() }
+
     private func policy(_ fixedName: Int, _ nameCount: Int) -> HPACKIndexing {
         fixedName > 0 ? HPACKPolicy.ofStatic(fixedName) : line.withBytes { HPACKPolicy.ofOther(0..<nameCount, in: $0) }
     }

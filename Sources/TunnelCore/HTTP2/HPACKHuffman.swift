@@ -29,11 +29,15 @@ enum HPACKHuffman {
     ]
 
     private static let tables = Tables(lengths)
+    /// For each byte its code, and in the upper half the length of that.
+    private static let codes = tables.codes
+    /// For each twelve bits the one or two symbols whose codes they begin with: the symbols in the lowest bytes, above them the
+    /// bits of the first, the bits of both, and how many they are. 0 where the first code is longer.
+    private static let pairs = tables.pairs
 
     /// Bytes that `text` takes in this code, its padding included.
     static func encodedCount(_ text: Span<UInt8>) -> Int {
-        let tables = tables
-        let codes = tables.codes.span
+        let codes = codes.span
         var bits = 0
         for i in 0..<text.count { bits += Int(codes[Int(text[i])] >> 32) }
         return (bits + 7) >> 3
@@ -47,8 +51,7 @@ enum HPACKHuffman {
     /// - Parameter count: what `encodedCount` says.
     static func encode(_ text: Span<UInt8>, count: Int, into out: inout ByteBuffer) {
         _ = out.append(atMost: count) { room in
-            let tables = tables
-            let codes = tables.codes.span
+            let codes = codes.span
             var written = 0
             var pending: UInt64 = 0
             var bits = 0
@@ -83,8 +86,8 @@ enum HPACKHuffman {
     ///   (§5.2). What was appended then is of no meaning.
     static func decode(_ code: Span<UInt8>, into out: inout ByteBuffer) -> Bool {
         var isValid = false
-        // The shortest code has five bits.
-        _ = out.append(atMost: code.count * 8 / 5) { room in
+        // The shortest code has five bits; and two symbols are written at once.
+        _ = out.append(atMost: code.count * 8 / 5 + 1) { room in
             let written = decode(code, to: room)
             isValid = written != nil
             return written ?? 0
@@ -93,44 +96,43 @@ enum HPACKHuffman {
     }
 
     private static func decode(_ code: Span<UInt8>, to room: UnsafeMutableRawBufferPointer) -> Int? {
-        let tables = tables
-        let short = tables.short.span
+        let pairs = pairs.span
         guard let start = room.baseAddress else { return 0 }
         var out = start
         var next = 0
-        // The bits that were read and not yet used, from the highest down; the rest is zeros.
+        // The bits that were read and not yet used, from the highest down. Behind `count` of them come those of bytes that are
+        // read once more, and behind the end zeros.
         var bits: UInt64 = 0
         var count = 0
         while true {
             if code.count - next >= 8 {
-                // SAFETY: eight bytes are left. What does not fit is read once more; the bits are the same then.
+                // SAFETY: eight bytes are left.
                 let word = code.bytes.unsafeLoadUnaligned(fromByteOffset: next, as: UInt64.self).bigEndian
                 bits |= word &>> UInt64(truncatingIfNeeded: count)
-                next += (63 - count) &>> 3
+                next &+= (63 &- count) &>> 3
                 count |= 56
             } else {
                 while count <= 56, next < code.count {
-                    bits |= UInt64(code[next]) &<< UInt64(truncatingIfNeeded: 56 - count)
-                    count += 8
-                    next += 1
+                    bits |= UInt64(code[next]) &<< UInt64(truncatingIfNeeded: 56 &- count)
+                    count &+= 8
+                    next &+= 1
                 }
             }
-            // The short ones, as long as one of them is whole in any case.
+            // SAFETY of the stores: `room` has a byte for each five bits of the code, no code is shorter, and one byte more.
             while true {
-                let entry = short[Int(truncatingIfNeeded: bits &>> UInt64(64 - Tables.shortBits))]
-                let length = Int(truncatingIfNeeded: entry &>> 8)
-                guard length > 0, length <= count else { break }
-                // SAFETY: `room` has a byte for each five bits of the code, and no code is shorter.
-                out.storeBytes(of: UInt8(truncatingIfNeeded: entry), as: UInt8.self)
-                out += 1
-                bits &<<= UInt64(truncatingIfNeeded: length)
-                count &-= length
+                let entry = pairs[Int(truncatingIfNeeded: bits &>> UInt64(64 - Tables.pairBits))]
+                let both = Int(truncatingIfNeeded: entry &>> 24 & 31)
+                guard entry != 0, both <= count else { break }
+                out.storeBytes(of: UInt16(truncatingIfNeeded: entry).littleEndian, as: UInt16.self)
+                out += Int(truncatingIfNeeded: entry &>> 29)
+                bits &<<= UInt64(truncatingIfNeeded: both)
+                count &-= both
             }
             if count < maxLength, next < code.count { continue }
-            let entry = short[Int(truncatingIfNeeded: bits &>> UInt64(64 - Tables.shortBits))]
-            guard entry >> 8 == 0 else { break }
-            let (symbol, length) = tables.long(UInt32(truncatingIfNeeded: bits &>> 34))
-            // A code that the zeros behind the end took part in is none: what is left is padding.
+            // Near the end, or a long one. A code that the zeros behind the end took part in is none: the rest is padding.
+            let entry = pairs[Int(truncatingIfNeeded: bits &>> UInt64(64 - Tables.pairBits))]
+            var (symbol, length) = (Int(entry & 0xFF), Int(entry >> 16 & 15))
+            if entry == 0 { (symbol, length) = tables.long(UInt32(truncatingIfNeeded: bits &>> 34)) }
             guard length <= count else { break }
             guard symbol != endOfString else { return nil }
             out.storeBytes(of: UInt8(truncatingIfNeeded: symbol), as: UInt8.self)
@@ -144,12 +146,11 @@ enum HPACKHuffman {
 
     private struct Tables: Sendable {
         /// Codes up to this long are looked up at once; all printable ASCII that is frequent has one.
-        static let shortBits = 10
+        static let pairBits = 12
 
-        /// For each byte its code, and in the upper half the length of that.
+        /// See `HPACKHuffman`.
         var codes: [UInt64]
-        /// For each ten bits the symbol whose code they begin with, and above it the length; 0 where the code is longer.
-        var short: [UInt16]
+        var pairs: [UInt32]
         /// All symbols in the order of their codes.
         private var symbols: [UInt16] = []
         /// For each length: the end of its codes as numbers of 30 bits, so that a code is below exactly its own and longer ones.
@@ -160,7 +161,7 @@ enum HPACKHuffman {
 
         init(_ lengths: [UInt8]) {
             codes = [UInt64](repeating: 0, count: lengths.count)
-            short = [UInt16](repeating: 0, count: 1 << Self.shortBits)
+            pairs = [UInt32](repeating: 0, count: 1 << Self.pairBits)
             var code: UInt32 = 0
             for length in 1...maxLength {
                 code <<= 1
@@ -169,20 +170,30 @@ enum HPACKHuffman {
                 for symbol in lengths.indices where Int(lengths[symbol]) == length {
                     codes[symbol] = UInt64(length) << 32 | UInt64(code)
                     symbols.append(UInt16(symbol))
-                    let spare = Self.shortBits - length
+                    let spare = Self.pairBits - length
                     if spare >= 0 {
                         let start = Int(code) << spare
-                        for i in start..<start + 1 << spare { short[i] = UInt16(length) << 8 | UInt16(symbol) }
+                        let entry = UInt32(symbol) | UInt32(length) << 16 | UInt32(length) << 24 | 1 << 29
+                        for i in start..<start + 1 << spare { pairs[i] = entry }
                     }
                     code += 1
                 }
                 ends[length] = code << UInt32(maxLength - length)
             }
+            // What is behind the first code, where that is whole, is a second one.
+            let singles = pairs
+            for i in singles.indices where singles[i] != 0 {
+                let length = Int(singles[i] >> 24 & 31)
+                let second = singles[i << length & (1 << Self.pairBits - 1)]
+                let both = length + Int(second >> 24 & 31)
+                guard second != 0, both <= Self.pairBits else { continue }
+                pairs[i] = singles[i] & 0xFF_00FF | (second & 0xFF) << 8 | UInt32(both) << 24 | 2 << 29
+            }
         }
 
-        /// The symbol of a code too long for `short`, by the 30 bits that it begins.
+        /// The symbol of a code too long for `pairs`, by the 30 bits that it begins.
         func long(_ bits: UInt32) -> (symbol: Int, length: Int) {
-            var length = Self.shortBits + 1
+            var length = Self.pairBits + 1
             // The code is complete: the last end is above every number of 30 bits.
             while length < maxLength, bits >= ends[length] { length += 1 }
             let index = Int(bits >> UInt32(maxLength - length) &- firsts[length])

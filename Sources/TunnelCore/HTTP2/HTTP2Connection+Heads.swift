@@ -66,8 +66,11 @@ extension HTTP2Connection {
             var whole = ByteBuffer()
             swap(&whole, &blockBytes)
             try whole.withBytes { block throws(HTTP2Error) in try decode(block) }
-            whole.removeAll()
-            swap(&whole, &blockBytes)
+            // Few blocks come in pieces, and fewer large ones.
+            if whole.capacity <= 4_096 {
+                whole.removeAll()
+                swap(&whole, &blockBytes)
+            }
         }
         blockSince = 0
         let ended = block
@@ -177,6 +180,18 @@ extension HTTP2Connection {
     public mutating func takeResponse(_ head: inout ResponseHead, _ bytes: inout ByteBuffer) {
         swap(&response, &head)
         list.exchangeBytes(with: &bytes)
+    }
+
+    /// Gives back the memory that heads and frames went through, which the next ones take anew: for a connection that rests.
+    public mutating func releaseMemory() {
+        // A block under way, and what waits to be sent, stay.
+        if block == .none {
+            list = HPACKFieldList()
+            blockBytes.release()
+        }
+        (request, response) = (RequestHead(), ResponseHead())
+        if control.isEmpty { control.release() }
+        encoder.releaseMemory()
     }
 
     /// The lines of the trailer section that `receive` announced last, each with its CRLF, less those that may not be passed on.
