@@ -2,7 +2,7 @@
 # The packages that a step needs are installed with apt when they are missing; Swift itself is not.
 
 BUILD_PACKAGES := libssl-dev zlib1g-dev
-TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl gcc iproute2 libc6-dev nginx-light openssl python3 python3-venv strace
+TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl gcc iproute2 libc6-dev nghttp2-client nginx-light openssl python3 python3-venv strace
 # Every release build has these, so that none undoes another's work.
 RELEASE := swift build $(shell sed '/^\#/d' deploy/image/options)
 YAML_VENV := Tests/Support/.venv

@@ -23,6 +23,7 @@ DOMAIN = "t.example"
 #: Files whose tests play an attacker, or a peer that nobody would want: what `make attack-test` runs.
 ATTACKS = [
     "test_attack_*.py", "test_connection_logins.py", "test_edge*.py", "test_floods.py", "test_forwarded_fields.py",
+    "test_http2_attacks.py",
     "test_limits.py", "test_listener.py", "test_memory*.py", "test_names.py", "test_pipe_ends.py",
     "test_protocol_edges.py", "test_review_core.py", "test_setup_attack.py", "test_setup_https.py",
     "test_setup_secrets.py", "test_small_frames.py", "test_smuggling.py", "test_stalls.py", "test_upstream_policy.py",

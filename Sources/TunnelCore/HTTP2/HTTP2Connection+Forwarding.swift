@@ -50,6 +50,6 @@ extension HTTP2Connection {
     /// Where the stream is kept, until it is released: a small number, which another stream gets afterwards.
     package func slot(of stream: UInt32) -> Int? { streams.find(stream) }
 
-    /// A stream waits for its turn to send, or for the connection's window.
-    package var hasDataToSend: Bool { !scheduler.isEmpty }
+    /// A stream waits for its turn to send, and not for the connection's window.
+    package var hasDataToSend: Bool { !scheduler.isEmpty && window.available > 0 }
 }

@@ -1,8 +1,9 @@
-"""Attackers on one HTTP/2 connection, each in a process of its own, so that it does not slow down the test that looks on.
+"""Attackers on one HTTP/2 connection, in a process of their own, so that they do not slow down the test that looks on.
 
-    python -m peers.http2_attack '{"kind": ..., "port": ..., "ca": ..., "host": ..., "seconds": ...}'
+    python -m peers.http2_attack
 
-says `ready` once it is connected, begins when it is told to, and prints how that ended as JSON.
+reads a line with `{"kind": ..., "port": ..., "ca": ..., "host": ..., "seconds": ..., "reads": ...}` for each, says `ready` once
+it is connected, begins when it gets another line, and prints how that ended as JSON.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ made_you_by_request("content-length", lambda stream, host: (
 made_you_by_request("trailers", lambda stream, host: (
     frame(HEADERS, stream, post(host), END_HEADERS) + frame(HEADERS, stream, block(("x-a", "1")), END_HEADERS)))
 made_you_by_request("stream-window", lambda stream, host: (
-    frame(HEADERS, stream, post(host, path="/hang"), END_HEADERS) + frame(DATA, stream, b"x" * 16_384) * 4
+    frame(HEADERS, stream, post(host, path="/hang"), END_HEADERS) + frame(DATA, stream, b"x" * 16_384)
     + frame(DATA, stream, b"x" * 100)))
 
 
@@ -282,49 +283,57 @@ def no_acknowledgement(host: str) -> Iterator[bytes]:
     yield b""
 
 
-class Attacker:
-    """Runs the process: connected when this is there, begun by `begin`, over with `result`."""
+class Attackers:
+    """Runs the process, for one attacker after another: connected by `connect`, begun by `begin`, over with `result`."""
 
-    def __init__(self, kind: str, proxy: object, *, host: str, seconds: float, reads: bool = True) -> None:
-        options = {
-            "kind": kind, "port": proxy.endpoint.port, "ca": str(proxy.far.ca_file), "host": host,  # type: ignore
-            "seconds": seconds, "reads": reads}
+    def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "peers.http2_attack", json.dumps(options)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
+            [sys.executable, "-m", "peers.http2_attack"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=Path(__file__).parents[1])
 
-    def __enter__(self) -> Attacker:
-        assert self.process.stdout
-        assert self.process.stdout.readline() == "ready\n", "the attacker did not connect"
+    def __enter__(self) -> Attackers:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
 
+    def connect(self, kind: str, proxy: object, *, host: str, seconds: float, reads: bool = True) -> None:
+        self._say(json.dumps({
+            "kind": kind, "port": proxy.endpoint.port, "ca": str(proxy.far.ca_file), "host": host,  # type: ignore
+            "seconds": seconds, "reads": reads}))
+        assert self._line() == "ready\n", "the attacker did not connect"
+
     def begin(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
+        self._say("go")
 
     def result(self) -> dict:
         """`sent` bytes, `gone` the seconds until the connection was over, `code` of GOAWAY, and how many `resets`."""
-        out, _ = self.process.communicate(timeout=30)
-        return json.loads(out)
+        return json.loads(self._line())
+
+    def _say(self, line: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def _line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline()
 
 
-def main(options: dict) -> dict:
+def play(options: dict) -> dict:
     kind, reads = options["kind"], options["reads"]
     preface = {"no-settings": PREFACE}.get(kind, PREFACE + settings())
     client = Frames.connect(
         options["port"], options["ca"], options["host"], preface=preface, receive_buffer=None if reads else 4_096)
-    if not kind.startswith("no-"):
-        client.begin()
-    pieces = _batched(ATTACKS[kind](options["host"]))
-    print("ready", flush=True)
-    sys.stdin.readline()
-    begun = time.monotonic()
-    sent, gone = _run(client, pieces, begun, begun + options["seconds"], reads)
+    with client:
+        if not kind.startswith("no-"):
+            client.begin()
+        pieces = _batched(ATTACKS[kind](options["host"]))
+        print("ready", flush=True)
+        sys.stdin.readline()
+        begun = time.monotonic()
+        sent, gone = _run(client, pieces, begun, begun + options["seconds"], reads)
     goaway = client.goaway()
     return {
         "sent": sent, "gone": gone and gone - begun, "code": goaway and goaway.error_code,
@@ -387,4 +396,5 @@ def _take(client: Frames) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(json.loads(sys.argv[1]))), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(play(json.loads(line))), flush=True)
