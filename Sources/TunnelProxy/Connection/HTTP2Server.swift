@@ -96,7 +96,7 @@ final class HTTP2Server: RequestServer {
         pump()
         if case .gone = life { return .cut }
         // Who broke the rules is not waited for.
-        if case .failed = life, sending.isFull { return .cut }
+        if case .failed = life { return sending.isFull ? .cut : .refused }
         await sent()
         return .close
     }

@@ -18,4 +18,6 @@ enum ServerOutcome {
     case close
     /// The last response broke off.
     case cut
+    /// The peer broke the rules and was told so: close in order, as long as it does not go on.
+    case refused
 }

@@ -30,6 +30,8 @@ final class TunnelConnection {
     private var isCrowdedOut = false
     /// The proxy ends, and this connection with it.
     private var isEnding = false
+    /// What a peer that broke the rules may still have had on its way.
+    private static let maxDropped = 256 * 1024
     /// A far side that takes nothing more must not hold up the end.
     private var lastDeadline: Deadline?
     private static let endTimeout: UInt64 = 1_000_000_000
@@ -109,6 +111,7 @@ final class TunnelConnection {
         switch await server.serve() {
         case .close where stream.end == .lost: break
         case .close: await stream.close(lastWord)
+        case .refused: await stream.close(lastWord, dropping: TunnelConnection.maxDropped)
         case .cut: await stream.abort(isEnding ? .goingAway : nil)
         }
     }

@@ -55,6 +55,8 @@ final class TunnelStream: SocketReader, ByteStream {
     private var hasWholeFrames = false
     /// The last read held little plaintext for its size.
     private var isFineGrained = false
+    /// Bytes that a closing tunnel still reads.
+    private var dropsLeft = Int.max
     /// Decrypted, and not yet taken.
     var plaintext = ByteBuffer()
     private var waiter: UnsafeContinuation<Void, Never>?
@@ -175,7 +177,9 @@ final class TunnelStream: SocketReader, ByteStream {
 
     /// Ends the tunnel in order: close_notify, WebSocket close, and FIN when the far side has answered, or after a
     /// bound. Everything sent before still arrives.
-    func close(_ code: CloseCode) async {
+    /// - Parameter dropping: bytes that are still read, and dropped, before the connection is cut.
+    func close(_ code: CloseCode, dropping limit: Int = .max) async {
+        dropsLeft = limit
         transport.close(code, output: &reactor.staging)
         await finishClosing()
     }
@@ -304,6 +308,10 @@ final class TunnelStream: SocketReader, ByteStream {
             }
             if received == 0 { return inputEnded() }
             heartbeat.arrived(at: reactor.now)
+            if !transport.isOpen {
+                dropsLeft -= received
+                if dropsLeft < 0 { return cut() }
+            }
             process(UnsafeMutableRawBufferPointer(rebasing: reactor.scratch[..<(kept + received)]))
             if hasWholeFrames { return socket.continueNextTurn() }
         }
