@@ -34,6 +34,7 @@ extension HTTP2Connection {
         }
         lines.lines.withBytes { encodeLines($0) }
         control.endHeaders(from: start, stream: stream, endsStream: endsStream, maxFrameSize: peerMaxFrameSize)
+        promiseBody(slot, head.status)
         return true
     }
 

@@ -59,7 +59,8 @@ extension HTTP2Server: TurnEndHandler {
     func sendAtOnce(_ buffer: borrowing ByteBuffer, _ count: Int, on id: UInt32) -> Int? {
         pump()
         guard !sending.isFull, !isGone, !core.hasDataToSend else { return nil }
-        core.offer(count, on: id, now: worker.reactor.now)
+        // Nothing is kept of what the stream does not take any more.
+        guard core.offer(count, on: id, now: worker.reactor.now) else { return count }
         var out = worker.reactor.buffers.take()
         var sent = 0
         while sent < count, !sending.isFull {

@@ -294,9 +294,8 @@ extension HTTP2ServerStream: ServerStream {
             let sent = server.sendAtOnce(buffer, count, on: id)
         {
             keep(buffer, sent..<count)
-        } else {
+        } else if server.core.offer(count, on: id, now: worker.reactor.now) {
             keep(buffer, 0..<count)
-            server.core.offer(count, on: id, now: worker.reactor.now)
         }
     }
 
@@ -310,7 +309,8 @@ extension HTTP2ServerStream: ServerStream {
         guard case .open = response else { return }
         if trailers.isEmpty {
             response = .ended
-            server.core.finish(id)
+            // One that is shorter than its head said has been reset.
+            if !server.core.finish(id) { dropResponse() }
         } else if queue.isEmpty {
             sendTrailers(trailers)
         } else {
