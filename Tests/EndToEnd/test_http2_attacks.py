@@ -56,6 +56,9 @@ ROWS: dict[str, Row] = {
     "settings": Row("settings"), "settings-of-many-entries": Row("settings"),
     "settings-that-change-every-window": Row("settings"), "settings-acknowledgements": Row("settings"),
     "pings": Row("ping"), "ping-acknowledgements": Row("ping"), "unread-pings": Row("ping", reads=False),
+    # Where as many PINGs are allowed as it likes, what waits for it is bounded.
+    "unread-acknowledgements": Row(
+        "control_queue", reads=False, within=6, settings={"http2": {"max_pings": 1_000_000}}),
     "priorities": Row("priority"), "priority-updates": Row("priority"),
     "priority-updates-of-idle-streams": Row("priority"),
     "window-updates": Row("window_update"), "window-updates-of-a-stream": Row("window_update"),

@@ -318,7 +318,8 @@ final class HTTP2Server: RequestServer {
     func arm() {
         var due = core.deadline ?? .max
         let idle = snapshot.keepAliveTimeout
-        if idle > 0, core.streamCount == 0 { due = min(due, idleSince &+ idle) }
+        // Once that time is over it has had its effect, and would be due for ever.
+        if case .open = life, idle > 0, core.streamCount == 0 { due = min(due, idleSince &+ idle) }
         guard due < alarm else { return }
         setAlarm(due &- min(due, worker.reactor.now))
     }

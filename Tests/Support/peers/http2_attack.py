@@ -228,7 +228,7 @@ flood("window-updates", window_update(0, 1))
 flood("window-updates-of-a-stream", window_update(1, 1), first=hanging)
 flood("unknown-frames", frame(0xEE, 0, b"what"))
 flood("goodbyes", frame(GOAWAY, 0, b"\0" * 8))
-ATTACKS["unread-pings"] = ATTACKS["pings"]
+ATTACKS["unread-pings"] = ATTACKS["unread-acknowledgements"] = ATTACKS["pings"]
 
 
 # Windows that hold responses, and what overflows.
