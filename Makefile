@@ -45,7 +45,7 @@ deb: swift build-packages ## Debian package in out/
 	deploy/debian/build out
 
 test: unit-test yaml-test http2-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
-	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5)
+	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5) $(addprefix --seed ,$(FUZZ_SEED))
 
 unit-test: swift test-packages ## unit tests, with the corpora of the fuzzers
 	swift build --build-tests
