@@ -472,7 +472,8 @@ def test_a_websocket_that_is_left_ends_at_the_server(chat: Client, way: str) -> 
         chat.tunnel.abort()
         chat.ended = Ended("by us")
     code, ended = chat.ends.get(timeout=5)
-    assert code == 1006 and ended - left < (0.1 if way != "connection" else 0.5)
+    # The server's side is a thread of this test, which may have to wait for its turn.
+    assert code == 1006 and ended - left < 0.5
 
 
 def test_connect_that_nobody_wants(start) -> None:

@@ -56,6 +56,8 @@ final class HTTP2Server: RequestServer {
 
     /// Events of one turn; each costs at least a head.
     private static let maxEvents = 64
+    /// So many bytes of a head count as one more: a byte of HPACK may stand for thousands.
+    private static let headBytesPerEvent = 1024
     private static let maxParked = 64
     /// Kept by a connection that has had no request for so long.
     private static let maxParkedIdle = 1
@@ -207,8 +209,8 @@ final class HTTP2Server: RequestServer {
                         isDone = true
                         break
                     }
-                    events += 1
                     take(event, bytes)
+                    events += cost(of: event)
                 }
             } catch { fail(error) }
         }
@@ -248,6 +250,16 @@ final class HTTP2Server: RequestServer {
     }
 
     // MARK: Streams
+
+    /// What an event that was taken counts towards the turn's bound.
+    private func cost(of event: HTTP2Event) -> Int {
+        switch event {
+        case .request(let id, _): 1 + (find(id)?.headSize ?? 0) / HTTP2Server.headBytesPerEvent
+        // It was decoded to its end.
+        case .tooLarge: HTTP2Server.maxEvents
+        default: 1
+        }
+    }
 
     private func begin(_ id: UInt32, _ endsStream: Bool) {
         let stream = place(id)

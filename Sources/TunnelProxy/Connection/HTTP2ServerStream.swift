@@ -35,6 +35,7 @@ final class HTTP2ServerStream {
     private var isServing = false
     private var head = RequestHead()
     private var headBytes = ByteBuffer()
+    var headSize: Int { headBytes.count }
 
     /// Of the request's body: what came and was not taken, and whether that is all.
     private var body = ByteBuffer()
