@@ -20,6 +20,12 @@ func checkUpstreamAddress(_ bytes: [UInt8]) {
         return
     }
     precondition((try? UpstreamAddress("\(address)")) == address, "an address that changes when it is written")
+    if let path = address.socketPath {
+        precondition(path.hasPrefix("/") && path.utf8.count <= 107, "a path that no socket has")
+        precondition(path.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }, "a byte that breaks a line of the log")
+        precondition(address.host.isEmpty && address.port == 0, "a socket with a host")
+        return
+    }
     precondition(address.port > 0 && !address.host.isEmpty && address.host.utf8.count <= 254, "no host or port")
     precondition(
         address.host.utf8.allSatisfy { byte in

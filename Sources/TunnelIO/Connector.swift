@@ -9,6 +9,7 @@ package import TunnelCore
 package final class Connector {
     /// RFC 8305 §5, Connection Attempt Delay.
     private static let attemptDelay: UInt64 = 250_000_000
+    private static let queueDelay: UInt64 = 5_000_000
 
     private final class Attempt: ReadinessHandler {
         let address: SocketAddress
@@ -94,6 +95,11 @@ package final class Connector {
         let result = address.withSockaddr { Glibc.connect(descriptor, $0, $1) == 0 ? 0 : errno } ?? ENAMETOOLONG
         guard result == 0 || result == EINPROGRESS else {
             close(descriptor)
+            if result == EAGAIN, case .unix = address {
+                // connect(2): the listener's queue is full, and nothing says when it is not any more.
+                remaining.insert(address, at: remaining.startIndex)
+                return nextAttempt.set(after: Connector.queueDelay)
+            }
             return failed(address, IOError(.system(result), "connect"))
         }
         let attempt = Attempt(address, descriptor, self)
@@ -145,6 +151,7 @@ package struct DialError: Error, CustomStringConvertible {
 
     /// For example `dial tcp 10.0.0.5:9000: connect: connection refused`.
     package var description: String {
-        address.map { "dial tcp \($0): \(error)" } ?? "dial tcp: \(error)"
+        if case .unix(let path) = address { return "dial unix \(path): \(error)" }
+        return address.map { "dial tcp \($0): \(error)" } ?? "dial tcp: \(error)"
     }
 }

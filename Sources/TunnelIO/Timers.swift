@@ -169,11 +169,11 @@ package final class Cancellation {
     package func reset() { (isCancelled, action) = (false, nil) }
 
     /// - Parameter action: ends the wait; called at most once, and at once when it is too late.
-    func arm(_ action: @escaping () -> Void) {
+    package func arm(_ action: @escaping () -> Void) {
         if isCancelled { action() } else { self.action = action }
     }
 
-    func disarm() { action = nil }
+    package func disarm() { action = nil }
 }
 
 extension Reactor {

@@ -24,14 +24,18 @@ public final class TLSClientContext: Sendable {
     public let options: TLSClientOptions
     let context: TLSContext
 
+    /// - Parameter identity: what the client proves itself with where a server asks for a certificate.
     /// - Throws: for an empty range of versions or an ALPN name that is not 1 to 255 bytes.
-    public init(trust: TrustStore, options: TLSClientOptions = TLSClientOptions()) throws(TLSError) {
+    public init(
+        trust: TrustStore, options: TLSClientOptions = TLSClientOptions(), identity: TLSIdentity? = nil
+    ) throws(TLSError) {
         guard options.minVersion <= options.maxVersion else {
             throw TLSError(operation: "make context", detail: "minVersion is above maxVersion")
         }
         context = try TLSContext(
             server: false, versions: options.minVersion...options.maxVersion, alpn: options.alpn, tickets: nil)
         try context.trust(trust)
+        if let identity { try context.use(identity) }
         self.options = options
     }
 

@@ -65,17 +65,7 @@ final class TLSContext: Sendable {
     /// Makes the context a server's: identity, answer to ALPN, tickets.
     func serve(as identity: TLSIdentity) throws(TLSError) {
         let operation = "use certificate"
-        ERR_clear_error()
-        guard SSL_CTX_use_certificate(pointer, identity.chain[0].pointer) == 1,
-            SSL_CTX_use_PrivateKey(pointer, identity.key.pointer) == 1
-        else { throw .fromQueue(operation) }
-        for certificate in identity.chain.dropFirst() {
-            guard COpenSSL_CTX_add_chain_certificate(pointer, certificate.pointer) == 1 else {
-                throw .fromQueue(operation)
-            }
-        }
-        // The chain goes out as it stands in the file; it is never completed from a store.
-        COpenSSL_CTX_set_mode(pointer, Int(SSL_MODE_NO_AUTO_CHAIN))
+        try use(identity)
         if !alpn.isEmpty { SSL_CTX_set_alpn_select_cb(pointer, chooseProtocol, nil) }
         SSL_CTX_set_cert_cb(pointer, pauseBeforeSigning, nil)
         if tickets == nil {
@@ -92,6 +82,22 @@ final class TLSContext: Sendable {
         guard SSL_CTX_set_session_id_context(pointer, context, CUnsignedInt(context.count)) == 1,
             SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer, sealOrOpenTicket) == 1
         else { throw .fromQueue(operation) }
+    }
+
+    /// Shows that identity, or as a client has it ready for a server that asks.
+    func use(_ identity: TLSIdentity) throws(TLSError) {
+        let operation = "use certificate"
+        ERR_clear_error()
+        guard SSL_CTX_use_certificate(pointer, identity.chain[0].pointer) == 1,
+            SSL_CTX_use_PrivateKey(pointer, identity.key.pointer) == 1
+        else { throw .fromQueue(operation) }
+        for certificate in identity.chain.dropFirst() {
+            guard COpenSSL_CTX_add_chain_certificate(pointer, certificate.pointer) == 1 else {
+                throw .fromQueue(operation)
+            }
+        }
+        // The chain goes out as it stands in the file; it is never completed from a store.
+        COpenSSL_CTX_set_mode(pointer, Int(SSL_MODE_NO_AUTO_CHAIN))
     }
 
     /// Makes the context a client's: anchors, and the protocols to offer.

@@ -27,6 +27,34 @@ import TunnelIO
         #expect(Connector.alternating([]).isEmpty)
     }
 
+    /// connect(2): a socket whose listener's queue is full refuses for the moment, and nothing says when it does not any more.
+    @Test func aFullQueueOfASocketIsWaitedFor() throws {
+        let path = "/tmp/connector-\(getpid()).sock"
+        let address = SocketAddress.unix(path: path)
+        unlink(path)
+        defer { unlink(path) }
+        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | O_NONBLOCK, 0)
+        defer { close(listener) }
+        func call(_ body: (UnsafePointer<sockaddr>, socklen_t) -> CInt) -> CInt? { address.withSockaddr(body) }
+        try #require(call { bind(listener, $0, $1) } == 0 && listen(listener, 0) == 0)
+        var waiting: [CInt] = []
+        while true {
+            waiting.append(socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | O_NONBLOCK, 0))
+            guard call({ connect(waiting[waiting.count - 1], $0, $1) }) == 0 else { break }
+        }
+        defer { for descriptor in waiting { close(descriptor) } }
+        try onLoop { loop in
+            await #expect(throws: DialError.self) {
+                let (socket, _) = try await Connector.connect(to: [address], timeout: 30_000_000, on: loop.reactor)
+                socket.close()
+            }
+            loop.reactor.runLater(after: 20_000_000) { while accept(listener, nil, nil) >= 0 {} }
+            let (socket, _) = try await Connector.connect(
+                to: [address], timeout: 5 * ConnectorTests.second, on: loop.reactor)
+            socket.close()
+        }
+    }
+
     @Test func aRefusedAddressLeadsToTheNext() throws {
         let listener = try Listener(.loopback(0), isShared: false)
         let closed = try ClosedPort()

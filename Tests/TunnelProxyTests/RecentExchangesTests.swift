@@ -65,7 +65,9 @@ import Testing
     @Test(arguments: FailureCause.allCases.filter { $0 != .none }) func everyCauseHasWords(_ cause: FailureCause) {
         let words = cause.words
         #expect(!cause.id.isEmpty && !words.title.isEmpty && !words.remedy.isEmpty && words.title != cause.id)
-        let isOwn = [.limit, .shutdown, .requestMalformed, .requestStalled, .clientStalled].contains(cause)
+        let isOwn = [
+            .methodRefused, .pathRefused, .limit, .shutdown, .requestMalformed, .requestStalled, .clientStalled,
+        ].contains(cause)
         #expect((Fault.named(cause.id) == nil) == isOwn)
     }
 }

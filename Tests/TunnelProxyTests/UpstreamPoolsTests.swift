@@ -208,12 +208,13 @@ import TunnelTestSupport
             var bound = BoundConnections(on: loop.reactor)
             let limits = ConnectionPool.Limits(maxParked: 8, idleTimeout: 60_000_000_000)
             for number in 1...BoundConnections.maxUpstreams + 1 {
-                let address = try UpstreamAddress("http://127.0.0.1:\(number)")
+                let address = UpstreamKey(address: try UpstreamAddress("http://127.0.0.1:\(number)"))
                 bound.makePool(of: address, for: 1).park(try await bench.lease(), generation: 1, limits: limits)
                 bound.makePool(of: address, for: 2).park(try await bench.lease(), generation: 1, limits: limits)
                 #expect(bound.count == 2 * min(number, BoundConnections.maxUpstreams))
             }
-            let (oldest, next) = (try UpstreamAddress("http://127.0.0.1:1"), try UpstreamAddress("http://127.0.0.1:2"))
+            let oldest = UpstreamKey(address: try UpstreamAddress("http://127.0.0.1:1"))
+            let next = UpstreamKey(address: try UpstreamAddress("http://127.0.0.1:2"))
             #expect(bound.pool(of: oldest, for: 1) == nil && bound.pool(of: next, for: 1)?.count == 1)
             bound.closeAll(of: 1)
             #expect(bound.count == BoundConnections.maxUpstreams)
@@ -249,13 +250,13 @@ import TunnelTestSupport
     private final class Bench {
         let worker: Worker
         let upstreams: UpstreamPools
-        let upstream: UpstreamAddress
+        let upstream: UpstreamKey
         private let port: UInt16
         private let first: ProxySnapshot
 
         init(_ reactor: Reactor, _ port: UInt16, change: (inout TestProxy.Settings) -> Void = { _ in }) throws {
             self.port = port
-            upstream = try UpstreamAddress("http://127.0.0.1:\(port)")
+            upstream = UpstreamKey(address: try UpstreamAddress("http://127.0.0.1:\(port)"))
             first = try Bench.makeSnapshot(port, nil, change)
             let pair = try TestIdentity.shared.get()
             let state = SharedState(
@@ -285,7 +286,8 @@ import TunnelTestSupport
             fresh: Bool = false, by snapshot: ProxySnapshot? = nil, for owner: UInt64 = 1
         ) async throws -> ClientConnection {
             try await upstreams.checkOut(
-                upstream, snapshot ?? first, owner: owner, fresh: fresh, cancellation: Cancellation())
+                upstream, snapshot ?? first, owner: owner, fresh: fresh, within: 10_000_000_000,
+                cancellation: Cancellation())
         }
 
         func giveBack(_ connection: ClientConnection, by snapshot: ProxySnapshot? = nil, of owner: UInt64 = 1) {

@@ -30,6 +30,20 @@ package struct ConfigurationDecoder {
         }
     }
 
+    /// Reads a section that lies below a key which the document chooses, such as a route's name, by a table whose names
+    /// begin there.
+    ///
+    /// - Parameter base: the path of the section in the document, for messages and marks.
+    package mutating func decode<Root>(
+        _ node: YAMLNode, at base: String, _ fields: [ConfigurationField<Root>], into root: inout Root
+    ) {
+        decodeSection(node, path: "", base: base, Schema(fields), into: &root)
+        for field in fields where field.isRequired && marks["\(base).\(field.name)"] == nil {
+            guard !hasFailed("\(base).\(field.name)") else { continue }
+            report("missing, and required", remedy: "set it", field: "\(base).\(field.name)", at: node.mark)
+        }
+    }
+
     package mutating func report(_ problem: String, remedy: String, field: String, at mark: YAMLMark?) {
         failed.insert(field)
         guard diagnostics.count < Self.maxDiagnostics else { return }
@@ -56,15 +70,19 @@ package struct ConfigurationDecoder {
         return nil
     }
 
+    /// - Parameters:
+    ///   - path: of the section in the schema.
+    ///   - base: the path in the document at which the schema begins.
     private mutating func decodeSection<Root>(
-        _ node: YAMLNode, path: String, _ schema: Schema<Root>, into root: inout Root
+        _ node: YAMLNode, path: String, base: String = "", _ schema: Schema<Root>, into root: inout Root
     ) {
-        marks[path] = node.mark
+        func full(_ name: String) -> String { base.isEmpty ? name : name.isEmpty ? base : "\(base).\(name)" }
+        marks[full(path)] = node.mark
         if node.isNull { return }
         guard case .mapping(let entries) = node.content else {
             report(
                 "cannot unmarshal \(described(node)) into struct", remedy: "write 'key: value' lines",
-                field: path, at: node.mark)
+                field: full(path), at: node.mark)
             return
         }
         var seen: [String: YAMLMark] = [:]
@@ -74,18 +92,19 @@ package struct ConfigurationDecoder {
                 seen[key] = first
                 report(
                     "duplicate key", remedy: "keep one of the two, the first is on line \(first.line)",
-                    field: Diagnostic.excerpt(name), at: entry.key.mark)
+                    field: Diagnostic.excerpt(full(name)), at: entry.key.mark)
             } else if let field = schema.fields[name], !key.contains(".") {
                 if entry.value.isNull { continue }
-                marks[name] = entry.value.mark
-                texts[name] = entry.value.text
-                if !reportVariables(in: entry.value, field: name) { field.read(entry.value, &self, &root) }
+                let place = full(name)
+                marks[place] = entry.value.mark
+                texts[place] = entry.value.text
+                if !reportVariables(in: entry.value, field: place) { field.read(entry.value, place, &self, &root) }
             } else if schema.keys[name] != nil, !key.contains("."), !key.isEmpty {
-                decodeSection(entry.value, path: name, schema, into: &root)
+                decodeSection(entry.value, path: name, base: base, schema, into: &root)
             } else if diagnostics.count < Self.maxDiagnostics {
                 report(
-                    "unknown key", remedy: schema.remedy(forUnknown: key, in: path), field: Diagnostic.excerpt(name),
-                    at: entry.key.mark)
+                    "unknown key", remedy: schema.remedy(forUnknown: key, in: path),
+                    field: Diagnostic.excerpt(full(name)), at: entry.key.mark)
             }
         }
     }
@@ -180,7 +199,8 @@ package struct ConfigurationField<Root> {
     /// The field's value in a configuration as the reference page writes it.
     package let shown: (Root) -> String
 
-    let read: (YAMLNode, inout ConfigurationDecoder, inout Root) -> Void
+    /// Reads the value that stands at a path of the document.
+    let read: (YAMLNode, _ place: String, inout ConfigurationDecoder, inout Root) -> Void
     /// Takes over the field's value from another configuration; says whether it was different.
     package let copy: (_ from: Root, _ to: inout Root) -> Bool
 
@@ -192,8 +212,8 @@ package struct ConfigurationField<Root> {
         self.isRequired = isRequired
         self.needsRestart = needsRestart
         shown = { root in isRequired ? "required" : root[keyPath: path].shown }
-        read = { node, decoder, root in
-            if let value = Value.read(node, field: name, &decoder) { root[keyPath: path] = value }
+        read = { node, place, decoder, root in
+            if let value = Value.read(node, field: place, &decoder) { root[keyPath: path] = value }
         }
         copy = { source, target in
             let isDifferent = source[keyPath: path] != target[keyPath: path]

@@ -5,15 +5,18 @@ package struct AddedLines: ~Copyable {
     package var lines = ByteBuffer()
     /// The names whose lines are left out.
     package var replaced = FieldNames()
+    /// Names that no code of ours knows, whose lines are left out too, in lower case.
+    package var otherNames: [[UInt8]] = []
 
     package init() {}
 
-    package var isEmpty: Bool { lines.isEmpty && replaced == FieldNames() }
+    package var isEmpty: Bool { lines.isEmpty && replaced == FieldNames() && otherNames.isEmpty }
 
     /// Forgets the lines, and keeps memory for others.
     package mutating func removeAll() {
         lines.removeAll()
         replaced = FieldNames()
+        if !otherNames.isEmpty { otherNames = [] }
     }
 
     package mutating func release() { lines.release() }

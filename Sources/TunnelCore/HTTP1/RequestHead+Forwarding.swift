@@ -28,9 +28,13 @@ extension RequestHead {
     }
 
     /// The same with lines of ours in place of all that have one of these names.
+    ///
+    /// - Parameter others: further names, in lower case. A line whose name differs from one of these only in `_` for `-` is
+    ///   left out as well: CGI and WSGI make one name of both.
     package func appendForwarded(
         _ bytes: Span<UInt8>, host: HostRule, framing: BodyFraming, upgrade: Bool, forwarded: ForwardedFields?,
-        replacing replaced: FieldNames, with extraLines: Span<UInt8>, into out: inout ByteBuffer
+        replacing replaced: FieldNames, others: [[UInt8]] = [], with extraLines: Span<UInt8>,
+        into out: inout ByteBuffer
     ) {
         let framing = framing == .untilClose ? .chunked : framing
         let isLengthKept = framing == self.framing
@@ -67,7 +71,8 @@ extension RequestHead {
                 .trailer where framing != .chunked,
                 // RFC 9110 §10.1.1: an HTTP/1.0 client cannot read the 100 that it would lead to.
                 .expect where minorVersion == 0,
-                _ where field.isHopByHop || dropped.contains(field.id):
+                _ where field.isHopByHop || dropped.contains(field.id),
+                _ where !others.isEmpty && Self.isNamed(bytes.extracting(field.name), others):
                 copy.drop(field, bytes, into: &out)
                 continue
             default: break
@@ -95,6 +100,19 @@ extension RequestHead {
         if let forwarded { forwarded.append(for: self, bytes, into: &out) }
         out.append(extraLines)
         out.append("\r\n")
+    }
+
+    @inline(never)
+    private static func isNamed(_ name: Span<UInt8>, _ names: [[UInt8]]) -> Bool {
+        names.contains { other in
+            guard other.count == name.count else { return false }
+            for index in name.indices {
+                let byte = name[index]
+                let lower = (0x41...0x5A).contains(byte) ? byte | 0x20 : byte == 0x5F ? 0x2D : byte
+                if lower != (other[index] == 0x5F ? 0x2D : other[index]) { return false }
+            }
+            return true
+        }
     }
 
     /// Room for the lines that are written anew, so that a head of usual size grows the buffer once.

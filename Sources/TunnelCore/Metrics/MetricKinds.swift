@@ -75,10 +75,16 @@ package enum LookUpResult: Int, MetricKind {
 package enum LimitHit: Int, MetricKind {
     case maxRequests, maxConnections, maxPendingConnections, headSize
     case headerTimeout, bodyTimeout, sendTimeout, responseHeaderTimeout
+    case rate
+    /// Those of one route.
+    case routeRate, routeMaxRequests
 
     package var label: String {
         switch self {
         case .maxRequests: "max_requests"
+        case .rate: "rate"
+        case .routeRate: "route_rate"
+        case .routeMaxRequests: "route_max_requests"
         case .maxConnections: "max_connections"
         case .maxPendingConnections: "max_pending_connections"
         // max_header_bytes or max_headers: both are a 431.

@@ -4,7 +4,7 @@ public struct UpstreamAddressError: Error, Hashable, Sendable, CustomStringConve
     public var description: String { "invalid upstream (must be scheme://host:port)" }
 }
 
-/// Where a route leads: exactly `scheme://host:port`. If a value of this type exists, it is well formed.
+/// Where a route leads: exactly `scheme://host:port`, or `unix:/path`. If a value of this type exists, it is well formed.
 public struct UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
     public enum Scheme: String, Hashable, Sendable {
         case http, https
@@ -12,14 +12,21 @@ public struct UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
 
     public let scheme: Scheme
     /// A host name or IPv4 address in lower case, or an IPv6 address without brackets. A name may end in a dot,
-    /// which tells a resolver that it is complete.
+    /// which tells a resolver that it is complete. Empty for a Unix socket: there is nothing to be looked up.
     public let host: String
-    /// 1 to 65535.
+    /// 1 to 65535; 0 for a Unix socket.
     public let port: UInt16
+    /// The absolute path of a Unix domain socket, which is asked in plain HTTP; `nil` for a host.
+    public let socketPath: String?
 
     /// - Throws: for anything else than the three parts, even a `/` at the end: a path would promise a prefix that
     ///   is never added.
     public init(_ text: String) throws(UpstreamAddressError) {
+        if text.hasPrefix("unix:") {
+            socketPath = try Self.socketPath(text.dropFirst(5))
+            (scheme, host, port) = (.http, "", 0)
+            return
+        }
         guard let separator = text.firstRange(of: "://") else {
             throw UpstreamAddressError(detail: "the scheme is missing: write http:// or https://")
         }
@@ -56,11 +63,33 @@ public struct UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
         guard let port = AddressSyntax.port(portText) else {
             throw UpstreamAddressError(detail: "the port must be a number from 1 to 65535")
         }
-        (self.scheme, self.host, self.port) = (scheme, host.lowercased(), port)
+        (self.scheme, self.host, self.port, socketPath) = (scheme, host.lowercased(), port, nil)
+    }
+
+    /// A path that `sockaddr_un` has room for, in one spelling, and fit for a line of the log.
+    private static func socketPath(_ path: Substring) throws(UpstreamAddressError) -> String {
+        guard path.hasPrefix("/"), !path.hasPrefix("//"), !path.hasSuffix("/") else {
+            throw UpstreamAddressError(
+                detail: "write a socket's absolute path behind unix:, such as unix:/run/mcp.sock")
+        }
+        guard path.utf8.count <= 107 else {
+            throw UpstreamAddressError(detail: "a socket's path has at most 107 bytes")
+        }
+        guard path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            throw UpstreamAddressError(detail: "a socket's path has no space, control character or letter beyond ASCII")
+        }
+        return String(path)
+    }
+
+    /// What stands for the upstream in a `Host` that names it and not the tunnel.
+    package var authority: String {
+        if socketPath != nil { return "localhost" }
+        return "\(host.utf8.contains(0x3A) ? "[\(host)]" : host):\(port)"
     }
 
     public var description: String {
-        "\(scheme.rawValue)://\(host.utf8.contains(0x3A) ? "[\(host)]" : host):\(port)"
+        if let socketPath { return "unix:\(socketPath)" }
+        return "\(scheme.rawValue)://\(authority)"
     }
 }
 

@@ -131,6 +131,15 @@ public final class Certificate: Sendable {
         (try? encodeDER("cannot encode a certificate") { i2d_X509(pointer, $0) }) ?? []
     }
 
+    /// The SHA-256 of the subject's public key in DER, as `curl --pinnedpubkey` takes it: `sha256//` and base64.
+    package func publicKeyPin() throws(PKIError) -> String {
+        guard let key = X509_get_X509_PUBKEY(pointer) else { throw .fromQueue("cannot read the public key") }
+        var digest = try encodeDER("cannot encode the public key") { i2d_X509_PUBKEY(key, $0) }.sha256()
+        var text = [UInt8](repeating: 0, count: 64)
+        let count = EVP_EncodeBlock(&text, &digest, Int32(digest.count))
+        return "sha256//" + String(decoding: text.prefix(Int(count)), as: UTF8.self)
+    }
+
     /// Whether `key` is the private half of this certificate's key.
     public func matches(_ key: PrivateKey) -> Bool {
         ERR_clear_error()

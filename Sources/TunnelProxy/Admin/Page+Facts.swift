@@ -108,12 +108,14 @@ extension Page {
 
     private var trafficCard: Markup {
         let counts = status.counts
-        return card(
-            "Traffic",
-            list([
-                ("Requests under way", "\(counts.requestsInFlight)"), ("Tunnels open", "\(counts.tunnels)"),
-                ("Requests", "\(counts.requests)"), ("Failed", "\(counts.failures)"),
-            ]))
+        var rows: [(StaticString, Markup)] = [
+            ("Requests under way", "\(counts.requestsInFlight)"), ("Tunnels open", "\(counts.tunnels)"),
+            ("Requests", "\(counts.requests)"), ("Failed", "\(counts.failures)"),
+        ]
+        if !counts.limitHits.isEmpty {
+            rows.append(("Limits reached", Markup.lines(counts.limitHits.map { "\($0.limit): \($0.count)" })))
+        }
+        return card("Traffic", list(rows))
     }
 
     private var configurationCard: Markup {

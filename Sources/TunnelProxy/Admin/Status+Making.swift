@@ -45,7 +45,7 @@ struct StatusMaker {
             counts: Status.Counts(
                 tunnels: context.shared.tunnels, connections: context.shared.connections,
                 requestsInFlight: context.shared.requests, requests: routes.reduce(0) { $0 &+ $1.requests },
-                failures: routes.reduce(0) { $0 &+ $1.failures }),
+                failures: routes.reduce(0) { $0 &+ $1.failures }, limitHits: collector.limitHits),
             cloudflared: cloudflared.facts, routes: routes, failures: failures(wall, clock),
             requests: requests(wall, clock))
     }
@@ -132,7 +132,7 @@ extension ProxySnapshot {
     /// Why the policy refuses the address that a route names; `nil` for a name, whose addresses may change.
     fileprivate func refusal(of route: Route) -> String? {
         guard let address = IPAddress(route.upstream.host) else { return nil }
-        let verdict = policy.verdict(address, port: route.upstream.port)
+        let verdict = verdict(address, of: route.key)
         return verdict.isAllowed ? nil : "\(UpstreamPolicy.refusal(for: address)): \(verdict.name)"
     }
 }

@@ -122,6 +122,13 @@ struct Status: Encodable, Sendable {
         /// Of the routes together, since the start or since the route is there.
         var requests: UInt64
         var failures: UInt64
+        var limitHits: [LimitHits]
+    }
+
+    /// How often one limit of the configuration was reached.
+    struct LimitHits: Encodable, Sendable {
+        var limit: String
+        var count: UInt64
     }
 
     struct Cloudflared: Encodable, Sendable {

@@ -11,8 +11,18 @@ extension FailureCause {
         return switch self {
         case .limit:
             Words(
-                title: "more requests under way than limits.max_requests",
-                remedy: "raise limits.max_requests, or find out why requests take so long")
+                title: "more requests than limits or route_options let in",
+                remedy:
+                    "mcp_tunnel_limit_hits_total says which: raise max_requests or rate, or find out why there are so many"
+            )
+        case .methodRefused:
+            Words(
+                title: "the method is not in the route's list",
+                remedy: "add it to methods in route_options if clients of yours use it")
+        case .pathRefused:
+            Words(
+                title: "the path is not in the route's list",
+                remedy: "add it to paths in route_options if clients of yours ask for it")
         case .shutdown:
             Words(
                 title: "the proxy ended before the response did",

@@ -37,6 +37,8 @@ final class StatusCollector {
         let entries: [RecentExchanges.Entry]
         let tallies: (generation: UInt64, tallies: [RecentExchanges.Tally])
         let failures: [UInt64]
+        /// By ``LimitHit``.
+        let limits: [UInt64]
         let seen: FarSideSeen
     }
 
@@ -47,6 +49,7 @@ final class StatusCollector {
     private var isGathering = false
     /// By loop: the sums of the last answer, for one that does not answer this time.
     private var failuresOfLoops: [[UInt64]]
+    private var limitsOfLoops: [[UInt64]]
     /// Names of the routes of the last generations.
     private var routeNames: [(generation: UInt64, names: [String])] = []
     private lazy var timer = Deadline(on: reactor) { [unowned self] in beat() }
@@ -67,6 +70,7 @@ final class StatusCollector {
     init(_ context: AdminSite.Context, _ readiness: ProxyReadiness, on reactor: Reactor) {
         (self.context, self.readiness, self.reactor) = (context, readiness, reactor)
         failuresOfLoops = Array(repeating: [], count: context.loops.count)
+        limitsOfLoops = failuresOfLoops
     }
 
     func start() { beat() }
@@ -86,7 +90,8 @@ final class StatusCollector {
         let answers = await LoopSurvey.of(context.loops, within: Self.limit, on: reactor) { worker in
             Copy(
                 entries: worker.recent.entries(after: moment), tallies: worker.recent.takeTallies(),
-                failures: worker.recent.failures, seen: worker.farSideSeen)
+                failures: worker.recent.failures, limits: LimitHit.allCases.map { worker.metrics[.limit($0)] },
+                seen: worker.farSideSeen)
         }
         // Not later: what ends between the copies of two loops has its place in the next ones.
         lastGathered = now
@@ -106,6 +111,7 @@ final class StatusCollector {
             guard let answer else { continue }
             entries += answer.entries
             failuresOfLoops[index] = answer.failures
+            limitsOfLoops[index] = answer.limits
             var news = answer.seen
             // Our own self-test is no word of the far side; what was heard before stands.
             if readiness.mayHaveOpenedTunnel(at: news.connection) { news.connection = 0 }
@@ -145,6 +151,14 @@ final class StatusCollector {
             bytesIn: entry.bytesIn, bytesOut: entry.bytesOut,
             cause: entry.outcome.cause == .none ? nil : entry.outcome.cause.id)
         requests.insert(Request(finished: entry.outcome.finished, facts: facts), at: 0)
+    }
+
+    /// How often each limit was reached since the start, where it was.
+    var limitHits: [Status.LimitHits] {
+        LimitHit.allCases.compactMap { limit in
+            let count = limitsOfLoops.reduce(0) { $0 &+ ($1.isEmpty ? 0 : $1[limit.rawValue]) }
+            return count == 0 ? nil : Status.LimitHits(limit: limit.label, count: count)
+        }
     }
 
     private func note(_ cause: FailureCause, at moment: UInt64, route: String?) {

@@ -3,7 +3,7 @@ import TunnelCore
 /// Checks a whole configuration: each value's range, and how the values fit together. Files and code go through it
 /// alike; a file adds the places to the messages.
 struct ConfigurationCheck {
-    private var decoder: ConfigurationDecoder
+    var decoder: ConfigurationDecoder
     /// The field that a tunnel domain given on the command line is reported as.
     private let tunnelDomainField: String
 
@@ -16,12 +16,13 @@ struct ConfigurationCheck {
     var diagnostics: [Diagnostic] { decoder.diagnostics }
 
     /// A year: longer is a mistake, and a timer adds this to the time without a second thought.
-    private static let longest = Duration.seconds(8760 * 3600)
+    static let longest = Duration.seconds(8760 * 3600)
 
     mutating func run(_ configuration: ProxyConfiguration) {
         checkGeneral(configuration)
         checkRoutes(configuration)
         checkUpstream(configuration.upstream)
+        checkRouteOptions(configuration)
         checkKeepAlive(configuration)
         checkWebSocket(configuration.webSocket)
         checkLimits(configuration.limits)
@@ -95,11 +96,20 @@ struct ConfigurationCheck {
                     "a bare subdomain needs the tunnel domain",
                     remedy: "set tunnel_domain or -tunnel-domain, or write the full host name", field: field, at: mark)
             }
-            if route.upstream.scheme == .https, !canVerify {
+            if let path = route.upstream.socketPath {
+                let own = [configuration.listenAddress, configuration.adminAddress]
+                if own.contains(.unix(path: path)) {
+                    decoder.report(
+                        "the proxy listens there itself", remedy: "lead the route to an MCP server", field: field,
+                        at: mark)
+                }
+            }
+            let ownCA = configuration.routeOptions[route.key]?.tls.caFile != nil
+            if route.upstream.scheme == .https, !canVerify, !ownCA {
                 decoder.report(
                     "an https upstream needs certificates to trust",
-                    remedy: "set upstream.tls.ca_file, or upstream.tls.include_system_cas: true", field: field, at: mark
-                )
+                    remedy: "set upstream.tls.ca_file, or upstream.tls.include_system_cas: true", field: field,
+                    at: mark)
             }
         }
     }
@@ -142,7 +152,7 @@ struct ConfigurationCheck {
         }
     }
 
-    private mutating func keepAlive(_ field: String, _ interval: Duration) {
+    mutating func keepAlive(_ field: String, _ interval: Duration) {
         guard interval != .zero else { return }
         if interval < .seconds(1) || interval > Self.longest {
             report(
@@ -170,6 +180,9 @@ struct ConfigurationCheck {
         range("limits.send_timeout", limits.sendTimeout, from: .zero)
         range("limits.max_requests_per_connection", limits.maxRequestsPerConnection, 1...100_000)
         range("limits.max_requests", limits.maxRequests, 1...1_000_000)
+        range("limits.max_queued", limits.maxQueued, 0...100_000)
+        range("limits.queue_timeout", limits.queueTimeout, from: .milliseconds(1))
+        rate("limits.", limits.rate, burst: limits.burst)
         range("limits.max_connections", limits.maxConnections, 0...1_000_000)
         range("limits.max_pending_connections", limits.maxPendingConnections, 1...1_000_000)
         range("limits.buffer_size", limits.bufferSize, 16_384...1_048_576)
@@ -195,7 +208,7 @@ struct ConfigurationCheck {
         if value.isEmpty { report(field, "missing, and required", "set it") }
     }
 
-    private mutating func range(_ field: String, _ value: Int, _ allowed: ClosedRange<Int>) {
+    mutating func range(_ field: String, _ value: Int, _ allowed: ClosedRange<Int>) {
         if !allowed.contains(value) {
             report(
                 field, "\(decoder.written(field, else: "\(value)")) is out of range",
@@ -203,7 +216,7 @@ struct ConfigurationCheck {
         }
     }
 
-    private mutating func range(_ field: String, _ value: Duration, from least: Duration) {
+    mutating func range(_ field: String, _ value: Duration, from least: Duration) {
         if value < least || value > Self.longest {
             report(
                 field, "\(decoder.written(field, else: "\(GoDuration(clamping: value))")) is out of range",
@@ -211,7 +224,7 @@ struct ConfigurationCheck {
         }
     }
 
-    private mutating func report(_ field: String, _ problem: String, _ remedy: String) {
+    mutating func report(_ field: String, _ problem: String, _ remedy: String) {
         if decoder.hasFailed(field) { return }
         decoder.report(problem, remedy: remedy, field: field, at: decoder.marks[field])
     }

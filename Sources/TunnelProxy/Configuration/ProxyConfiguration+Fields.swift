@@ -28,6 +28,7 @@ extension ProxyConfiguration {
             ConfigurationField("tls.session_tickets", \.tls.sessionTickets, needsRestart: true),
 
             ConfigurationField("routes", \.routeList, isRequired: true),
+            ConfigurationField("route_options", \.routeOptionsMap),
 
             ConfigurationField("upstream.allowed_ips", \.allowedRanges),
             ConfigurationField("upstream.disable_ip_validation", \.upstream.disableIPValidation),
@@ -58,6 +59,10 @@ extension ProxyConfiguration {
             ConfigurationField("limits.send_timeout", \.limits.sendTimeout),
             ConfigurationField("limits.max_requests_per_connection", \.limits.maxRequestsPerConnection),
             ConfigurationField("limits.max_requests", \.limits.maxRequests),
+            ConfigurationField("limits.max_queued", \.limits.maxQueued),
+            ConfigurationField("limits.queue_timeout", \.limits.queueTimeout),
+            ConfigurationField("limits.rate", \.requestRate),
+            ConfigurationField("limits.burst", \.limits.burst),
             ConfigurationField("limits.max_connections", \.limits.maxConnections),
             ConfigurationField("limits.max_pending_connections", \.limits.maxPendingConnections),
             ConfigurationField("limits.buffer_size", \.limits.bufferSize),
@@ -98,6 +103,14 @@ extension ProxyConfiguration {
     fileprivate var routeList: RouteList {
         get { RouteList(routes: routes) }
         set { routes = newValue.routes }
+    }
+    fileprivate var routeOptionsMap: RouteOptionsMap {
+        get { RouteOptionsMap(byRoute: routeOptions) }
+        set { routeOptions = newValue.byRoute }
+    }
+    fileprivate var requestRate: RequestRate {
+        get { RequestRate(value: limits.rate) }
+        set { limits.rate = newValue.value }
     }
     fileprivate var metricsAddress: MetricsAddress {
         get { MetricsAddress(address: cloudflaredMetrics) }
@@ -193,8 +206,8 @@ private struct RouteList: ConfigurationValue {
     var shown: String { routes.isEmpty ? "none" : "\(routes.count) routes" }
 }
 
-/// `upstream.allowed_ips` as a field.
-private struct RangeList: ConfigurationValue {
+/// `allowed_ips` as a field.
+struct RangeList: ConfigurationValue {
     static var typeName: String { [String].typeName }
 
     var ranges: [IPPrefix]
@@ -250,7 +263,7 @@ private struct MetricsAddress: ConfigurationValue {
         guard let text = String.read(node, field: field, &decoder) else { return nil }
         if text.isEmpty { return MetricsAddress() }
         let address = try? UpstreamAddress(text)
-        guard let address, address.scheme == .http else {
+        guard let address, address.scheme == .http, address.socketPath == nil else {
             decoder.report(
                 "invalid address \"\(Diagnostic.excerpt(withoutCredentials(text)))\"",
                 remedy:

@@ -39,6 +39,9 @@ extension ProxyConfiguration {
             }
             self[keyPath: field.path] = String(file)
         }
+        for key in routeOptions.keys {
+            routeOptions[key]?.mapFiles { _, name in name.isEmpty || name.hasPrefix("/") ? name : folder + name }
+        }
         if !problems.isEmpty { throw ConfigurationError(problems) }
     }
 }

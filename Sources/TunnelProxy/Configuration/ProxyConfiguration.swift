@@ -36,6 +36,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var tls: TLS
     /// In the order of the file. Keys are unique.
     public internal(set) var routes: [Route]
+    /// What some routes have for themselves, by their keys.
+    public internal(set) var routeOptions: [String: RouteOptions] = [:]
     public internal(set) var upstream: Upstream
     public internal(set) var webSocket: WebSocket
     public internal(set) var limits: Limits
@@ -52,7 +54,8 @@ public struct ProxyConfiguration: Sendable, Equatable {
         shutdownTimeout: Duration = .seconds(30), threads: Int = 0, upstream: Upstream = Upstream(),
         webSocket: WebSocket = WebSocket(), limits: Limits = Limits(), http2: HTTP2 = HTTP2(),
         adminAddress: ListenAddress? = nil, adminHosts: [String] = [], shutdownDelay: Duration = .zero,
-        metrics: Metrics = Metrics(), logMCP: Bool = false, trace: Trace = Trace()
+        metrics: Metrics = Metrics(), logMCP: Bool = false, trace: Trace = Trace(),
+        routeOptions: [String: RouteOptions] = [:]
     ) throws(ConfigurationError) {
         self.listenAddress = listenAddress
         self.listenMode = listenMode
@@ -74,6 +77,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         self.metrics = metrics
         self.logMCP = logMCP
         self.trace = trace
+        self.routeOptions = routeOptions
 
         var check = ConfigurationCheck(decoder: ConfigurationDecoder(file: nil))
         check.run(self)
@@ -248,6 +252,14 @@ extension ProxyConfiguration {
         public var maxRequestsPerConnection = 100
         /// Requests in flight in all.
         public var maxRequests = 10_000
+        /// Requests that may wait for one of these to end; the others get 503 at once.
+        public var maxQueued = 0
+        /// How long a request waits for its turn, here and at a route.
+        public var queueTimeout = Duration.seconds(1)
+        /// Requests a second in all, over a long time; 0 for any number.
+        public var rate = 0.0
+        /// Requests that may come at once before `rate` counts; 0 for what a second brings.
+        public var burst = 0
         /// WebSocket connections in all; 0 for as many as the memory is good for.
         public var maxConnections = 0
         /// Connections before their upgrade, and as many again between it and the end of the inner handshake.

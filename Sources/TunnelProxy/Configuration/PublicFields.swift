@@ -11,11 +11,18 @@ package enum PublicFields {
         package let value: String
     }
 
-    /// Names and values as `docs/configuration.md` has them, in its order; a route is `routes.KEY`.
+    /// Names and values as `docs/configuration.md` has them, in its order; a route is `routes.KEY`, and of
+    /// `route_options.KEY` there are the fields that are set.
     package static func of(_ configuration: ProxyConfiguration) -> [Field] {
         ProxyConfiguration.fields.flatMap { field -> [Field] in
             if field.name == "routes" {
                 return configuration.routes.map { Field(name: "routes.\($0.key)", value: $0.upstream.description) }
+            }
+            if field.name == "route_options" {
+                return configuration.routeOptions.sorted { $0.key < $1.key }.flatMap { key, options in
+                    RouteOptions.fields.filter { ofRoute.contains($0.name) && $0.shown(options) != $0.shown(.init()) }
+                        .map { Field(name: "route_options.\(key).\($0.name)", value: $0.shown(options)) }
+                }
             }
             return names.contains(field.name) ? [Field(name: field.name, value: field.shown(configuration))] : []
         }
@@ -24,6 +31,7 @@ package enum PublicFields {
     package static let names: Set<String> = [
         "listen_addr", "listen_mode", "listen_group", "log_level", "log_format", "shutdown_timeout", "shutdown_delay",
         "admin_addr", "admin_hosts", "cloudflared_metrics", "tunnel_domain", "threads", "config_watch", "routes",
+        "route_options",
         "tls.cert_file", "tls.key_file", "tls.reload_interval", "tls.handshake_timeout", "tls.min_version",
         "tls.alpn", "tls.session_tickets", "upstream.allowed_ips", "upstream.disable_ip_validation",
         "upstream.tls.ca_file",
@@ -34,6 +42,7 @@ package enum PublicFields {
         "websocket.idle_timeout", "websocket.compression", "websocket.subprotocol", "websocket.max_frame_size",
         "limits.max_header_bytes", "limits.max_headers", "limits.header_timeout", "limits.keep_alive_timeout",
         "limits.body_timeout", "limits.send_timeout", "limits.max_requests_per_connection", "limits.max_requests",
+        "limits.max_queued", "limits.queue_timeout", "limits.rate", "limits.burst",
         "limits.max_connections", "limits.max_pending_connections", "limits.buffer_size", "metrics.mcp_names",
         "http2.stream_window", "http2.connection_window", "http2.max_frame_size", "http2.header_table_size",
         "http2.settings_timeout", "http2.window_timeout", "http2.max_resets", "http2.max_settings", "http2.max_pings",
@@ -44,4 +53,15 @@ package enum PublicFields {
 
     /// Those that were thought about and stay here.
     package static let withheld: Set<String> = []
+
+    /// The same for the fields below a route's name.
+    package static let ofRoute: Set<String> = [
+        "host_header", "connect_timeout", "response_header_timeout", "sse_keepalive", "max_requests", "max_queued",
+        "rate",
+        "burst", "allowed_ips", "tls.ca_file", "tls.client_cert_file", "tls.client_key_file", "tls.server_name",
+        "tls.pins", "methods", "paths",
+    ]
+
+    /// Names and files of secrets say what an upstream takes for a login.
+    package static let withheldOfRoute: Set<String> = ["set_headers"]
 }

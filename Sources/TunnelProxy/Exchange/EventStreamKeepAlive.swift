@@ -50,7 +50,8 @@ extension Exchange {
     /// Begins to watch over the response whose head is to be passed on, if it is one for that.
     @inline(never)
     func startKeepAlive(_ head: borrowing ResponseHead, _ bytes: Span<UInt8>, _ client: any ClientStream) {
-        let interval = snapshot.eventKeepAlive(route: routeName)
+        guard route >= 0 else { return }
+        let interval = snapshot.routes[Int(route)].eventKeepAlive
         guard interval > 0, head.status == 200, head.isEventStream else { return }
         switch head.framing {
         case .chunked, .untilClose: break

@@ -32,8 +32,8 @@ extension Exchange {
     func writeClientSpan(_ facts: OTLPSpanWriter.Facts, _ span: inout OTLPSpanWriter) {
         let upstream = snapshot.routes[trace.route].upstream
         begin(&span, facts)
-        span.attribute("server.address", upstream.host)
-        span.attribute("server.port", UInt64(upstream.port))
+        span.attribute("server.address", upstream.socketPath ?? upstream.host)
+        if upstream.socketPath == nil { span.attribute("server.port", UInt64(upstream.port)) }
         labels.withPath { path in
             var url = ByteBuffer(capacity: 128)
             url.append(upstream.description)

@@ -62,7 +62,9 @@ final class Exchange: RequestHandler {
     var tally: ExchangeTally
     var routeName: String?
     /// Its index in the snapshot's routes; -1 for none.
-    private var route: Int32 = -1
+    private(set) var route: Int32 = -1
+    /// What it has a place of, to be given back.
+    var places = Places()
     /// Set while a response is passed on that comments are put into.
     var keepAlive: EventStreamKeepAlive?
     var trace = ExchangeTrace()
@@ -128,6 +130,9 @@ final class Exchange: RequestHandler {
         let route: Int
         switch admit(server, inFlight) {
         case .route(let index): route = index
+        case .waits(let index):
+            if let end = await waitForPlaces(index) { return end }
+            route = index
         case .refused(let status, let body, let end, let fields):
             return await respond(status, body, end, fields: fields)
         }
@@ -164,8 +169,10 @@ final class Exchange: RequestHandler {
         }
     }
 
-    private enum Admission {
+    enum Admission {
         case route(Int)
+        /// There is no place for it yet.
+        case waits(Int)
         case refused(UInt16, String, ExchangeRecord.End, fields: [(name: String, value: String)])
     }
 
@@ -177,7 +184,7 @@ final class Exchange: RequestHandler {
         tally.enter(route.map { snapshot.routes[$0].slot } ?? .none, on: worker)
         self.route = route.map { Int32(truncatingIfNeeded: $0) } ?? -1
         logStart()
-        if inFlight > snapshot.configuration.limits.maxRequests {
+        if inFlight > snapshot.configuration.limits.maxRequests, snapshot.places == nil {
             worker.metrics.count(.limit(.maxRequests))
             return .refused(503, "Too many requests in flight", .limit, fields: [(name: "Retry-After", value: "1")])
         }
@@ -188,10 +195,11 @@ final class Exchange: RequestHandler {
         guard server.request.method != .connect else {
             return .refused(501, "CONNECT is not supported", .badRequest, fields: [])
         }
+        if let refusal = refusalByLists(route, server) ?? refusalByRate(route) { return refusal }
         do throws(HTTPError) { try takeEarlyBody(server) } catch {
             return .refused(error.status, "Malformed request body", .badRequest, fields: [])
         }
-        return .route(route)
+        return takePlaces(route) ? .route(route) : .waits(route)
     }
 
     /// Gets `client`, parked or new.
@@ -202,7 +210,7 @@ final class Exchange: RequestHandler {
         noteDial(route, isRetry: fresh)
         do throws(LeaseError) {
             let client = try await upstreams.client(
-                for: snapshot.routes[route].upstream, snapshot, owner: server.connectionNumber, fresh: fresh,
+                for: route, snapshot, owner: server.connectionNumber, fresh: fresh,
                 cancellation: dial)
             self.client = client
             record.upstream = client.address
@@ -285,8 +293,9 @@ final class Exchange: RequestHandler {
 
     /// The request is with the upstream: from now on its response may be overdue.
     func armHeadDeadline() {
-        guard phase == .awaitingHead, snapshot.responseHeaderTimeout > 0 else { return }
-        headDeadline.set(after: snapshot.responseHeaderTimeout)
+        guard phase == .awaitingHead, route >= 0 else { return }
+        let timeout = snapshot.routes[Int(route)].responseHeaderTimeout
+        if timeout > 0 { headDeadline.set(after: timeout) }
     }
 
     /// Waits until the client takes more; that it will not any more is noted as a stop.
@@ -318,6 +327,7 @@ final class Exchange: RequestHandler {
         headDeadline.cancel()
         dropClient()
         worker.reactor.buffers.give(&early)
+        if !places.isEmpty { leavePlaces() }
         endTrace()
         tally.end(
             record, server?.request.method ?? .other, on: worker, traceID: trace.recorded.map { ($0.high, $0.low) })

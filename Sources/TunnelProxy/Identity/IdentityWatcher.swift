@@ -28,6 +28,7 @@ final class IdentityWatcher: Sendable {
     private let seen: Mutex<Seen>
     private let looking = Mutex<Void>(())
     private let isStopped = Flag()
+    private let routeFiles = RouteFilesWatch()
     /// Seconds since 1970.
     private let now: @Sendable () -> Int64
 
@@ -100,6 +101,7 @@ final class IdentityWatcher: Sendable {
 
     private func look() {
         check()
+        routeFiles.look(shared)
         do throws(TLSError) {
             _ = try shared.credentials.ticketKeys.rotateIfDue(
                 now: Int64(Reactor.clock() / 1_000_000_000), every: IdentityWatcher.ticketKeyLife)

@@ -8,8 +8,6 @@ package import TunnelTLS
 /// One exists so that the check judges by the very rules that the proxy goes by: its routes, its policy, its CAs.
 package struct ConfigurationReview: Sendable {
     private let snapshot: ProxySnapshot
-    /// For `https` upstreams; `nil` when no route needs it.
-    package var upstreamTLS: TLSClientContext? { snapshot.upstreamTLS }
     package var configuration: ProxyConfiguration { snapshot.configuration }
 
     /// - Throws: ``ConfigurationError`` for a CA file that cannot be used.
@@ -20,10 +18,33 @@ package struct ConfigurationReview: Sendable {
     /// What an operator should know of the settings; the certificate has findings of its own.
     package var findings: [StartupFinding] { snapshot.findings }
 
-    /// What the proxy says of an address that an upstream's name has.
-    package func verdict(_ address: IPAddress, port: UInt16) -> UpstreamPolicy.Verdict {
-        snapshot.policy.verdict(address, port: port)
+    /// What the proxy says of an address that the name of a route's upstream has.
+    package func verdict(_ address: IPAddress, of route: Route) -> UpstreamPolicy.Verdict {
+        key(of: route).map { snapshot.verdict(address, of: $0) }
+            ?? snapshot.policy.verdict(
+                address, port: route.upstream.port)
     }
+
+    private func key(of route: Route) -> UpstreamKey? { snapshot.routes.first { $0.name == route.key }?.key }
+
+    /// How TLS to a route's upstream is spoken; `nil` for a route without it.
+    package func tls(of route: Route) -> (context: TLSClientContext, name: String)? {
+        guard route.upstream.scheme == .https, let key = key(of: route) else { return nil }
+        let egress = snapshot.egresses[key.egress]
+        return egress.tls.map { ($0, egress.serverName(for: route.upstream)) }
+    }
+
+    /// Why a server that has shown this certificate is not the one that the route's pins mean; `nil` when it is.
+    package func pinRefusal(_ certificate: [UInt8]?, of route: Route) -> String? {
+        key(of: route).flatMap { snapshot.egresses[$0.egress].refusal(ofCertificate: certificate) }
+    }
+
+    /// The fields that the route's upstream gets from files, secrets among them, as lines of a head.
+    package func setLines(of route: Route) -> [UInt8] {
+        snapshot.routes.first { $0.name == route.key }?.rules?.lines ?? []
+    }
+
+    package func options(of route: Route) -> RouteOptions { configuration.routeOptions[route.key] ?? RouteOptions() }
 
     // MARK: Routes
 
@@ -39,9 +60,9 @@ package struct ConfigurationReview: Sendable {
 
     /// The Host that the route's upstream gets.
     package func hostField(of route: Route) -> String {
-        switch configuration.upstream.hostHeader {
+        switch options(of: route).hostHeader ?? configuration.upstream.hostHeader {
         case .preserve: publicHost(of: route)
-        case .upstream: String(route.upstream.description.drop { $0 != "/" }.dropFirst(2))
+        case .upstream: route.upstream.authority
         }
     }
 

@@ -51,7 +51,7 @@ final class ProxyWorker: WorkerHolder {
     }
 
     /// Forgets what belongs to upstreams that are no longer configured.
-    func adopt(_ snapshot: ProxySnapshot) { upstreams.keep(only: Set(snapshot.routes.map(\.upstream))) }
+    func adopt(_ snapshot: ProxySnapshot) { upstreams.keep(only: Set(snapshot.routes.map(\.key))) }
 
     // MARK: Ending
 

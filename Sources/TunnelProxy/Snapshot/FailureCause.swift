@@ -6,7 +6,7 @@ internal import TunnelCore
 enum FailureCause: UInt8, CaseIterable, Sendable {
     /// It did not fail, or its client went away.
     case none
-    case routeUnknown, limit, shutdown, requestMalformed, requestStalled, clientStalled
+    case routeUnknown, methodRefused, pathRefused, limit, shutdown, requestMalformed, requestStalled, clientStalled
     case nameUnknown, nameTimeout, nameFailed, addressRefused
     case connectionRefused, unreachable, connectTimeout, tlsTimeout, tlsFailed
     case closed, notHTTP, silent, brokenOff, stalled, unaskedUpgrade
@@ -18,6 +18,8 @@ enum FailureCause: UInt8, CaseIterable, Sendable {
         switch self {
         case .none: ""
         case .routeUnknown: "route-unknown"
+        case .methodRefused: "request-method-refused"
+        case .pathRefused: "request-path-refused"
         case .limit: "request-limit"
         case .shutdown: "request-shutdown"
         case .requestMalformed: "request-malformed"
@@ -57,7 +59,8 @@ enum FailureCause: UInt8, CaseIterable, Sendable {
     /// What the metrics of the route count it as; `nil` where no upstream is to blame, or it gave a whole response.
     var upstreamFailure: UpstreamFailure? {
         switch self {
-        case .none, .routeUnknown, .limit, .shutdown, .requestMalformed, .requestStalled, .clientStalled, .stalled: nil
+        case .none, .routeUnknown, .methodRefused, .pathRefused, .limit, .shutdown: nil
+        case .requestMalformed, .requestStalled, .clientStalled, .stalled: nil
         case .hostRefused, .rateLimited, .serverError: nil
         case .nameUnknown, .nameTimeout, .nameFailed: .dns
         case .addressRefused: .refusedAddress

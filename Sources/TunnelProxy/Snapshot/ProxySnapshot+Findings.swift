@@ -27,7 +27,7 @@ extension ProxySnapshot {
     private var upstreamFindings: [StartupFinding] {
         routes.compactMap { route -> StartupFinding? in
             guard let address = IPAddress(route.upstream.host) else { return nil }
-            let verdict = policy.verdict(address, port: route.upstream.port)
+            let verdict = verdict(address, of: route.key)
             guard !verdict.isAllowed else { return nil }
             return StartupFinding(
                 .upstreamRefused, UpstreamPolicy.refusal(for: address),
@@ -37,18 +37,23 @@ extension ProxySnapshot {
         }
     }
 
-    /// Whether other users than the file's own and its group can read the key.
+    /// Whether other users than the file's own and its group can read a key or another secret.
     private var keyFindings: [StartupFinding] {
-        let file = configuration.tls.keyFile
+        let own = [finding(of: configuration.tls.keyFile, "tls.key_file", "the private key can be read by every user")]
+        let ofRoutes = configuration.routeOptions.sorted { $0.key < $1.key }.flatMap { key, options in
+            options.files.filter { $0.field.hasSuffix("key_file") || $0.field.hasPrefix("set_headers.") }
+                .map { finding(of: $0.path, "route_options.\(key).\($0.field)", "a secret can be read by every user") }
+        }
+        return (own + ofRoutes).compactMap { $0 }
+    }
+
+    private func finding(of file: String, _ field: String, _ text: String) -> StartupFinding? {
         var status = stat()
-        guard stat(file, &status) == 0, status.st_mode & S_IROTH != 0 else { return [] }
+        guard stat(file, &status) == 0, status.st_mode & S_IROTH != 0 else { return nil }
         let mode = "0" + String(status.st_mode & 0o7777, radix: 8)
-        return [
-            StartupFinding(
-                .keyReadableByOthers, "the private key can be read by every user",
-                detail: "tls.key_file \(file) has mode \(mode)",
-                remedy: "chmod 600 it and chown it to the proxy's user, or chmod 640 with a group that this user is in")
-        ]
+        return StartupFinding(
+            .keyReadableByOthers, text, detail: "\(field) \(file) has mode \(mode)",
+            remedy: "chmod 600 it and chown it to the proxy's user, or chmod 640 with a group that this user is in")
     }
 
     /// A wildcard listens on the addresses that the interfaces have. Only public ones of IPv4 count of those: with private

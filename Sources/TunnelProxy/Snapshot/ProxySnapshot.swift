@@ -7,9 +7,27 @@ final class ProxySnapshot: Sendable {
     struct Route: Sendable {
         /// The key in `routes`, for logs.
         let name: String
-        let upstream: UpstreamAddress
+        /// Where its requests go, and by which connections.
+        let key: UpstreamKey
         /// Where its requests are counted.
         let slot: RouteSlot
+        // In the loop's unit.
+        let connectTimeout: UInt64
+        let responseHeaderTimeout: UInt64
+        /// Nanoseconds of silence after which an event stream gets a comment; 0 for never.
+        let eventKeepAlive: UInt64
+        /// What it asks of requests and adds to them; `nil` for nothing.
+        let rules: RouteRules?
+
+        var upstream: UpstreamAddress { key.address }
+    }
+
+    /// What another snapshot of the same configuration reads again.
+    enum Rereading {
+        /// Everything.
+        case all
+        /// The values of `set_headers`: what connections were made by stays.
+        case headerValues
     }
 
     let configuration: ProxyConfiguration
@@ -17,6 +35,8 @@ final class ProxySnapshot: Sendable {
     let generation: UInt64
     /// Counts those that allow other addresses than the one before.
     private let policyGeneration: UInt64
+    /// Counts those whose certificates and CAs may be others.
+    private let tlsGeneration: UInt64
     let listeners: [UpstreamPolicy.Listener]
     let routes: [Route]
     let routeSlots: RouteSlots
@@ -28,12 +48,21 @@ final class ProxySnapshot: Sendable {
     /// How many WebSockets there may be.
     let connectionLimit: ConnectionLimit
     let hostRules: [HostRule]
-    /// For `https` upstreams; `nil` when no route needs it.
+    /// For `https` upstreams whose routes say nothing of TLS; `nil` when no route needs it.
     let upstreamTLS: TLSClientContext?
-    /// Whether there is a route with ``eventKeepAlive(route:)``.
+    /// By which addresses and TLS connections are made; what holds for all first.
+    let egresses: [Egress]
+    private let egressSettings: [Egress.Settings]
+    /// By the keys of the routes.
+    let limiters: [String: RouteLimiters]
+    /// What the files of `route_options` held.
+    let routeFiles: RouteFiles.Digests
+    /// `limits.rate`, and `limits.max_requests` where requests may wait for their turn.
+    let rate: RateLimit?
+    let places: PlaceLimit?
+    private let ownLimiters: RouteLimiters
+    /// Whether there is a route whose event streams get comments.
     let keepsEventStreamsAlive: Bool
-    /// Of the routes that have a time of their own.
-    private let eventKeepAlives: [String: UInt64]
     private let table: RouteTable
 
     // The configuration's durations in the loop's unit.
@@ -43,8 +72,6 @@ final class ProxySnapshot: Sendable {
     let bodyTimeout: UInt64
     let sendTimeout: UInt64
     let handshakeTimeout: UInt64
-    let connectTimeout: UInt64
-    let responseHeaderTimeout: UInt64
     let dnsTimeout: UInt64
     let dnsTTL: UInt64
     let poolIdleTimeout: UInt64
@@ -56,22 +83,34 @@ final class ProxySnapshot: Sendable {
     /// - Parameters:
     ///   - listeners: the proxy's own addresses, never to be dialled; `nil` for those of `previous`.
     ///   - previous: the one whose place this takes.
+    ///   - rereading: less than everything only where `configuration` is that of `previous`.
     /// - Throws: ``ConfigurationError`` for what only shows here, such as a CA file that holds no certificate.
     init(
         _ configuration: ProxyConfiguration, listeners own: [UpstreamPolicy.Listener]? = nil,
-        after previous: ProxySnapshot? = nil
+        after previous: ProxySnapshot? = nil, rereading: Rereading = .all
     ) throws {
         self.configuration = configuration
         listeners = own ?? previous?.listeners ?? []
         generation = (previous?.generation ?? 0) + 1
+        let keepsTLS = rereading == .headerValues && previous?.configuration == configuration
+        tlsGeneration = keepsTLS ? previous?.tlsGeneration ?? 1 : generation
+        let tls =
+            keepsTLS ? (context: previous?.upstreamTLS, trust: nil) : try ProxySnapshot.upstreamTLS(configuration)
+        upstreamTLS = tls.context
+        let slots = RouteSlots(configuration.routes.map(\.key), after: previous?.routeSlots)
+        routeSlots = slots
+        let resolved = try RouteResolution(
+            configuration, slots.slots, listeners: listeners, common: tls.context,
+            commonTrust: tls.trust, after: previous, keepsTLS: keepsTLS)
+        (routes, hostRules) = (resolved.routes, resolved.hostRules)
+        (egresses, egressSettings) = (resolved.egresses, resolved.egressSettings)
+        (limiters, routeFiles) = (resolved.limiters, resolved.files)
         let allowsTheSame =
-            previous?.configuration.upstream.allowedIPs == configuration.upstream.allowedIPs
+            previous?.egressSettings == egressSettings
+            && previous?.configuration.upstream.allowedIPs == configuration.upstream.allowedIPs
             && previous?.configuration.upstream.disableIPValidation == configuration.upstream.disableIPValidation
             && previous?.listeners == listeners
         policyGeneration = (previous?.policyGeneration ?? 0) + (allowsTheSame ? 0 : 1)
-        let slots = RouteSlots(configuration.routes.map(\.key), after: previous?.routeSlots)
-        routeSlots = slots
-        routes = zip(configuration.routes, slots.slots).map { Route(name: $0.key, upstream: $0.upstream, slot: $1) }
         table = try RouteTable(
             routes: routes.enumerated().map { (host: $1.name, value: $0) }, tunnelDomain: configuration.tunnelDomain)
         policy = UpstreamPolicy(
@@ -84,31 +123,34 @@ final class ProxySnapshot: Sendable {
         upgradeLimits = HeadLimits(
             maxBytes: min(limits.maxHeaderBytes, ProxySnapshot.maxUpgradeBytes), maxFields: limits.maxHeaders)
         connectionLimit = ConnectionLimit(setting: limits.maxConnections)
-        hostRules = routes.map { route in
-            configuration.upstream.hostHeader == .preserve
-                ? .preserve : .replace(Array(ProxySnapshot.authority(of: route.upstream).utf8))
-        }
-        upstreamTLS = try ProxySnapshot.upstreamTLS(configuration)
+        ownLimiters = previous?.ownLimiters ?? RouteLimiters()
+        rate = RateLimit(limits.rate, burst: limits.burst, ownLimiters.bucket)
+        places =
+            limits.maxQueued == 0
+            ? nil
+            : PlaceLimit(
+                limits.maxRequests, queue: limits.maxQueued, timeout: limits.queueTimeout.nanoseconds,
+                ownLimiters.turnstile)
         headerTimeout = limits.headerTimeout.nanoseconds
         upgradeTimeout = min(headerTimeout, ProxySnapshot.maxUpgradeTime)
         keepAliveTimeout = limits.keepAliveTimeout.nanoseconds
         bodyTimeout = limits.bodyTimeout.nanoseconds
         sendTimeout = limits.sendTimeout.nanoseconds
         handshakeTimeout = configuration.tls.handshakeTimeout.nanoseconds
-        connectTimeout = configuration.upstream.connectTimeout.nanoseconds
-        responseHeaderTimeout = configuration.upstream.responseHeaderTimeout.nanoseconds
         dnsTimeout = configuration.upstream.dnsTimeout.nanoseconds
         dnsTTL = configuration.upstream.dnsTTL.nanoseconds
         poolIdleTimeout = configuration.upstream.idleTimeout.nanoseconds
-        eventKeepAlives = configuration.upstream.sseKeepAliveRoutes.mapValues(\.nanoseconds)
-        keepsEventStreamsAlive =
-            configuration.upstream.sseKeepAlive > .zero || eventKeepAlives.contains { $0.value > 0 }
+        keepsEventStreamsAlive = routes.contains { $0.eventKeepAlive > 0 }
     }
 
     /// The same in memory of its own, as far as requests count references to it.
     init(copyOf other: ProxySnapshot) {
         configuration = other.configuration
         (generation, policyGeneration, listeners) = (other.generation, other.policyGeneration, other.listeners)
+        tlsGeneration = other.tlsGeneration
+        (egresses, egressSettings) = (other.egresses.map { $0 }, other.egressSettings)
+        (limiters, routeFiles, ownLimiters) = (other.limiters, other.routeFiles, other.ownLimiters)
+        (rate, places) = (other.rate, other.places)
         (routes, hostRules) = (other.routes.map { $0 }, other.hostRules.map { $0 })
         routeSlots = other.routeSlots
         (policy, headLimits, upstreamTLS, table) = (other.policy, other.headLimits, other.upstreamTLS, other.table)
@@ -117,19 +159,21 @@ final class ProxySnapshot: Sendable {
         (headerTimeout, upgradeTimeout) = (other.headerTimeout, other.upgradeTimeout)
         keepAliveTimeout = other.keepAliveTimeout
         (bodyTimeout, sendTimeout) = (other.bodyTimeout, other.sendTimeout)
-        (handshakeTimeout, connectTimeout) = (other.handshakeTimeout, other.connectTimeout)
-        (responseHeaderTimeout, poolIdleTimeout) = (other.responseHeaderTimeout, other.poolIdleTimeout)
+        (handshakeTimeout, poolIdleTimeout) = (other.handshakeTimeout, other.poolIdleTimeout)
         (dnsTimeout, dnsTTL) = (other.dnsTimeout, other.dnsTTL)
-        (keepsEventStreamsAlive, eventKeepAlives) = (other.keepsEventStreamsAlive, other.eventKeepAlives)
+        keepsEventStreamsAlive = other.keepsEventStreamsAlive
     }
 
-    private static func upstreamTLS(_ configuration: ProxyConfiguration) throws -> TLSClientContext? {
+    private static func upstreamTLS(
+        _ configuration: ProxyConfiguration
+    ) throws -> (context: TLSClientContext?, trust: TrustStore?) {
         let tls = configuration.upstream.tls
         // A file that is named is read even where no route needs it yet, so that a mistake shows at once.
         let anchors = try tls.caFile.map { file in try authorities(in: file, configuration) }
-        guard anchors != nil || configuration.routes.contains(where: { $0.upstream.scheme == .https }) else {
-            return nil
+        let isNeeded = configuration.routes.contains { route in
+            route.upstream.scheme == .https && configuration.routeOptions[route.key]?.tls.caFile == nil
         }
+        guard anchors != nil || isNeeded else { return (nil, nil) }
         let trust: TrustStore
         do throws(TLSError) { trust = try TrustStore(pem: anchors, includingSystem: tls.includeSystemCAs) } catch {
             throw configuration.error(
@@ -137,7 +181,7 @@ final class ProxySnapshot: Sendable {
                 remedy: "install the system's CA certificates (ca-certificates), or name a file in upstream.tls.ca_file"
             )
         }
-        return try TLSClientContext(trust: trust, options: TLSClientOptions(alpn: ["http/1.1"]))
+        return (try TLSClientContext(trust: trust, options: TLSClientOptions(alpn: ["http/1.1"])), trust)
     }
 
     /// The content of `upstream.tls.ca_file`, which is known to hold CAs that can be trusted.
@@ -160,7 +204,13 @@ final class ProxySnapshot: Sendable {
     /// By which a pool knows connections that were found good under an older configuration. A plain one was checked for
     /// its address; a TLS one also by CAs, whose files are read anew with each snapshot.
     func generation(of scheme: UpstreamAddress.Scheme) -> UInt64 {
-        scheme == .https ? generation : policyGeneration
+        scheme == .https ? tlsGeneration : policyGeneration
+    }
+
+    /// What the policy says of an address that a route's upstream has.
+    func verdict(_ address: IPAddress, of route: UpstreamKey) -> UpstreamPolicy.Verdict {
+        let port = route.address.port
+        return egresses[route.egress].verdict(address, port: port, after: policy.verdict(address, port: port))
     }
 
     /// Where Claude reaches a route; see `ProxyConfiguration.publicURL(of:)`.
@@ -168,18 +218,8 @@ final class ProxySnapshot: Sendable {
         configuration.publicURL(of: TunnelProxy.Route(key: route.name, upstream: route.upstream))
     }
 
-    /// Nanoseconds of silence after which an event stream of that route gets a comment; 0 for never.
-    func eventKeepAlive(route: String?) -> UInt64 {
-        route.flatMap { eventKeepAlives[$0] } ?? configuration.upstream.sseKeepAlive.nanoseconds
-    }
-
     /// The index in `routes` of the route for a Host value.
     func route(for authority: Span<UInt8>) -> Int? { table.lookup(authority) }
-
-    private static func authority(of upstream: UpstreamAddress) -> String {
-        let host = upstream.host.utf8.contains(UInt8(ascii: ":")) ? "[\(upstream.host)]" : upstream.host
-        return "\(host):\(upstream.port)"
-    }
 }
 
 extension Duration {

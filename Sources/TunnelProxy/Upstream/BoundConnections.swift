@@ -8,7 +8,7 @@ internal import TunnelIO
 /// then nothing here costs more than a look at an empty dictionary.
 struct BoundConnections {
     private struct Entry {
-        let upstream: UpstreamAddress
+        let upstream: UpstreamKey
         let pool: ConnectionPool
     }
 
@@ -25,13 +25,13 @@ struct BoundConnections {
     var count: Int { entries.values.reduce(0) { $0 + $1.reduce(0) { $0 + $1.pool.count } } }
 
     /// What is parked for `owner`; `nil` where nothing ever was.
-    func pool(of upstream: UpstreamAddress, for owner: UInt64) -> ConnectionPool? {
+    func pool(of upstream: UpstreamKey, for owner: UInt64) -> ConnectionPool? {
         guard !entries.isEmpty else { return nil }
         return entries[owner]?.first { $0.upstream == upstream }?.pool
     }
 
     /// The same, for parking.
-    mutating func makePool(of upstream: UpstreamAddress, for owner: UInt64) -> ConnectionPool {
+    mutating func makePool(of upstream: UpstreamKey, for owner: UInt64) -> ConnectionPool {
         if let pool = pool(of: upstream, for: owner) { return pool }
         let entry = Entry(upstream: upstream, pool: ConnectionPool(on: reactor))
         var own = entries[owner] ?? []
@@ -52,7 +52,7 @@ struct BoundConnections {
     }
 
     /// Closes the connections to all other upstreams.
-    mutating func keep(only upstreams: Set<UpstreamAddress>) {
+    mutating func keep(only upstreams: Set<UpstreamKey>) {
         for (owner, own) in entries {
             for entry in own where !upstreams.contains(entry.upstream) { entry.pool.closeAll() }
             let left = own.filter { upstreams.contains($0.upstream) }

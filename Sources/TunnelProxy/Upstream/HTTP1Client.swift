@@ -9,7 +9,7 @@ final class HTTP1Client: ClientStream {
     /// Where the connection comes from and goes back to.
     private struct Origin {
         let pools: UpstreamPools
-        let upstream: UpstreamAddress
+        let upstream: UpstreamKey
         let snapshot: ProxySnapshot
         let owner: UInt64
     }
@@ -47,7 +47,7 @@ final class HTTP1Client: ClientStream {
     ///
     /// - Parameter owner: the number of the client's connection.
     func attach(
-        _ connection: ClientConnection, of upstream: UpstreamAddress, _ snapshot: ProxySnapshot, owner: UInt64,
+        _ connection: ClientConnection, of upstream: UpstreamKey, _ snapshot: ProxySnapshot, owner: UInt64,
         from pools: UpstreamPools
     ) {
         self.connection = connection
@@ -85,7 +85,8 @@ final class HTTP1Client: ClientStream {
         lines.lines.withBytes { extra in
             head.appendForwarded(
                 bytes, host: rules.host, framing: rules.framing, upgrade: rules.passesUpgrade,
-                forwarded: rules.forwarded, replacing: lines.replaced, with: extra, into: &gathered)
+                forwarded: rules.forwarded, replacing: lines.replaced, others: lines.otherNames, with: extra,
+                into: &gathered)
         }
     }
 

@@ -5,11 +5,11 @@ internal import TunnelIO
 final class UpstreamPools {
     private let worker: Worker
     private let reactor: Reactor
-    private var pools: [UpstreamAddress: ConnectionPool] = [:]
+    private var pools: [UpstreamKey: ConnectionPool] = [:]
     private var bound: BoundConnections
-    private var last: (upstream: UpstreamAddress, pool: ConnectionPool)?
+    private var last: (upstream: UpstreamKey, pool: ConnectionPool)?
     /// The upstreams that a reload has left; `nil` before the first.
-    private var configured: Set<UpstreamAddress>?
+    private var configured: Set<UpstreamKey>?
     /// Shells without a connection.
     private var spareClients: [HTTP1Client] = []
     private static let maxSpareClients = 256
@@ -26,15 +26,17 @@ final class UpstreamPools {
     /// An upstream's side for one request, to be ended by ``ClientStream/finish(keeps:)``.
     ///
     /// - Parameters:
+    ///   - route: its index in the snapshot.
     ///   - owner: the number of the client's connection, for which connections that carry its login are kept.
     ///   - fresh: on a connection that was not used before.
     ///   - cancellation: gives up waiting.
     func client(
-        for upstream: UpstreamAddress, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool,
-        cancellation: Cancellation
+        for route: Int, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool, cancellation: Cancellation
     ) async throws(LeaseError) -> any ClientStream {
+        let upstream = snapshot.routes[route].key
         let connection = try await checkOut(
-            upstream, snapshot, owner: owner, fresh: fresh, cancellation: cancellation)
+            upstream, snapshot, owner: owner, fresh: fresh, within: snapshot.routes[route].connectTimeout,
+            cancellation: cancellation)
         let client = spareClients.popLast() ?? HTTP1Client(on: worker)
         client.attach(connection, of: upstream, snapshot, owner: owner, from: self)
         worker.metrics.count(.activeConnection)
@@ -48,7 +50,7 @@ final class UpstreamPools {
     }
 
     /// The pool of an upstream. Most requests of a worker go where the one before went.
-    private func pool(of upstream: UpstreamAddress) -> ConnectionPool {
+    private func pool(of upstream: UpstreamKey) -> ConnectionPool {
         if let last, last.upstream == upstream { return last.pool }
         let pool = pools[upstream] ?? ConnectionPool(on: reactor)
         pools[upstream] = pool
@@ -59,11 +61,13 @@ final class UpstreamPools {
     // MARK: Connections
 
     /// A connection for one request.
+    ///
+    /// - Parameter timeout: nanoseconds for a new one to be made, and again for its TLS handshake.
     func checkOut(
-        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool,
+        _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool, within timeout: UInt64,
         cancellation: Cancellation
     ) async throws(LeaseError) -> ClientConnection {
-        let generation = snapshot.generation(of: upstream.scheme)
+        let generation = snapshot.generation(of: upstream.address.scheme)
         if !fresh,
             let parked = bound.pool(of: upstream, for: owner)?.checkOut(generation: generation)
                 ?? pool(of: upstream).checkOut(generation: generation)
@@ -71,15 +75,15 @@ final class UpstreamPools {
             worker.metrics.count(.poolHit)
             return parked
         }
-        return try await dial(upstream, snapshot, cancellation)
+        return try await dial(upstream, snapshot, timeout, cancellation)
     }
 
     /// Opens a connection, in a task of its own: what that task keeps for the depth of its calls goes with it. In the one that
     /// waits it would stay, for as long as the request takes, and that may be hours.
     private func dial(
-        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, _ cancellation: Cancellation
+        _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ timeout: UInt64, _ cancellation: Cancellation
     ) async throws(LeaseError) -> ClientConnection {
-        let dialing = Dialing(self, upstream, snapshot, cancellation)
+        let dialing = Dialing(self, upstream, snapshot, timeout, cancellation)
         reactor.spawn(with: dialing) { await $0.run() }
         await withUnsafeContinuation { dialing.waiter = $0 }
         guard let result = dialing.result else { throw .dial(DialError(address: nil, error: IOError(.closed, "dial"))) }
@@ -89,22 +93,25 @@ final class UpstreamPools {
     /// A connection that is being opened, for the task that does it and the one that waits.
     private final class Dialing {
         private let pools: UpstreamPools
-        private let upstream: UpstreamAddress
+        private let upstream: UpstreamKey
         private let snapshot: ProxySnapshot
+        private let timeout: UInt64
         private let cancellation: Cancellation
         private(set) var result: Result<ClientConnection, LeaseError>?
         var waiter: UnsafeContinuation<Void, Never>?
 
         init(
-            _ pools: UpstreamPools, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, _ cancellation: Cancellation
+            _ pools: UpstreamPools, _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ timeout: UInt64,
+            _ cancellation: Cancellation
         ) {
-            (self.pools, self.upstream, self.snapshot, self.cancellation) = (pools, upstream, snapshot, cancellation)
+            (self.pools, self.upstream, self.snapshot) = (pools, upstream, snapshot)
+            (self.timeout, self.cancellation) = (timeout, cancellation)
         }
 
         func run() async {
             let metrics = pools.worker.metrics
             do throws(LeaseError) {
-                result = .success(try await pools.open(upstream, snapshot, cancellation))
+                result = .success(try await pools.open(upstream, snapshot, timeout, cancellation))
                 metrics.count(.dial(.ok))
             } catch {
                 result = .failure(error)
@@ -116,29 +123,37 @@ final class UpstreamPools {
     }
 
     private func open(
-        _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, _ cancellation: Cancellation
+        _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ timeout: UInt64, _ cancellation: Cancellation
     ) async throws(LeaseError) -> ClientConnection {
-        let isRemembered = reactor.resolver.remembers(upstream.host, ttl: snapshot.dnsTTL)
+        if let path = upstream.address.socketPath {
+            // Nothing but the configuration can name it, so no policy has a say.
+            let (socket, address) = try await connect(to: [.unix(path: path)], timeout, cancellation)
+            return ClientConnection(socket, address, on: reactor)
+        }
+        let isRemembered = reactor.resolver.remembers(upstream.address.host, ttl: snapshot.dnsTTL)
         let addresses = try await allowedAddresses(of: upstream, snapshot, ttl: snapshot.dnsTTL, cancellation)
         let (socket, address): (Socket, SocketAddress)
-        do throws(LeaseError) { (socket, address) = try await connect(to: addresses, snapshot, cancellation) } catch {
+        do throws(LeaseError) { (socket, address) = try await connect(to: addresses, timeout, cancellation) } catch {
             // A container that was started anew has another address, and the one that is remembered leads nowhere.
             guard isRemembered, !cancellation.isCancelled,
                 let newer = try? await allowedAddresses(of: upstream, snapshot, ttl: 0, cancellation),
                 Set(newer) != Set(addresses)
             else { throw error }
-            (socket, address) = try await connect(to: newer, snapshot, cancellation)
+            (socket, address) = try await connect(to: newer, timeout, cancellation)
         }
         let connection = ClientConnection(socket, address, on: reactor)
-        guard upstream.scheme == .https else { return connection }
+        guard upstream.address.scheme == .https else { return connection }
+        let egress = snapshot.egresses[upstream.egress]
         do throws(IOError) {
-            guard let context = snapshot.upstreamTLS else {
+            guard let context = egress.tls else {
                 throw IOError(.tls, "handshake", detail: "no trust anchor")
             }
-            // A trailing dot makes a name absolute for the resolver and is no part of it in TLS (RFC 6066 §3).
-            let name = upstream.host.hasSuffix(".") ? String(upstream.host.dropLast()) : upstream.host
             try await connection.startTLS(
-                context, serverName: name, timeout: snapshot.connectTimeout, cancellation: cancellation)
+                context, serverName: egress.serverName(for: upstream.address), timeout: timeout,
+                cancellation: cancellation)
+            if let refusal = egress.refusal(ofCertificate: connection.peerCertificate) {
+                throw IOError(.tls, "handshake", detail: refusal)
+            }
         } catch {
             connection.close()
             throw .tls(address, error)
@@ -147,11 +162,11 @@ final class UpstreamPools {
     }
 
     private func connect(
-        to addresses: [SocketAddress], _ snapshot: ProxySnapshot, _ cancellation: Cancellation
+        to addresses: [SocketAddress], _ timeout: UInt64, _ cancellation: Cancellation
     ) async throws(LeaseError) -> (Socket, SocketAddress) {
         do throws(DialError) {
             return try await Connector.connect(
-                to: addresses, timeout: snapshot.connectTimeout, cancellation: cancellation, on: reactor)
+                to: addresses, timeout: timeout, cancellation: cancellation, on: reactor)
         } catch {
             throw .dial(error)
         }
@@ -161,25 +176,25 @@ final class UpstreamPools {
     ///
     /// - Parameter ttl: how old an answer may be, in nanoseconds.
     private func allowedAddresses(
-        of upstream: UpstreamAddress, _ snapshot: ProxySnapshot, ttl: UInt64, _ cancellation: Cancellation
+        of upstream: UpstreamKey, _ snapshot: ProxySnapshot, ttl: UInt64, _ cancellation: Cancellation
     ) async throws(LeaseError) -> [SocketAddress] {
         let found: [IPAddress]
         do throws(IOError) {
             found = try await reactor.resolver.resolve(
-                upstream.host, timeout: snapshot.dnsTimeout, ttl: ttl, cancellation: cancellation)
+                upstream.address.host, timeout: snapshot.dnsTimeout, ttl: ttl, cancellation: cancellation)
         } catch {
-            throw .lookup(host: upstream.host, error)
+            throw .lookup(host: upstream.address.host, error)
         }
         var allowed: [IPAddress] = []
         var refusal: LeaseError?
         for address in found {
-            switch snapshot.policy.verdict(address, port: upstream.port) {
+            switch snapshot.verdict(address, of: upstream) {
             case .allowed: allowed.append(address)
             case .denied(let reason): refusal = refusal ?? .refused(address, reason)
             }
         }
-        if allowed.isEmpty { throw refusal ?? .lookup(host: upstream.host, IOError(.nameNotFound, "lookup")) }
-        return Connector.alternating(allowed).map { .ip($0, port: upstream.port) }
+        if allowed.isEmpty { throw refusal ?? .lookup(host: upstream.address.host, IOError(.nameNotFound, "lookup")) }
+        return Connector.alternating(allowed).map { .ip($0, port: upstream.address.port) }
     }
 
     /// Keeps a connection whose last response is whole.
@@ -189,7 +204,7 @@ final class UpstreamPools {
     ///   - owner: as it was checked out for. One that carries a login is kept for the same owner only.
     ///   - keepAliveTimeout: seconds after which the upstream says that it will end it.
     func park(
-        _ connection: ClientConnection, _ upstream: UpstreamAddress, _ snapshot: ProxySnapshot, owner: UInt64,
+        _ connection: ClientConnection, _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, owner: UInt64,
         keepAliveTimeout: Int? = nil
     ) {
         // A stream that began under an older configuration may come back to an upstream that is gone from it.
@@ -197,7 +212,7 @@ final class UpstreamPools {
         // Its address was allowed by the policy of this generation when it was dialled, and a pool keeps no other generation.
         let pool = connection.isBound ? bound.makePool(of: upstream, for: owner) : pool(of: upstream)
         pool.park(
-            connection, generation: snapshot.generation(of: upstream.scheme),
+            connection, generation: snapshot.generation(of: upstream.address.scheme),
             limits: ConnectionPool.Limits(
                 maxParked: snapshot.configuration.upstream.maxIdlePerRoute, idleTimeout: snapshot.poolIdleTimeout),
             keepAliveTimeout: keepAliveTimeout.map { Duration.seconds($0).nanoseconds })
@@ -217,7 +232,7 @@ final class UpstreamPools {
     }
 
     /// Closes the connections to all other upstreams.
-    func keep(only upstreams: Set<UpstreamAddress>) {
+    func keep(only upstreams: Set<UpstreamKey>) {
         (last, configured) = (nil, upstreams)
         bound.keep(only: upstreams)
         for (upstream, pool) in pools where !upstreams.contains(upstream) {

@@ -27,6 +27,10 @@ struct Explanation: Encodable, Sendable {
     static func of(_ url: String, _ review: ConfigurationReview, timeout: Duration) throws -> Explanation {
         var explanation = Explanation(url: Diagnostic.excerpt(url, limit: 2048))
         guard let route = explanation.findRoute(review) else { return explanation }
+        if let path = route.upstream.socketPath {
+            explanation.steps.append("\(path) is a socket that the configuration names: dialled")
+            return explanation
+        }
         explanation.judge(try Self.lookUp(route.upstream.host, timeout), route, review)
         return explanation
     }
@@ -87,6 +91,11 @@ struct Explanation: Encodable, Sendable {
         steps.append(
             "upstream \(route.upstream): gets \(path.isEmpty ? "/" : String(path)) as it is, without a prefix added or taken"
         )
+        let entries = review.options(of: route).paths.compactMap { RoutePath($0) }
+        var plain = String(path.prefix { $0 != "?" && $0 != "#" })
+        if !entries.isEmpty, !path.isEmpty, !plain.withUTF8({ text in entries.contains { $0.matches(text.span) } }) {
+            steps.append("the route's paths do not hold \(plain): the client gets 404")
+        }
         steps.append(
             "the upstream sees Host: \(review.hostField(of: route)), by upstream.host_header: \(review.configuration.upstream.hostHeader.rawValue)"
         )
@@ -105,7 +114,7 @@ struct Explanation: Encodable, Sendable {
             stop(failure.fault, nil)
         case .success(let list):
             for address in list {
-                let verdict = review.verdict(address, port: route.upstream.port)
+                let verdict = review.verdict(address, of: route)
                 addresses.append(
                     RouteReport.Address(address: "\(address)", allowed: verdict.isAllowed, verdict: verdict.name))
                 steps.append("address \(address): \(verdict.isAllowed ? "dialled" : "never dialled"), \(verdict.name)")

@@ -78,6 +78,10 @@ final class RouteCheck {
     }
 
     private func lookUp() async throws -> [IPAddress] {
+        if let path = route.upstream.socketPath {
+            add(.pass(Step.name.rawValue, "\(path) is a socket"))
+            return []
+        }
         let (host, start) = (route.upstream.host, Reactor.clock())
         let found: [IPAddress]
         do throws(IOError) { found = try await reactor.resolver.resolve(host, timeout: times.next, ttl: 0) } catch {
@@ -94,7 +98,11 @@ final class RouteCheck {
 
     /// The addresses that may be dialled. No other one is.
     private func judge(_ found: [IPAddress]) throws -> [SocketAddress] {
-        let verdicts = found.map { ($0, review.verdict($0, port: route.upstream.port)) }
+        if let path = route.upstream.socketPath {
+            add(.pass(Step.address.rawValue, "a socket that the configuration names"))
+            return [.unix(path: path)]
+        }
+        let verdicts = found.map { ($0, review.verdict($0, of: route)) }
         report.addresses = verdicts.map { address, verdict in
             RouteReport.Address(address: "\(address)", allowed: verdict.isAllowed, verdict: verdict.name)
         }
@@ -148,17 +156,19 @@ final class RouteCheck {
     }
 
     private func shakeHands(_ connection: ClientConnection) async throws {
-        guard route.upstream.scheme == .https, let context = review.upstreamTLS else {
+        guard let tls = review.tls(of: route) else {
             return add(.skip(Step.tls.rawValue, "the route is http"))
         }
         let start = Reactor.clock()
-        let name = UpstreamCarrier.serverName(of: route.upstream)
         do throws(IOError) {
-            try await connection.startTLS(context, serverName: name, timeout: times.next)
+            try await connection.startTLS(tls.context, serverName: tls.name, timeout: times.next)
+            if let refusal = review.pinRefusal(connection.peerCertificate, of: route) {
+                throw IOError(.tls, "handshake", detail: refusal)
+            }
         } catch {
             connection.close()
             var failure = UpstreamFailure(tls: error, to: connection.address)
-            failure.evidence += await certificateShown(by: connection.address, name)
+            failure.evidence += await certificateShown(by: connection.address, tls.name)
             throw failure
         }
         let agreed = "\(connection.tlsVersion ?? "TLS"), ALPN \(connection.applicationProtocol ?? "none")"
@@ -249,7 +259,8 @@ final class RouteCheck {
     private func remedy(for fault: Fault, _ verdict: MCPVerdict) -> [String] {
         let host = review.hostField(of: route)
         switch fault {
-        case .misdirected where review.configuration.upstream.hostHeader == .preserve:
+        case .misdirected
+        where (review.options(of: route).hostHeader ?? review.configuration.upstream.hostHeader) == .preserve:
             return [
                 "in the server: security = TransportSecuritySettings(allowed_hosts=[\"\(host)\"]), which is in"
                     + " mcp.server.transport_security, and then",
@@ -267,7 +278,7 @@ final class RouteCheck {
         }
     }
 
-    private var authority: String { String(route.upstream.description.drop { $0 != "/" }.dropFirst(2)) }
+    private var authority: String { route.upstream.authority }
 
     // MARK: Authorization
 

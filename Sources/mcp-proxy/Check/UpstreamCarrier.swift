@@ -63,17 +63,14 @@ final class UpstreamCarrier: MCPCarrier {
         } catch { throw UpstreamFailure(dial: error) }
     }
 
-    /// The name that TLS asks for: without the dot that makes it absolute for a resolver.
-    static func serverName(of upstream: UpstreamAddress) -> String {
-        upstream.host.hasSuffix(".") ? String(upstream.host.dropLast()) : upstream.host
-    }
-
     private func open() async throws -> ClientConnection {
         let connection = try await Self.dial(addresses, within: times.next, on: reactor)
-        guard route.upstream.scheme == .https, let context = review.upstreamTLS else { return connection }
+        guard let tls = review.tls(of: route) else { return connection }
         do throws(IOError) {
-            try await connection.startTLS(
-                context, serverName: Self.serverName(of: route.upstream), timeout: times.next)
+            try await connection.startTLS(tls.context, serverName: tls.name, timeout: times.next)
+            if let refusal = review.pinRefusal(connection.peerCertificate, of: route) {
+                throw IOError(.tls, "handshake", detail: refusal)
+            }
         } catch {
             connection.close()
             throw UpstreamFailure(tls: error, to: connection.address)
@@ -112,7 +109,8 @@ final class UpstreamCarrier: MCPCarrier {
         let response: OwnRequest.Response
         do throws(OwnRequest.Failure) {
             response = try await OwnRequest.send(
-                head(request) + request.body, method, on: connection, timeout: times.next, limit: MCPResponse.maxBody,
+                head(request) + review.setLines(of: route) + Array("\r\n".utf8) + request.body, method, on: connection,
+                timeout: times.next, limit: MCPResponse.maxBody,
                 reactor: reactor, isEnough: request.reads.isEnough)
         } catch { throw UpstreamFailure(error, to: connection.address, within: times.step) }
         if response.isReusable { kept = connection } else { connection.close() }
@@ -127,10 +125,12 @@ final class UpstreamCarrier: MCPCarrier {
     private func head(_ request: MCPRequest) -> [UInt8] {
         var head = "\(request.method) \(request.path) HTTP/1.1\r\nHost: \(review.hostField(of: route))\r\n"
         let own = [("User-Agent", "mcp-proxy/\(TunnelProxyVersion.current) (check)")]
-        for (name, value) in own + review.forwardedFields(of: route) + request.fields {
+        let set = Set(review.options(of: route).setHeaders.map { $0.name.lowercased() })
+        for (name, value) in own + review.forwardedFields(of: route) + request.fields
+        where !set.contains(name.lowercased()) {
             head += "\(name): \(value)\r\n"
         }
         if !request.body.isEmpty { head += "Content-Length: \(request.body.count)\r\n" }
-        return Array("\(head)\r\n".utf8)
+        return Array(head.utf8)
     }
 }

@@ -154,6 +154,8 @@ REFUSED = [
         r"gateway.config.routes.docs: invalid upstream \(must be scheme://host:port\): http://docs-mcp.internal:8080/mcp",
     ),
     ("managed", at("gateway.config.routes", {"docs": "http://a:65536"}), "routes.docs: invalid upstream"),
+    ("managed", at("gateway.config.routes", {"docs": "unix:run/mcp.sock"}), "routes.docs: invalid upstream"),
+    ("managed", at("gateway.config.route_options", {"dosc": {"rate": 5}}), "route_options.dosc: no such route"),
     ("managed", at("gateway.config.routes", {"docs": "http://u@a:1"}), "routes.docs: invalid upstream"),
     ("managed", at("gateway.config.routes", {"docs": 8080}), "routes.docs: invalid upstream .*: 8080"),
     ("managed", at("gateway.config.routes", {"docs": "https://a:443"}), "upstream.tls: an https upstream needs ca_file"),

@@ -70,9 +70,11 @@ class Authority:
 
     def issue(
         self, *names: str, expired: bool = False, key: ec.EllipticCurvePrivateKey | None = None,
-        left: datetime.timedelta = datetime.timedelta(days=90),
+        left: datetime.timedelta = datetime.timedelta(days=90), client: bool = False,
     ) -> Leaf:
-        """A server certificate for DNS names or IP addresses, or none, good for `left`. An expired one ended an hour ago."""
+        """A server's or client's certificate for DNS names or IP addresses, or none, good for `left`. An expired one ended an
+        hour ago."""
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         key = key or ec.generate_private_key(ec.SECP256R1())
         ends = _now() + (datetime.timedelta(hours=-1) if expired else left)
         serial = x509.random_serial_number()
@@ -87,7 +89,7 @@ class Authority:
             .not_valid_after(ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
             )

@@ -36,8 +36,14 @@ import TunnelProxy
 
     @Test func describesEveryFieldAndNoOther() throws {
         let documented = Self.rows(try Self.page())
-        let decoded = ProxyConfiguration.fields.map {
-            Row(name: $0.name, type: $0.typeName, defaultValue: $0.shown(.defaults), saysRestart: $0.needsRestart)
+        let ofRoute = RouteOptions.fields.map {
+            Row(
+                name: "route_options.ROUTE.\($0.name)", type: $0.typeName, defaultValue: $0.shown(RouteOptions()),
+                saysRestart: $0.needsRestart)
+        }
+        let decoded = ProxyConfiguration.fields.flatMap {
+            [Row(name: $0.name, type: $0.typeName, defaultValue: $0.shown(.defaults), saysRestart: $0.needsRestart)]
+                + ($0.name == "route_options" ? ofRoute : [])
         }
         #expect(documented.filter { !decoded.contains($0) } == [], "in the page and not in the decoder")
         #expect(decoded.filter { !documented.contains($0) } == [], "in the decoder and not in the page")

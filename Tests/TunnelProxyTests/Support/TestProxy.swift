@@ -43,6 +43,7 @@ final class TestProxy {
         var limits = ProxyConfiguration.Limits()
         var shutdownTimeout = Duration.seconds(10)
         var threads = 1
+        var routeOptions: [String: RouteOptions] = [:]
 
         init(_ routes: [String: UInt16] = [:], https: [String: UInt16] = [:]) throws {
             let files = try TestIdentity.files()
@@ -59,7 +60,7 @@ final class TestProxy {
             try ProxyConfiguration(
                 listenAddress: listen, tls: tls, routes: routes, tunnelDomain: TestIdentity.domain,
                 logLevel: .debug, shutdownTimeout: shutdownTimeout, threads: threads, upstream: upstream,
-                webSocket: webSocket, limits: limits)
+                webSocket: webSocket, limits: limits, routeOptions: routeOptions)
         }
     }
 }

@@ -120,13 +120,21 @@
 {{- define "mcp-tunnel.configErrors" -}}
 {{- $errors := list -}}
 {{- $hasHTTPS := false -}}
+{{- $options := kindIs "map" .route_options | ternary .route_options dict -}}
+{{- range $route, $_ := $options -}}
+{{- if and (kindIs "map" $.routes) (not (hasKey $.routes $route)) -}}
+{{- $errors = append $errors (printf "gateway.config.route_options.%s: no such route: write it as in gateway.config.routes" $route) -}}
+{{- end -}}
+{{- end -}}
 {{- if kindIs "map" .routes -}}
 {{- range $route, $target := .routes -}}
 {{- $port := regexFind "[0-9]+$" (toString $target) -}}
-{{- if not (and (regexMatch `(?i)^https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+):[1-9][0-9]{0,4}$` (toString $target)) (le (int64 $port) 65535)) -}}
+{{- $isSocket := regexMatch `^unix:/[!-~]{1,106}$` (toString $target) -}}
+{{- if not (or $isSocket (and (regexMatch `(?i)^https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+):[1-9][0-9]{0,4}$` (toString $target)) (le (int64 $port) 65535))) -}}
 {{- $errors = append $errors (printf "gateway.config.routes.%s: invalid upstream (must be scheme://host:port): %v" $route $target) -}}
 {{- end -}}
-{{- if hasPrefix "https://" (lower (toString $target)) -}}
+{{- $own := dig $route "tls" "ca_file" "" $options -}}
+{{- if and (hasPrefix "https://" (lower (toString $target))) (not $own) -}}
 {{- $hasHTTPS = true -}}
 {{- end -}}
 {{- end -}}
