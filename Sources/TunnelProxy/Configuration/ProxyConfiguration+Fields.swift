@@ -25,6 +25,7 @@ extension ProxyConfiguration {
             ConfigurationField("tls.handshake_timeout", \.tls.handshakeTimeout, needsRestart: true),
             ConfigurationField("tls.min_version", \.tls.minVersion, needsRestart: true),
             ConfigurationField("tls.session_tickets", \.tls.sessionTickets, needsRestart: true),
+            ConfigurationField("tls.ticket_keys_file", \.tls.ticketKeysFile),
 
             ConfigurationField("routes", \.routeList, isRequired: true),
 

@@ -36,7 +36,7 @@ public final class ProxyServer: Sendable {
 
     let shared: SharedState
     private let parts = Mutex(Parts())
-    private let identityAtStart: IdentityFiles.Digest
+    private let filesAtStart: FilesAtStart
     private let passed: PassedListeners
 
     /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
@@ -50,12 +50,13 @@ public final class ProxyServer: Sendable {
     package init(configuration: ProxyConfiguration, log: Log, passed: PassedListeners) throws {
         self.passed = passed
         let snapshot = try ProxySnapshot(configuration, listeners: configuration.policyListeners)
-        let identity: TLSIdentity
-        (identity, identityAtStart) = try configuration.readIdentity()
+        let (identity, digest) = try configuration.readIdentity()
         let options = TLSServerOptions(
             minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12, alpn: ["http/1.1"],
             sessionTickets: configuration.tls.sessionTickets)
         let credentials = try ServerCredentials(identity: identity, options: options)
+        filesAtStart = FilesAtStart(
+            identity: digest, ticketKeys: try credentials.shareTicketKeys(configuration))
         shared = SharedState(
             snapshot, credentials: credentials, log: log, tracer: try Tracer.make(configuration))
     }
@@ -85,7 +86,7 @@ public final class ProxyServer: Sendable {
         }
         if let refusal { throw refusal }
         let running: RunningProxy
-        do { running = try RunningProxy.open(shared, identityAtStart, passed) } catch {
+        do { running = try RunningProxy.open(shared, filesAtStart, passed) } catch {
             let mustStop = parts.withLock { parts in
                 let mustStop = if case .starting(mustStop: true) = parts.life { true } else { false }
                 if !mustStop { parts.life = .idle }

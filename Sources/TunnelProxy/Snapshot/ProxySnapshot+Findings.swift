@@ -37,16 +37,30 @@ extension ProxySnapshot {
         }
     }
 
-    /// Whether other users than the file's own and its group can read the key.
+    /// Whether other users than the file's own and its group can read the key, or the keys of session tickets.
     private var keyFindings: [StartupFinding] {
-        let file = configuration.tls.keyFile
+        let tls = configuration.tls
+        var findings = Self.readableByOthers(tls.keyFile, "tls.key_file", "the private key can be read by every user")
+        guard tls.sessionTickets, let file = tls.ticketKeysFile else { return findings }
+        findings += Self.readableByOthers(
+            file, "tls.ticket_keys_file", "the keys of session tickets can be read by every user")
+        if access(file, F_OK) != 0, errno == ENOENT {
+            findings.append(
+                StartupFinding(
+                    .ticketKeysMissing, "the keys of session tickets are this proxy's own",
+                    detail: "tls.ticket_keys_file \(file) is not there: no other proxy resumes this one's sessions",
+                    remedy: "setup renew-cert makes the file; it is taken up when it comes"))
+        }
+        return findings
+    }
+
+    private static func readableByOthers(_ file: String, _ field: String, _ text: String) -> [StartupFinding] {
         var status = stat()
         guard stat(file, &status) == 0, status.st_mode & S_IROTH != 0 else { return [] }
         let mode = "0" + String(status.st_mode & 0o7777, radix: 8)
         return [
             StartupFinding(
-                .keyReadableByOthers, "the private key can be read by every user",
-                detail: "tls.key_file \(file) has mode \(mode)",
+                .keyReadableByOthers, text, detail: "\(field) \(file) has mode \(mode)",
                 remedy: "chmod 600 it and chown it to the proxy's user, or chmod 640 with a group that this user is in")
         ]
     }
