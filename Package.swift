@@ -32,6 +32,7 @@ let package = Package(
         .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
         .target(name: "CLinux"),
+        .target(name: "CWipe"),
 
         .target(name: "TunnelCore", dependencies: ["COpenSSL", "CZlib"], exclude: papers, swiftSettings: swift),
         .target(name: "TunnelPKI", dependencies: ["COpenSSL"], exclude: papers, swiftSettings: swift),
@@ -56,7 +57,9 @@ let package = Package(
             exclude: papers, swiftSettings: swift),
         .executableTarget(
             name: "setup",
-            dependencies: ["TunnelCLI", "TunnelSetup", "TunnelCore", "TunnelPKI", "TunnelIO", "TunnelAPI", "CLinux"],
+            dependencies: [
+                "TunnelCLI", "TunnelSetup", "TunnelCore", "TunnelPKI", "TunnelIO", "TunnelAPI", "CLinux", "CWipe",
+            ],
             swiftSettings: swift),
 
         .executableTarget(

@@ -17,10 +17,14 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
     package let path: String
     /// For example `permission denied`.
     package let cause: String
+    /// Whether there is no such file.
+    package let isMissing: Bool
 
-    package init(_ operation: String, _ path: String, _ cause: String) {
-        (self.operation, self.path, self.cause) = (operation, path, cause)
+    package init(_ operation: String, _ path: String, _ cause: String, isMissing: Bool = false) {
+        (self.operation, self.path, self.cause, self.isMissing) = (operation, path, cause, isMissing)
     }
+
+    package static func == (a: Self, b: Self) -> Bool { a.description == b.description }
 
     package var description: String { "\(operation) \(path): \(cause)" }
 }
@@ -35,7 +39,10 @@ package enum FileBytes {
     /// - Parameter limit: bytes; a larger file is refused.
     package static func read(_ path: String, limit: Int = maxSize) throws(FileError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError("open", path, IOError.text(of: errno)) }
+        guard descriptor >= 0 else {
+            let code = errno
+            throw FileError("open", path, IOError.text(of: code), isMissing: code == ENOENT)
+        }
         defer { close(descriptor) }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: min(limit, 64 * 1024) + 1)

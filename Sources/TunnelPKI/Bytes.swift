@@ -54,6 +54,22 @@ struct UTCTime: CustomStringConvertible {
     /// - Parameter seconds: since 1970-01-01 00:00 UTC.
     init(_ seconds: Int64) { self.seconds = seconds }
 
+    /// Reads what ``description`` says; `nil` for anything else.
+    init?(text: some Collection<UInt8>) {
+        let text = String(decoding: text, as: UTF8.self)
+        ERR_clear_error()
+        defer { ERR_clear_error() }
+        // Its digits are a GeneralizedTime (RFC 5280 §4.1.2.5.2).
+        guard let time = ASN1_TIME_new() else { return nil }
+        defer { ASN1_TIME_free(time) }
+        var parts = tm()
+        guard ASN1_TIME_set_string(time, text.filter { $0.isASCII && $0.isNumber } + "Z") == 1,
+            ASN1_TIME_to_tm(time, &parts) == 1
+        else { return nil }
+        seconds = Int64(timegm(&parts))
+        guard description == text else { return nil }
+    }
+
     var description: String {
         var moment = time_t(seconds), parts = tm()
         // Only a year that no C integer holds fails; a caller's clock may say anything.

@@ -210,15 +210,22 @@ enum Base64 {
     /// `bytes` in lines of 64 characters, each ended by a line feed, as PEM wants them (RFC 7468 §2).
     static func encodeLines(_ bytes: [UInt8], into output: inout [UInt8]) {
         for start in stride(from: 0, to: bytes.count, by: 48) {
-            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 65) { line in
-                let count = bytes.withUnsafeBufferPointer { bytes in
-                    let piece = UnsafeBufferPointer(rebasing: bytes[start..<min(start + 48, bytes.count)])
-                    return EVP_EncodeBlock(line.baseAddress, piece.baseAddress, Int32(piece.count))
-                }
-                output.append(contentsOf: line.prefix(Int(count)))
-                output.append(UInt8(ascii: "\n"))
-                OPENSSL_cleanse(line.baseAddress, line.count)
+            encode(bytes, start..<min(start + 48, bytes.count), into: &output)
+        }
+    }
+
+    /// `bytes` in one line, ended by a line feed.
+    static func encodeLine(_ bytes: [UInt8], into output: inout [UInt8]) { encode(bytes, bytes.indices, into: &output) }
+
+    private static func encode(_ bytes: [UInt8], _ part: Range<Int>, into output: inout [UInt8]) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: (part.count + 2) / 3 * 4 + 1) { line in
+            let count = bytes.withUnsafeBufferPointer { bytes in
+                EVP_EncodeBlock(
+                    line.baseAddress, UnsafeBufferPointer(rebasing: bytes[part]).baseAddress, Int32(part.count))
             }
+            output.append(contentsOf: line.prefix(Int(count)))
+            output.append(UInt8(ascii: "\n"))
+            OPENSSL_cleanse(line.baseAddress, line.count)
         }
     }
 }

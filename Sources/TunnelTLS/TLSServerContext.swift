@@ -65,7 +65,8 @@ public final class TLSServerContext: Sendable {
 ///
 /// A new connection takes `current` once; connections that live keep the context they began with. Session tickets are
 /// good for as long as the chain stays the same: another one comes with ticket keys of its own, so that no client goes on
-/// by what an earlier certificate, or a CA that is no longer trusted, once said.
+/// by what an earlier certificate, or a CA that is no longer trusted, once said. Keys that several servers share stay, and
+/// the sessions of another chain end in a full handshake all the same.
 public final class ServerCredentials: Sendable {
     private struct InForce {
         let context: TLSServerContext
@@ -95,7 +96,8 @@ public final class ServerCredentials: Sendable {
     public func replace(with identity: TLSIdentity) throws(TLSError) {
         let inForce = snapshot.withLock { $0 }
         let isSame = identity.chainDigest == inForce.context.identity.chainDigest
-        let ticketKeys = isSame ? inForce.ticketKeys : try TicketKeys()
+        let keepsKeys = isSame || inForce.ticketKeys.areShared
+        let ticketKeys = keepsKeys ? inForce.ticketKeys : try TicketKeys()
         let context = try TLSServerContext(identity: identity, options: options, ticketKeys: ticketKeys)
         // The old context may be the last reference to a big chain: freed after the lock, not under it.
         let old = snapshot.withLock { current in

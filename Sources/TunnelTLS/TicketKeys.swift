@@ -1,21 +1,28 @@
 internal import COpenSSL
 internal import Synchronization
+package import TunnelPKI
 
 /// The keys that seal session tickets (RFC 5077, RFC 8446 §4.6.1): stateless resumption, nothing kept per client.
 ///
 /// Share one value among all contexts of a server that show the same chain, so that a ticket of one loop is good at every
-/// other. A session made under another chain is never resumed, whatever keys are shared. Tickets are sealed with the current key; those of the previous key are still
-/// opened, and replaced. Older ones cost the client a full handshake, nothing else. Keys are random, leave memory
-/// wiped, and have no textual form.
+/// other. A session made under another chain is never resumed, whatever keys are shared. Tickets are sealed with the
+/// current key; those of the previous key are still opened, and replaced. Older ones cost the client a full handshake,
+/// nothing else. Keys are random, leave memory wiped, and have no textual form.
+///
+/// The keys are this server's own, or those of a ``TicketKeyFile``, by which servers open each other's tickets.
 public final class TicketKeys: Sendable, CustomStringConvertible {
     private struct Keys {
         var current: TicketKey
         var previous: TicketKey?
+        /// Of a file only: another server may seal with it already.
+        var next: TicketKey?
+        /// Whether they are a file's, and change with it and not by time.
+        var areShared = false
         /// When `current` was made, on the caller's clock; nil until the caller first tells the time.
         var since: Int64?
 
         func isDue(_ now: Int64, _ interval: Int64) -> Bool {
-            guard let since else { return false }
+            guard !areShared, let since else { return false }
             let (age, overflow) = now.subtractingReportingOverflow(since)
             return overflow || age >= interval
         }
@@ -24,13 +31,24 @@ public final class TicketKeys: Sendable, CustomStringConvertible {
 
     /// Makes a first key.
     public init() throws(TLSError) {
-        keys = Mutex(Keys(current: try TicketKey(), previous: nil, since: nil))
+        keys = Mutex(Keys(current: try TicketKey()))
     }
 
-    /// Makes a new current key. The current one becomes the previous one, and the previous one is gone.
+    /// Makes a new current key. The current one becomes the previous one, and the previous one is gone. In place of a
+    /// file's keys it makes one of this server's own.
     public func rotate() throws(TLSError) {
         let fresh = try TicketKey()
-        keys.withLock { keys in (keys.previous, keys.current) = (keys.current, fresh) }
+        put { Keys(current: fresh, previous: $0.current, since: $0.since) }
+    }
+
+    /// What is replaced may be the last reference to a key: it is wiped after the lock, not under it.
+    private func put(_ change: (Keys) -> Keys) {
+        let old = keys.withLock { keys in
+            let old = keys
+            keys = change(old)
+            return old
+        }
+        _ = consume old
     }
 
     /// Rotates when the current key is `interval` old. The first call only notes the time.
@@ -38,7 +56,7 @@ public final class TicketKeys: Sendable, CustomStringConvertible {
     /// - Parameter now: seconds on any clock that does not jump back.
     /// - Parameter interval: in seconds. A ticket is good for one to two intervals, at most for
     ///   `TLSServerContext.ticketLifetime`.
-    /// - Returns: whether a new key was made.
+    /// - Returns: whether a new key was made. Never while the keys are a file's.
     @discardableResult
     public func rotateIfDue(now: Int64, every interval: Int64) throws(TLSError) -> Bool {
         let isDue = keys.withLock { keys in
@@ -54,14 +72,37 @@ public final class TicketKeys: Sendable, CustomStringConvertible {
     /// Whether ``rotateIfDue(now:every:)`` would make a new key.
     package func isDue(now: Int64, every interval: Int64) -> Bool { keys.withLock { $0.isDue(now, interval) } }
 
+    // MARK: Sharing
+
+    /// Whether they are the keys of a file.
+    package var areShared: Bool { keys.withLock { $0.areShared } }
+
+    /// The first four bytes of the name that new tickets carry, in hexadecimal: whether two servers seal alike.
+    package var sealingName: String { current.shortName }
+
+    /// Takes the keys of a file in place of those that are here: from the next handshake on, also of contexts that have this
+    /// value already. What the file does not know any more costs a full handshake.
+    package func share(_ file: TicketKeyFile) throws(TLSError) {
+        guard file.keys.count == TicketKeyFile.keyCount else {
+            throw TLSError(operation: "share ticket keys", detail: "the file was wiped")
+        }
+        var shared = Keys(current: try TicketKey(file.keys[1]))
+        shared.previous = try TicketKey(file.keys[0])
+        shared.next = try TicketKey(file.keys[2])
+        shared.areShared = true
+        put { _ in shared }
+    }
+
     /// The key for new tickets.
     var current: TicketKey { keys.withLock { $0.current } }
 
     /// The key whose name a ticket carries, and whether the ticket should be replaced by one of the current key.
     func find(_ name: UnsafePointer<UInt8>) -> (key: TicketKey, isOld: Bool)? {
-        let (current, previous) = keys.withLock { ($0.current, $0.previous) }
+        let (current, previous, next) = keys.withLock { ($0.current, $0.previous, $0.next) }
         if current.isNamed(name) { return (current, false) }
         if let previous, previous.isNamed(name) { return (previous, true) }
+        // It will be good for longer than one of ours.
+        if let next, next.isNamed(name) { return (next, false) }
         return nil
     }
 
@@ -79,15 +120,35 @@ final class TicketKey: Sendable {
     // SAFETY: written only in init, before the value is shared; freed when nobody holds it any more.
     nonisolated(unsafe) private let bytes: UnsafeMutableRawPointer
 
+    /// A new one.
     init() throws(TLSError) {
-        bytes = .allocate(byteCount: Self.size, alignment: 16)
-        ERR_clear_error()
+        bytes = try Self.room()
         guard RAND_priv_bytes(bytes, CInt(Self.size)) == 1 else { throw .fromQueue("make ticket key") }
     }
 
-    deinit {
-        OPENSSL_cleanse(bytes, Self.size)
-        bytes.deallocate()
+    /// One of a file.
+    init(_ key: [UInt8]) throws(TLSError) {
+        guard key.count == Self.size else {
+            throw TLSError(operation: "take ticket key", detail: "a key has \(Self.size) bytes")
+        }
+        bytes = try Self.room()
+        key.withUnsafeBytes { UnsafeMutableRawBufferPointer(start: bytes, count: Self.size).copyMemory(from: $0) }
+    }
+
+    /// From where OpenSSL keeps private keys: out of swap and core files, where the program has asked for it.
+    private static func room() throws(TLSError) -> UnsafeMutableRawPointer {
+        ERR_clear_error()
+        guard let bytes = CRYPTO_secure_malloc(size, nil, 0) else { throw .fromQueue("keep ticket key") }
+        return bytes
+    }
+
+    deinit { CRYPTO_secure_clear_free(bytes, Self.size, nil, 0) }
+
+    /// The beginning of the public name.
+    var shortName: String {
+        UnsafeRawBufferPointer(start: bytes, count: 4).map { byte in
+            (byte < 16 ? "0" : "") + String(byte, radix: 16)
+        }.joined()
     }
 
     /// Whether a ticket that carries `name` (`nameSize` bytes) was sealed with this key.

@@ -3,6 +3,7 @@ import Synchronization
 import TunnelCLI
 import TunnelCore
 import TunnelIO
+import TunnelPKI
 import TunnelProxy
 
 typealias ProxyCommand = Command<@Sendable (Arguments) throws -> ExitStatus>
@@ -35,6 +36,7 @@ enum ProxyProgram {
                 command = found
                 // Before anything is read.
                 if !arguments.has(.debuggable) { ProcessHardening.apply() }
+                KeyMemory.prepare()
                 return try found.action(arguments)
             }
             return .done

@@ -1,6 +1,7 @@
 import Synchronization
 import TunnelCLI
 import TunnelIO
+import TunnelPKI
 import TunnelSetup
 
 /// The program: finds the command, runs it on a loop on the main thread, and prints what went wrong.
@@ -9,6 +10,8 @@ enum SetupProgram {
 
     static func run(_ arguments: [String]) -> ExitStatus {
         ProcessHardening.apply()
+        SecretMemory.lockAll()
+        KeyMemory.prepare()
         let environment = SetupEnvironment.take()
         let console = Console()
         do {

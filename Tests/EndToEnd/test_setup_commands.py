@@ -166,7 +166,7 @@ def test_generate_certs(alone: Setup, output: Output) -> None:
     """Without any API; it says where to upload ca.crt, and keeps what is there."""
     arguments = ["generate-certs", "--tunnel-domain=abcd1234.tunnel.anthropic.com", f"--output={output}"]
     outcome = alone(*arguments, FAST, "--json")
-    assert output.names() == {"ca.crt", "ca.key", "tls.crt", "tls.key", "tunnel-domain"}
+    assert output.names() == {"ca.crt", "ca.key", "tls.crt", "tls.key", "ticket-keys", "tunnel-domain"}
     report = outcome.json
     assert report["ca"]["fingerprint"] == output.fingerprint()
     assert report["server_certificate"]["fingerprint"] == output.fingerprint("tls.crt")

@@ -17,7 +17,7 @@ from peers.far_side import FarSide
 from peers.setup import FAST, NAMES, Output, Setup, TunnelsAPI
 from peers.upstream import Upstream, echo
 
-SECRETS = {"tunnel-token", "ca.key", "tls.key"}
+SECRETS = {"tunnel-token", "ca.key", "tls.key", "ticket-keys"}
 #: The user of the containers.
 CONTAINER = 65532
 

@@ -45,7 +45,8 @@ import TunnelsAPIFake
         bench.api.advance(bySeconds: days * 86_400)
         let result = try await renew(bench, before: .seconds(30 * Self.day))
         #expect(result.isRenewed == isRenewed)
-        #expect(bench.store.history.count == (isRenewed ? 2 : 1))
+        // Without it, the keys of session tickets alone are changed, once a day has passed.
+        #expect(bench.store.history.last?.contains(.serverKey) == (isRenewed || days == 0))
     }
 
     /// Where nobody is locked out: what the other run has written is taken up, and not written over.

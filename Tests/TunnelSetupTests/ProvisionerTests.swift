@@ -63,7 +63,7 @@ import TunnelsAPIFake
 
     @Test func dryRunChangesNothing() async throws {
         let bench = Bench()
-        #expect(try await bench.plan().steps.count == 4)
+        #expect(try await bench.plan().steps.count == 5)
         try await bench.provision(Bench.options(version: "1"))
         let (before, history) = (bench.store.contents.everything, bench.store.history.count)
         let quiet: [FakeAuditEvent.Kind] = [.accessTokenMinted, .tokenRevealed]

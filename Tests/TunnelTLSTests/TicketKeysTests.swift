@@ -1,6 +1,7 @@
 import COpenSSL
 import Testing
 import TunnelCore
+import TunnelPKI
 
 @testable import TunnelTLS
 
@@ -89,6 +90,98 @@ import TunnelCore
         var second = try TestConnection(contexts, session: token)
         try second.run()
         #expect(second.server.isResumed && second.client.session?.hasSameTicket(as: token) == false)
+    }
+
+    /// Two servers with one file, each with the other's tickets.
+    @Test(arguments: TLSVersion.allCases)
+    func serversThatShareAFileResumeEachOthersSessions(_ version: TLSVersion) throws {
+        let file = try TicketKeyFile.generate(now: 1)
+        let servers = try (0..<2).map { _ in
+            let keys = try TicketKeys()
+            try keys.share(file)
+            #expect(keys.areShared)
+            return try TestContexts(version: version, tickets: keys)
+        }
+        #expect(try resumes(servers[1], session(servers[0])))
+        #expect(try resumes(servers[0], session(servers[1])))
+        #expect(try !resumes(TestContexts(version: version, tickets: TicketKeys()), session(servers[0])))
+    }
+
+    /// One server has read the new file and the other has not yet: whichever of them a client comes from.
+    @Test(arguments: TLSVersion.allCases)
+    func aRotationIsNotSeenByClients(_ version: TLSVersion) throws {
+        var file = try TicketKeyFile.generate(now: 1)
+        let (early, late) = (try TicketKeys(), try TicketKeys())
+        let (first, second) = try (
+            TestContexts(version: version, tickets: early), TestContexts(version: version, tickets: late)
+        )
+        try early.share(file)
+        try late.share(file)
+        let old = try session(second)
+        try file.rotate(now: 86_400)
+        try early.share(file)
+        #expect(early.sealingName != late.sealingName)
+        #expect(try resumes(first, old) && resumes(first, session(second)), "sealed before the rotation")
+        #expect(try resumes(second, session(first)), "sealed with what is the next key to the other")
+        try file.rotate(now: 2 * 86_400)
+        try early.share(file)
+        #expect(try !resumes(first, old), "two rotations are the end of a key")
+    }
+
+    /// A ticket of the key before is replaced, one of the next key is not: it is the better one.
+    @Test func onlyATicketThatGrowsOldIsReplaced() throws {
+        var file = try TicketKeyFile.generate(now: 1)
+        let keys = try TicketKeys()
+        try keys.share(file)
+        let contexts = try TestContexts(version: .tls12, tickets: keys)
+        let token = try session(contexts)
+        func isReplaced() throws -> Bool {
+            var pipe = try TestConnection(contexts, session: token)
+            try pipe.run()
+            #expect(pipe.server.isResumed == true)
+            return pipe.client.session?.hasSameTicket(as: token) == false
+        }
+        #expect(try !isReplaced())
+        let today = file
+        try file.rotate(now: 86_400)
+        try keys.share(file)
+        #expect(try isReplaced())
+        // Sealed by a proxy that is ahead: the key that is the next one here.
+        let ahead = try TicketKeys()
+        try ahead.share(file)
+        let newer = try session(TestContexts(version: .tls12, tickets: ahead))
+        try keys.share(today)
+        var pipe = try TestConnection(contexts, session: newer)
+        try pipe.run()
+        #expect(pipe.server.isResumed && pipe.client.session?.hasSameTicket(as: newer) == true)
+    }
+
+    @Test func sharedKeysChangeWithTheirFileAlone() throws {
+        let keys = try TicketKeys()
+        try keys.rotateIfDue(now: 0, every: 60)
+        try keys.share(TicketKeyFile.generate(now: 1))
+        let name = keys.sealingName
+        #expect(try !keys.rotateIfDue(now: 1_000_000, every: 60) && keys.sealingName == name)
+        let contexts = try TestContexts(tickets: keys)
+        let token = try session(contexts)
+        try keys.rotate()
+        #expect(!keys.areShared && keys.sealingName != name)
+        #expect(try resumes(contexts, token), "what the file's key sealed is opened for a while")
+    }
+
+    @Test func aFileThatWasWipedIsRefused() throws {
+        var file = try TicketKeyFile.generate(now: 1)
+        file.wipe()
+        #expect(throws: TLSError.self) { try TicketKeys().share(file) }
+    }
+
+    /// Another certificate comes, and the keys stay; the sessions of the old one end all the same.
+    @Test func sharedKeysOutliveTheCertificate() throws {
+        let credentials = try ServerCredentials(identity: TestPKI.leaf.identity())
+        try credentials.ticketKeys.share(TicketKeyFile.generate(now: 1))
+        let name = credentials.ticketKeys.sealingName
+        try credentials.replace(with: TestPKI.rsa.identity())
+        #expect(credentials.ticketKeys.areShared && credentials.ticketKeys.sealingName == name)
     }
 
     private func ticket(of session: TLSClientSession) -> [UInt8] {

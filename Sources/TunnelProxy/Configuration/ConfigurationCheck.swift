@@ -54,6 +54,13 @@ struct ConfigurationCheck {
         range("threads", configuration.threads, 0...256)
         required("tls.cert_file", configuration.tls.certFile)
         required("tls.key_file", configuration.tls.keyFile)
+        if let file = configuration.tls.ticketKeysFile {
+            if file.isEmpty { report("tls.ticket_keys_file", "empty path", "name a file, or leave the field out") }
+            if !configuration.tls.sessionTickets {
+                report(
+                    "tls.ticket_keys_file", "has no effect beside session_tickets: false", "remove one of the two")
+            }
+        }
         range("tls.reload_interval", configuration.tls.reloadInterval, from: .milliseconds(10))
         range("tls.handshake_timeout", configuration.tls.handshakeTimeout, from: .milliseconds(1))
         if let domain = configuration.tunnelDomain, !AddressSyntax.isHostName(domain) || !domain.contains(".") {

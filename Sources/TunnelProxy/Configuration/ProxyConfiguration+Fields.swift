@@ -26,6 +26,7 @@ extension ProxyConfiguration {
             ConfigurationField("tls.min_version", \.tls.minVersion, needsRestart: true),
             ConfigurationField("tls.alpn", \.protocols, needsRestart: true),
             ConfigurationField("tls.session_tickets", \.tls.sessionTickets, needsRestart: true),
+            ConfigurationField("tls.ticket_keys_file", \.tls.ticketKeysFile),
 
             ConfigurationField("routes", \.routeList, isRequired: true),
             ConfigurationField("route_options", \.routeOptionsMap),

@@ -5,7 +5,8 @@ extension ProxyConfiguration {
     /// The fields that name a file to be read.
     private static let fileFields: [(name: String, path: any WritableKeyPath<ProxyConfiguration, String?> & Sendable)] =
         [
-            ("tls.cert_file", \.certFile), ("tls.key_file", \.keyFile), ("upstream.tls.ca_file", \.upstream.tls.caFile),
+            ("tls.cert_file", \.certFile), ("tls.key_file", \.keyFile), ("tls.ticket_keys_file", \.tls.ticketKeysFile),
+            ("upstream.tls.ca_file", \.upstream.tls.caFile),
         ]
 
     // The two that are required, in the form of the one that is not.

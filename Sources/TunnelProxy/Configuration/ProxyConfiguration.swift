@@ -134,6 +134,9 @@ extension ProxyConfiguration {
         public var alpn = [ApplicationProtocol.http2, .http1]
         /// Whether clients may resume a session without a full handshake (RFC 5077, RFC 8446 §2.2).
         public var sessionTickets = true
+        /// Keys for the tickets, shared with other proxies of the same tunnel, so that each resumes the others' sessions; read
+        /// again whenever its content changes. `nil`, or no such file: keys of this proxy alone.
+        public var ticketKeysFile: String?
 
         public init(certFile: String, keyFile: String) {
             self.certFile = certFile

@@ -18,8 +18,10 @@ public struct StartupFinding: Hashable, Sendable, CustomStringConvertible {
         public static let upstreamRefused = ID(rawValue: "upstream-refused")
         /// The listener can be reached from the Internet, as far as this machine's addresses tell.
         public static let publicListener = ID(rawValue: "listener-public")
-        /// Every user of the machine can read `tls.key_file`.
+        /// Every user of the machine can read `tls.key_file` or `tls.ticket_keys_file`.
         public static let keyReadableByOthers = ID(rawValue: "key-readable-by-others")
+        /// `tls.ticket_keys_file` is not there, so that other proxies cannot resume this one's sessions.
+        public static let ticketKeysMissing = ID(rawValue: "ticket-keys-missing")
     }
 
     public let id: ID

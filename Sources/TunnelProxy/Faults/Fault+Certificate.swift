@@ -14,6 +14,17 @@ extension Fault {
             "`certificate and private key do not belong together` or another word of OpenSSL's, and the proxy does not start",
         cause: "the two files are of different pairs, or one of them is damaged",
         remedy: "`setup verify` says which; `setup renew-cert` makes a new pair")
+    package static let ticketKeysMissing = Fault(
+        "ticket-keys-missing", "the keys of session tickets are not there", level: .warn,
+        sign:
+            "a client that comes back to another replica shakes hands in full: few of `/metrics` are `resumed=\"true\"`",
+        cause: "`setup` is older than `tls.ticket_keys_file`, or has not run since",
+        remedy: "`setup renew-cert` makes the file; the proxy takes it up by itself")
+    package static let ticketKeysUnusable = Fault(
+        "ticket-keys-unusable", "the keys of session tickets cannot be used",
+        sign: "`tls.ticket_keys_file: ...`, and the proxy does not start; one that runs keeps the old keys",
+        cause: "the file is damaged or not meant for this, or the proxy's user may not read it",
+        remedy: "let the proxy's user read it; or remove it, and `setup renew-cert` makes another")
     package static let caUnreadable = Fault(
         "ca-unreadable", "the CA's file cannot be read",
         sign: "the file that `-ca` names cannot be opened, or holds no certificate",
@@ -41,7 +52,8 @@ extension Fault {
     }
 
     static let certificate: [Fault] =
-        [certificateUnreadable, certificateUnusable, caUnreadable] + rules + [clockImplausible, clockSkew]
+        [certificateUnreadable, certificateUnusable, ticketKeysMissing, ticketKeysUnusable, caUnreadable] + rules
+        + [clockImplausible, clockSkew]
 
     private static let rules: [Fault] = [
         rule(

@@ -34,7 +34,7 @@ extension Fault {
     package static let keyReadableByOthers = Fault(
         "key-readable-by-others", "every user of this machine can read the private key", level: .warn,
         sign: "nothing: with the key and a place in the network somebody can read the tunnel's traffic",
-        cause: "the file in `tls.key_file` has mode 0644 or the like",
+        cause: "the file in `tls.key_file` or `tls.ticket_keys_file` has mode 0644 or the like",
         remedy: "`chmod 640` and a group that the proxy's user is in, or `chmod 600` and `chown` to that user")
     package static let verificationCA = Fault(
         "upstream-ca-unusable", "upstream.tls.ca_file cannot be used",

@@ -60,6 +60,13 @@ struct IdentityFiles: Sendable {
     }
 }
 
+/// What the files held from which a proxy began.
+struct FilesAtStart: Sendable {
+    let identity: IdentityFiles.Digest
+    /// `nil` where the keys of session tickets are the proxy's own.
+    let ticketKeys: [UInt8]?
+}
+
 extension ProxyConfiguration {
     /// Reads the identity that the proxy is to begin with.
     ///

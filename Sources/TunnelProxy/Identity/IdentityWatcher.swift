@@ -27,22 +27,23 @@ final class IdentityWatcher: Sendable {
     private let loop: Loop
     private let seen: Mutex<Seen>
     private let looking = Mutex<Void>(())
+    private let ticketKeys: TicketKeyWatch
     private let isStopped = Flag()
     private let routeFiles = RouteFilesWatch()
     /// Seconds since 1970.
     private let now: @Sendable () -> Int64
 
-    /// Keys that encrypt session tickets are replaced this often; the previous ones still open older tickets.
-    private static let ticketKeyLife: Int64 = 3600
     /// The wall clock is looked at this often, however rarely the files are.
     private let clockInterval: UInt64
 
     /// - Parameters:
     ///   - tls: for the interval, which no reload changes.
     ///   - inForce: what the identity in use was made from. Not read again: the files may have changed since.
+    ///   - ticketKeys: the same of the keys of session tickets; `nil` for the proxy's own.
     ///   - clockInterval: how often the wall clock is looked at, which can be stepped.
     init(
-        _ tls: ProxyConfiguration.TLS, inForce: IdentityFiles.Digest, _ shared: SharedState, _ loop: Loop,
+        _ tls: ProxyConfiguration.TLS, inForce: IdentityFiles.Digest, ticketKeys: [UInt8]? = nil, _ shared: SharedState,
+        _ loop: Loop,
         clockInterval: Duration = .seconds(60), now: @escaping @Sendable () -> Int64 = { SystemClock.now().seconds }
     ) {
         self.clockInterval = clockInterval.nanoseconds
@@ -50,6 +51,7 @@ final class IdentityWatcher: Sendable {
         let expiry = ExpiryWatch(notAfter: shared.credentials.current.identity.notAfter, now: now())
         seen = Mutex(Seen(inForce: inForce, expiry: expiry, untilLook: tls.reloadInterval.nanoseconds))
         (self.shared, self.loop, self.now) = (shared, loop, now)
+        self.ticketKeys = TicketKeyWatch(inForce: ticketKeys, shared)
     }
 
     func start() {
@@ -102,18 +104,18 @@ final class IdentityWatcher: Sendable {
     private func look() {
         check()
         routeFiles.look(shared)
-        do throws(TLSError) {
-            _ = try shared.credentials.ticketKeys.rotateIfDue(
-                now: Int64(Reactor.clock() / 1_000_000_000), every: IdentityWatcher.ticketKeyLife)
-        } catch {
-            shared.log(.error, "ticket keys not rotated") { $0.field("error", error.description) }
-        }
+        ticketKeys.rotate(now: Int64(Reactor.clock() / 1_000_000_000))
         if !isStopped.isSet { scheduleNext() }
     }
 
     /// Takes the files' contents into use if they are new and a pair. One look at a time: of two, the one that read the
     /// older contents could be the last to put them in force.
-    func check() { looking.withLock { _ in look(at: files) } }
+    func check() {
+        looking.withLock { _ in
+            look(at: files)
+            ticketKeys.look()
+        }
+    }
 
     /// Takes up another configuration, with other files or routes.
     func adopt() {

@@ -38,7 +38,7 @@ public final class ProxyServer: Sendable {
 
     let shared: SharedState
     private let parts: Mutex<Parts>
-    private let identityAtStart: IdentityFiles.Digest
+    private let filesAtStart: FilesAtStart
 
     /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
     ///
@@ -51,13 +51,14 @@ public final class ProxyServer: Sendable {
     package init(configuration: ProxyConfiguration, log: Log, passed: PassedListeners) throws {
         parts = Mutex(Parts(passed: passed))
         let snapshot = try ProxySnapshot(configuration, listeners: configuration.policyListeners)
-        let identity: TLSIdentity
-        (identity, identityAtStart) = try configuration.readIdentity()
+        let (identity, digest) = try configuration.readIdentity()
         let options = TLSServerOptions(
             minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12,
             alpn: configuration.tls.alpn.map(\.rawValue),
             sessionTickets: configuration.tls.sessionTickets)
         let credentials = try ServerCredentials(identity: identity, options: options)
+        filesAtStart = FilesAtStart(
+            identity: digest, ticketKeys: try credentials.shareTicketKeys(configuration))
         shared = SharedState(
             snapshot, credentials: credentials, log: log, tracer: try Tracer.make(configuration))
     }
@@ -92,7 +93,7 @@ public final class ProxyServer: Sendable {
                 defer { parts.passed = PassedListeners() }
                 return parts.passed
             }
-            running = try RunningProxy.open(shared, identityAtStart, passed)
+            running = try RunningProxy.open(shared, filesAtStart, passed)
         } catch {
             let mustStop = parts.withLock { parts in
                 let mustStop = if case .starting(mustStop: true) = parts.life { true } else { false }

@@ -22,9 +22,9 @@ struct RunningProxy: Sendable {
 
     /// Binds and starts serving.
     ///
-    /// - Parameter identity: what the identity in use was made from.
+    /// - Parameter files: what the identity in use and the keys of session tickets were made from.
     static func open(
-        _ shared: SharedState, _ identity: IdentityFiles.Digest, _ passed: PassedListeners
+        _ shared: SharedState, _ files: FilesAtStart, _ passed: PassedListeners
     ) throws -> RunningProxy {
         // What a reload has put in force meanwhile counts.
         let configuration = shared.snapshot.configuration
@@ -39,7 +39,8 @@ struct RunningProxy: Sendable {
                 (try ProxySnapshot(current.configuration, listeners: own, after: current), ())
             }
             try shared.tracer?.start(shared.log)
-            let watcher = IdentityWatcher(configuration.tls, inForce: identity, shared, group.loops[0])
+            let watcher = IdentityWatcher(
+                configuration.tls, inForce: files.identity, ticketKeys: files.ticketKeys, shared, group.loops[0])
             shared.log(.info, "listening") { line in
                 line.field("addr", "\(listeners.address)")
                 line.field("loops", group.loops.count)

@@ -39,12 +39,25 @@ extension ProxySnapshot {
 
     /// Whether other users than the file's own and its group can read a key or another secret.
     private var keyFindings: [StartupFinding] {
-        let own = [finding(of: configuration.tls.keyFile, "tls.key_file", "the private key can be read by every user")]
+        let tls = configuration.tls
+        var found = [finding(of: tls.keyFile, "tls.key_file", "the private key can be read by every user")]
+        if tls.sessionTickets, let file = tls.ticketKeysFile {
+            found.append(
+                finding(
+                    of: file, "tls.ticket_keys_file", "the keys of session tickets can be read by every user"))
+            if access(file, F_OK) != 0, errno == ENOENT {
+                found.append(
+                    StartupFinding(
+                        .ticketKeysMissing, "the keys of session tickets are this proxy's own",
+                        detail: "tls.ticket_keys_file \(file) is not there: no other proxy resumes this one's sessions",
+                        remedy: "setup renew-cert makes the file; it is taken up when it comes"))
+            }
+        }
         let ofRoutes = configuration.routeOptions.sorted { $0.key < $1.key }.flatMap { key, options in
             options.files.filter { $0.field.hasSuffix("key_file") || $0.field.hasPrefix("set_headers.") }
                 .map { finding(of: $0.path, "route_options.\(key).\($0.field)", "a secret can be read by every user") }
         }
-        return (own + ofRoutes).compactMap { $0 }
+        return (found + ofRoutes).compactMap { $0 }
     }
 
     private func finding(of file: String, _ field: String, _ text: String) -> StartupFinding? {

@@ -1,10 +1,11 @@
 internal import Synchronization
 internal import TunnelCore
 
-/// The last attempts to put a configuration or a certificate in force, for `/status` and the page.
+/// The last attempts to put a configuration, a certificate or ticket keys in force, for `/status` and the page.
 final class ReloadJournal: Sendable {
     enum Kind: String, CaseIterable, Sendable {
         case configuration, certificate
+        case ticketKeys = "ticket_keys"
     }
 
     struct Record: Sendable {

@@ -1,7 +1,8 @@
 internal import TunnelCore
 public import TunnelPKI
 
-/// `setup renew-cert`: a new server certificate from the stored CA. Asks nobody but the store.
+/// `setup renew-cert`: a new server certificate from the stored CA, and the rotation of the session ticket keys. Asks nobody
+/// but the store.
 public struct CertificateRenewal: Sendable {
     private let store: any CredentialStore
     private let options: ServerCertificateOptions
@@ -22,6 +23,8 @@ public struct CertificateRenewal: Sendable {
         public let isRenewed: Bool
         /// The certificate in force.
         public let certificate: Certificate
+        /// They rotate once a day, whether the certificate is renewed or not.
+        public let ticketKeys: TicketKeysAction
     }
 
     /// Begins anew where another run gets ahead of it, as ``Provisioner/run()`` does.
@@ -42,29 +45,41 @@ public struct CertificateRenewal: Sendable {
                 .state, "\(store.location) has no \(StoreKey.caCertificate)",
                 remedy: "run setup init first; it finishes what an earlier run has begun")
         }
+        var changes = StoreChanges()
+        let ticketKeys = try SharedTicketKeys.rotate(bench.contents, in: &changes, context)
         let reason: String
         switch judge(bench.contents, ca, domain) {
         case .keep(let certificate):
+            try await bench.save(changes)
+            if let report = ticketKeys.report { context.report(report) }
             context.report(
                 "server certificate is valid until \(certificate.end), for more than \(GoDuration(clamping: renewBefore)): "
                     + "not renewed")
-            return Result(isRenewed: false, certificate: certificate)
+            return Result(isRenewed: false, certificate: certificate, ticketKeys: ticketKeys)
         case .renew(let why): reason = why
         }
         let issue = ServerCertificateIssue(ca: ca, domain: domain, context: context)
-        let issued = try await issue.run(
-            key: nil, type: options.keyType(replacing: bench.contents), validity: options.validity, reason: reason)
-        var changes = StoreChanges()
+        let issued: IssuedCertificate
+        do throws(SetupError) {
+            issued = try await issue.run(
+                key: nil, type: options.keyType(replacing: bench.contents), validity: options.validity, reason: reason)
+        } catch {
+            // Where the CA's key is kept elsewhere, these go on all the same.
+            try await bench.save(changes)
+            if let report = ticketKeys.report { context.report(report) }
+            throw error
+        }
         let certificate = issued.identity.certificate
         try issued.identity.record(in: &changes)
         try await bench.save(changes)
+        if let report = ticketKeys.report { context.report(report) }
         context.report(issued.report)
         if certificate.notAfter == ca.certificate.notAfter {
             context.report(
                 "note: the CA itself ends at \(ca.certificate.end), and the server certificate with it; "
                     + "change the CA with setup rotate-ca")
         }
-        return Result(isRenewed: true, certificate: certificate)
+        return Result(isRenewed: true, certificate: certificate, ticketKeys: ticketKeys)
     }
 
     private enum Judgement {

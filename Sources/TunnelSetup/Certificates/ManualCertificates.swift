@@ -25,6 +25,7 @@ public struct ManualCertificates: Sendable {
         public let ca: Certificate
         public let isNewServerCertificate: Bool
         public let serverCertificate: Certificate
+        public let ticketKeys: TicketKeysAction
     }
 
     /// Keeps a CA that is there, because it may be registered, and a server certificate that is in order.
@@ -78,11 +79,13 @@ public struct ManualCertificates: Sendable {
             try issued.identity.record(in: &changes)
             (certificate, report) = (issued.identity.certificate, issued.report)
         }
+        let ticketKeys = try SharedTicketKeys.provide(bench.contents, in: &changes, context)
         try await bench.save(changes)
         context.report(report)
+        if let report = ticketKeys.report { context.report(report) }
         guard let certificate else { throw .unreachable }
         return Result(
             isNewCA: found == nil, ca: ca.certificate, isNewServerCertificate: isNew,
-            serverCertificate: certificate)
+            serverCertificate: certificate, ticketKeys: ticketKeys)
     }
 }

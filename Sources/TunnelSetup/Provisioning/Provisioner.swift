@@ -255,12 +255,14 @@ public struct Provisioner: Sendable {
             changes.remove(.tokenVersion)
         }
         if let issued = server.issued { try issued.identity.record(in: &changes) }
+        let ticketKeys = try SharedTicketKeys.provide(before, in: &changes, replacing: isOther, context)
         try await bench.save(changes) { state in
             (state.creation, state.createdTunnelID, state.tokenRotation) = (nil, nil, nil)
             if isOther { state.previousCA = nil }
             if ca.action != .reused { state.ca = nil }
         }
         if let issued = server.issued { context.report(issued.report) }
+        if let report = ticketKeys.report { context.report(report) }
         let certificates: [Certificate]
         do throws(PKIError) { certificates = try Certificate.all(pem: server.certificate) } catch {
             throw SetupError(error, "\(StoreKey.serverCertificate)", remedy: "run setup renew-cert")
@@ -272,7 +274,7 @@ public struct Provisioner: Sendable {
             caAction: ca.action, tokenAction: token.action, tokenVersion: version,
             isTokenCurrent: token.isCurrent, serverCertificate: certificate,
             serverCertificateAction: server.issued == nil ? .kept : .issued,
-            generation: generation, isVersionRecorded: version != before.text(.tokenVersion),
+            ticketKeys: ticketKeys, generation: generation, isVersionRecorded: version != before.text(.tokenVersion),
             isOldCADropped: before[.oldTunnelID] != nil && bench.contents[.oldTunnelID] == nil)
     }
 }

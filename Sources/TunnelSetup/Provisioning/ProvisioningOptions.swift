@@ -85,11 +85,12 @@ public struct ProvisioningResult: Sendable {
     public let isTokenCurrent: Bool?
     public let serverCertificate: Certificate
     public let serverCertificateAction: ServerCertificateAction
+    public let ticketKeys: TicketKeysAction
     public let generation: APIGeneration
     /// Whether anything was written.
     public var isChanged: Bool {
         tunnelAction != .reused || caAction != .reused || tokenAction != .kept
-            || serverCertificateAction != .kept || isVersionRecorded || isOldCADropped
+            || serverCertificateAction != .kept || ticketKeys != .kept || isVersionRecorded || isOldCADropped
     }
     /// Whether a token version was stored that was not there before.
     let isVersionRecorded: Bool

@@ -44,6 +44,8 @@ struct ProvisioningPlan {
     var stored: StoredCA?
     var token: TokenStep
     var serverCertificate: ServerCertificateStep
+    /// Whether keys for session tickets have to be made.
+    var makesTicketKeys: Bool
     /// Things that the operator should know.
     var warnings: [String] = []
 
@@ -59,7 +61,8 @@ struct ProvisioningPlan {
                 tunnel: .create(displayName: name, isResumed: state.creation != nil),
                 ca: found == nil ? .generate : .register, stored: found, token: .reveal,
                 serverCertificate: .issue(
-                    options.serverCertificate.keyType(replacing: contents), reason: "a new tunnel"))
+                    options.serverCertificate.keyType(replacing: contents), reason: "a new tunnel"),
+                makesTicketKeys: !SharedTicketKeys.areUsable(contents))
         }
         let tunnel = observation.tunnel
         guard !tunnel.isArchived else {
@@ -74,7 +77,7 @@ struct ProvisioningPlan {
         let mayReuse = isSame || storedID == nil
         var plan = ProvisioningPlan(
             tunnel: isSame ? .reuse(tunnel) : .attach(tunnel), ca: .generate, stored: nil, token: .reveal,
-            serverCertificate: .keep)
+            serverCertificate: .keep, makesTicketKeys: !mayReuse || !SharedTicketKeys.areUsable(contents))
         try plan.chooseCA(contents, state, observation, mayReuse: mayReuse, now: now)
         if isSame { plan.chooseToken(contents, state, options, tunnel) }
         if !mayReuse { try plan.warnings += OldCA.notes(contents, state, options, tunnel) }
@@ -218,7 +221,10 @@ struct ProvisioningPlan {
 
 extension ProvisioningPlan {
     /// The plan in words, a line for each part.
-    var lines: [String] { [tunnelLine, caLine, tokenLine, serverCertificateLine] }
+    var lines: [String] {
+        [tunnelLine, caLine, tokenLine, serverCertificateLine]
+            + (makesTicketKeys ? ["make keys for session tickets"] : [])
+    }
 
     private var tunnelLine: String {
         switch tunnel {

@@ -59,7 +59,7 @@ public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// The values that setup keeps. The raw value is the name of the file in a folder, and of the key in a Kubernetes
-/// Secret; the documents of the product name them, except for the last four, which are ours.
+/// Secret; the documents of the product name them, except for the last five, which are ours.
 public enum StoreKey: String, Sendable, CaseIterable, CustomStringConvertible {
     case tunnelID = "tunnel-id"
     case tunnelDomain = "tunnel-domain"
@@ -69,6 +69,8 @@ public enum StoreKey: String, Sendable, CaseIterable, CustomStringConvertible {
     case caKey = "ca.key"
     case serverCertificate = "tls.crt"
     case serverKey = "tls.key"
+    /// Keys for TLS session tickets, which all proxies of the tunnel share.
+    case ticketKeys = "ticket-keys"
     /// The tunnel that this store belonged to before, of which a CA is still kept.
     case oldTunnelID = "old-tunnel-id"
     case oldCACertificate = "old-ca.crt"
@@ -79,7 +81,7 @@ public enum StoreKey: String, Sendable, CaseIterable, CustomStringConvertible {
     /// Whether only the owner may read it (mode 0600).
     public var isSecret: Bool {
         switch self {
-        case .tunnelToken, .caKey, .serverKey, .oldCAKey, .setupState: true
+        case .tunnelToken, .caKey, .serverKey, .ticketKeys, .oldCAKey, .setupState: true
         case .tunnelID, .tunnelDomain, .tokenVersion, .caCertificate, .serverCertificate, .oldTunnelID,
             .oldCACertificate:
             false

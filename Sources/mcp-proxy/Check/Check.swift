@@ -62,6 +62,7 @@ enum Check {
             review = nil
         }
         report.checks += SettingsCheck.certificate(configuration, ca: options.ca)
+        report.checks += SettingsCheck.ticketKeys(configuration)
         let outcome: CheckRun.Outcome
         do { outcome = try CheckRun.run(configuration, review, options) } catch {
             report.checks.append(

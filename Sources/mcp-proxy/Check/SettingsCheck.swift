@@ -53,6 +53,29 @@ enum SettingsCheck {
         return results + [.pass(id, "\(names): \(days) days left", evidence: facts)]
     }
 
+    // MARK: Session tickets
+
+    /// Whether the file of ticket keys is set, and can be used. That it is not there is a finding of the settings.
+    static func ticketKeys(_ configuration: ProxyConfiguration) -> [CheckResult] {
+        let id = "session-tickets"
+        guard configuration.tls.sessionTickets else { return [.pass(id, "clients get none")] }
+        guard let source = TicketKeySource(configuration.tls) else {
+            return [.pass(id, "keys of this proxy alone: tls.ticket_keys_file is not set")]
+        }
+        do {
+            guard var contents = try source.read() else { return [] }
+            defer { contents.wipe() }
+            let age = contents.keys.rotatedAt.map { "rotated \(HTTPDate.text($0))" }
+            return [
+                .pass(
+                    id, "\(configuration.tls.ticketKeysFile ?? ""): \(TicketKeyFile.keyCount) keys",
+                    evidence: [age ?? "the file does not say when they were rotated"])
+            ]
+        } catch {
+            return [.found(.ticketKeysUnusable, in: id, evidence: ["tls.ticket_keys_file: \(error)"])]
+        }
+    }
+
     // MARK: Clock
 
     /// The day on which 0.2 was written; no clock that is right stands before it.

@@ -102,6 +102,7 @@ private struct InitReport: Encodable {
     let ca: AuthorityPart
     let token: TokenPart
     let serverCertificate: ServerCertificatePart
+    let ticketKeys: String
     let time: Stopwatch.Report
     let next: [String]
 
@@ -118,6 +119,7 @@ private struct InitReport: Encodable {
             certificate: CertificateReport(result.ca))
         token = TokenPart(
             action: result.tokenAction.rawValue, version: result.tokenVersion, current: result.isTokenCurrent)
+        ticketKeys = result.ticketKeys.rawValue
         serverCertificate = ServerCertificatePart(
             action: result.serverCertificateAction.rawValue, certificate: CertificateReport(result.serverCertificate))
     }

@@ -31,6 +31,7 @@ enum GenerateCertsCommand {
                     ca: CertificateReport(result.ca),
                     serverCertificateIsNew: result.isNewServerCertificate,
                     serverCertificate: CertificateReport(result.serverCertificate),
+                    ticketKeys: result.ticketKeys.rawValue,
                     next: result.isNewCA ? next : nil))
         }
         return .done
@@ -42,6 +43,7 @@ enum GenerateCertsCommand {
         let ca: CertificateReport
         let serverCertificateIsNew: Bool
         let serverCertificate: CertificateReport
+        let ticketKeys: String
         let next: String?
     }
 }
@@ -54,7 +56,9 @@ enum RenewCertCommand {
 
     static let command = SetupCommand(
         path: ["renew-cert"], summary: "issue a new server certificate from the stored CA, without the API",
-        details: "The proxy takes the new certificate up by itself; nothing has to be restarted.",
+        details:
+            "The proxy takes the new certificate up by itself; nothing has to be restarted. Once a day the keys of TLS "
+            + "session tickets are rotated too.",
         flags: [.output, .outputOwner, .certDuration, renewBefore, .keyType, .json],
         example: "setup renew-cert --output=dir:/data --renew-before=720h"
     ) { invocation in
@@ -68,7 +72,8 @@ enum RenewCertCommand {
             invocation.console.show(
                 json: Report(
                     output: store.location, renewed: result.isRenewed,
-                    certificate: CertificateReport(result.certificate)))
+                    certificate: CertificateReport(result.certificate),
+                    ticketKeys: result.ticketKeys.rawValue))
         }
         return .done
     }
@@ -77,5 +82,6 @@ enum RenewCertCommand {
         let output: String
         let renewed: Bool
         let certificate: CertificateReport
+        let ticketKeys: String
     }
 }

@@ -114,6 +114,12 @@ def find(objects, kind, name):
     return found[0]
 
 
+def secrets(volume):
+    """The Secrets of a projected volume, each with its name and items."""
+    assert "secret" not in volume, "a volume of one Secret cannot take a key that may be missing"
+    return [source["secret"] for source in volume.get("projected", {}).get("sources", []) if "secret" in source]
+
+
 def pod_of(thing):
     """Labels and spec of the pods that an object makes, or nothing."""
     match thing["kind"]:

@@ -88,9 +88,11 @@ def test_create_the_two_secrets(external):
     spec = chart.find(external, "Deployment", "mcp-tunnel")["spec"]["template"]["spec"]
     token = next(each for each in spec["containers"][1]["env"] if each["name"] == "TUNNEL_TOKEN")
     assert token["valueFrom"]["secretKeyRef"] == {"name": "mcp-tunnel-token", "key": "tunnel-token"}
-    secret = next(volume["secret"] for volume in spec["volumes"] if "secret" in volume)
-    assert secret["secretName"] == "mcp-tunnel-cert"
-    assert [item["key"] for item in secret["items"]] == ["tls.crt", "tls.key"]
+    sources = chart.secrets(next(volume for volume in spec["volumes"] if volume["name"] == "certificate"))
+    assert {source["name"] for source in sources} == {"mcp-tunnel-cert"}
+    # The guide knows of the two files only: a Secret without the third is good.
+    keys = {item["key"]: source.get("optional", False) for source in sources for item in source["items"]}
+    assert keys == {"tls.crt": False, "tls.key": False, "ticket-keys": True}
 
 
 def test_set_values_for_external_mode(external):

@@ -87,8 +87,8 @@ def test_references_lead_somewhere(objects, name):
     for thing, _, spec in chart.pods(objects):
         check("ServiceAccount", spec.get("serviceAccountName", "default"))
         for volume in spec.get("volumes", []):
-            if "secret" in volume:
-                check("Secret", volume["secret"]["secretName"])
+            for source in chart.secrets(volume):
+                check("Secret", source["name"])
             if "configMap" in volume:
                 check("ConfigMap", volume["configMap"]["name"])
     for _, _, container in chart.containers(objects):

@@ -112,19 +112,19 @@ def test_a_secret_of_another_kind_is_not_filled(tmp_path):
 
 
 def test_keys_of_the_secret_go_where_they_are_needed(objects, name):
-    """The proxy gets certificate and key, cloudflared the token; the CA's key goes nowhere."""
+    """The proxy gets certificate, key and the keys of session tickets, cloudflared the token; the CA's key goes nowhere."""
     used = {}
     for _, spec, container in chart.containers(objects):
         keys = used.setdefault(container["name"], set())
         mounted = {mount["name"] for mount in container.get("volumeMounts", [])}
         for volume in spec.get("volumes", []):
-            if "secret" in volume and volume["name"] in mounted:
-                keys |= {item["key"] for item in volume["secret"]["items"]}
+            if volume["name"] in mounted:
+                keys |= {item["key"] for source in chart.secrets(volume) for item in source["items"]}
         for variable in container.get("env", []):
             if "secretKeyRef" in variable.get("valueFrom", {}):
                 keys.add(variable["valueFrom"]["secretKeyRef"]["key"])
     managed = "cert-renew" in used
-    assert used["mcp-proxy"] == {"tls.crt", "tls.key"} | ({"tunnel-domain"} if managed else set())
+    assert used["mcp-proxy"] == {"tls.crt", "tls.key", "ticket-keys"} | ({"tunnel-domain"} if managed else set())
     assert used["cloudflared"] == {"tunnel-token"}
     assert used.get("setup", set()) == ({"api-token"} if name == "api-token" else set())
     assert used.get("cert-renew", set()) == set()
@@ -136,8 +136,8 @@ def test_keys_of_the_secret_go_where_they_are_needed(objects, name):
 def test_secret_files_are_for_the_group_only(objects):
     for _, _, spec in chart.pods(objects):
         for volume in spec.get("volumes", []):
-            if "secret" in volume:
-                assert volume["secret"]["defaultMode"] == 0o440
+            if chart.secrets(volume):
+                assert volume["projected"]["defaultMode"] == 0o440
                 assert spec["securityContext"]["fsGroup"]
 
 

@@ -87,6 +87,7 @@ def as_text(value):
 
 
 FORCED = {"listen_addr": "127.0.0.1:8080", "tls": {"cert_file": "/data/tls.crt", "key_file": "/data/tls.key"}}
+SHARED = {"ticket_keys_file": "/data/ticket-keys"}
 
 
 def values_of(name):
@@ -103,7 +104,7 @@ def test_configuration_is_passed_through_but_for_five_keys(objects, name):
     if name == "oldest-cluster":
         # In the place of a hook that there is not yet.
         expected["shutdown_delay"] = "5s"
-    expected["tls"] = {**expected.get("tls", {}), **FORCED["tls"]}
+    expected["tls"] = {**SHARED, **expected.get("tls", {}), **FORCED["tls"]}
     assert yaml.safe_load(chart.configuration(objects)) == expected
 
 
@@ -114,6 +115,15 @@ def test_keys_are_forced_whatever_was_given(tls, tmp_path):
     read = yaml.safe_load(chart.configuration(objects))
     assert read["listen_addr"] == FORCED["listen_addr"] and read["admin_addr"] == ":8081"
     assert read["tls"].items() >= FORCED["tls"].items()
+
+
+@pytest.mark.parametrize(("tls", "file"), [
+    ({"session_tickets": False}, None), ({"session_tickets": True}, "/data/ticket-keys"),
+    ({"ticket_keys_file": "/extra/keys"}, "/extra/keys"), ({"ticket_keys_file": None}, "/data/ticket-keys"),
+])
+def test_ticket_keys_are_set_where_there_are_tickets(tls, file, tmp_path):
+    objects = chart.render(chart.CASES["managed"], {"gateway": {"config": {"tls": tls}}}, tmp_path)
+    assert yaml.safe_load(chart.configuration(objects))["tls"].get("ticket_keys_file") == file
 
 
 def proxy_of(objects):
@@ -134,8 +144,8 @@ def test_arguments_name_the_file_that_is_mounted_and_the_domain_of_managed_mode(
     mounts = {mount["mountPath"]: mount["name"] for mount in proxy["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert "configMap" in volumes[mounts["/etc/mcp-gateway"]]
-    items = volumes[mounts["/data"]]["secret"]["items"]
-    assert [(item["key"], item["path"]) for item in items] == [("tls.crt", "tls.crt"), ("tls.key", "tls.key")]
+    items = [item for source in chart.secrets(volumes[mounts["/data"]]) for item in source["items"]]
+    assert [item["key"] for item in items] == [item["path"] for item in items] == ["tls.crt", "tls.key", "ticket-keys"]
 
 
 def test_a_change_of_the_configuration_replaces_the_pods(tmp_path):

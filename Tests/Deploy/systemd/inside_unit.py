@@ -43,7 +43,7 @@ os.setuid(user)
 
 folders = ["/", "/etc", "/etc/mcp-gateway", "/var/lib/mcp-tunnel", "/var/log", "/usr/bin", "/run", "/run/mcp-proxy"]
 names = [
-    "tls.crt", "tls.key", "ca.crt", "ca.key", "tunnel-token", "setup-state.json", ".setup-journal/ca.key",
+    "tls.crt", "tls.key", "ticket-keys", "ca.crt", "ca.key", "tunnel-token", "setup-state.json", ".setup-journal/ca.key",
     ".setup-journal.tmp/tunnel-token",
 ]
 report = {

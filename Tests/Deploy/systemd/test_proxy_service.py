@@ -51,7 +51,7 @@ def test_sees_what_it_needs(proxy: Tunnel) -> None:
     proxy.machine.systemctl("restart", "mcp-proxy")
     found = look_inside(proxy)
     assert found["read"] == {
-        "tls.crt": "done", "tls.key": "done", "ca.crt": "done",
+        "tls.crt": "done", "tls.key": "done", "ticket-keys": "done", "ca.crt": "done",
         "ca.key": "Permission denied", "tunnel-token": "Permission denied", "setup-state.json": "Permission denied",
         ".setup-journal/ca.key": "Permission denied", ".setup-journal.tmp/tunnel-token": "Permission denied",
     }  # fmt: skip

@@ -43,11 +43,35 @@ def test_leaves_what_lasts(machine: Machine, clean: object) -> None:
     assert digests(machine) == before
 
 
-def test_does_nothing_without_the_key(machine: Machine, clean: object) -> None:
+def test_rotates_ticket_keys_once_a_day_and_without_the_key(machine: Machine, clean: object) -> None:
+    """The CA's key may be kept elsewhere. When the certificate is due, that is said."""
+    def keys() -> list[str]:
+        return machine.run("grep", "-v", "#", f"{STORE}/ticket-keys").splitlines()
+
+    def a_day_passes() -> None:
+        machine.run("sed", "-i", "s/^# rotated [0-9]*/# rotated 2020/", f"{STORE}/ticket-keys")
+
+    generate(machine, "--cert-duration=721h")
+    machine.run("rm", f"{STORE}/ca.key")
+    before = keys()
+    renew(machine)
+    assert keys() == before
+    a_day_passes()
+    renew(machine)
+    assert keys()[:2] == before[1:] and len(keys()) == 3
+    mode = machine.run("stat", "--format=%a %U:%G", f"{STORE}/ticket-keys")
+    assert mode.strip() == "600 mcp-tunnel:mcp-tunnel"
+    machine.run("mv", f"{STORE}/ticket-keys", f"{STORE}/kept")
+    renew(machine)
+    assert machine.property("mcp-tunnel-renew", "ConditionResult") == "no", "neither is there"
+
+
+def test_says_that_the_key_is_missing(machine: Machine, clean: object) -> None:
     generate(machine, "--cert-duration=24h")
     machine.run("rm", f"{STORE}/ca.key")
-    renew(machine)
-    assert machine.property("mcp-tunnel-renew", "ConditionResult") == "no"
+    cursor = machine.cursor()
+    machine.fails("systemctl", "start", "mcp-tunnel-renew")
+    machine.wait_for("mcp-tunnel-renew", "ca.key is not there", cursor)
 
 
 def test_says_why_it_failed(machine: Machine, clean: object) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
@@ -69,7 +69,7 @@ class Authority:
         return path
 
     def issue(
-        self, *names: str, expired: bool = False, key: ec.EllipticCurvePrivateKey | None = None,
+        self, *names: str, expired: bool = False, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
         left: datetime.timedelta = datetime.timedelta(days=90), client: bool = False,
     ) -> Leaf:
         """A server's or client's certificate for DNS names or IP addresses, or none, good for `left`. An expired one ended an

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives import hashes
 
 #: What setup fills a folder with, besides the lock that stays.
 NAMES = {
-    "tunnel-id", "tunnel-domain", "tunnel-token", "token-version", "ca.crt", "ca.key", "tls.crt", "tls.key"}
+    "tunnel-id", "tunnel-domain", "tunnel-token", "token-version", "ca.crt", "ca.key", "tls.crt", "tls.key",
+    "ticket-keys"}
 #: An RSA key of 4096 bits takes seconds; one test makes it.
 FAST = "--key-type=ecdsa-p256"
 

@@ -9,6 +9,9 @@
 {{- $tls := $config.tls | default dict -}}
 {{- $_ := set $tls "cert_file" "/data/tls.crt" -}}
 {{- $_ := set $tls "key_file" "/data/tls.key" -}}
+{{- if and (kindIs "invalid" $tls.ticket_keys_file) (ne (toString $tls.session_tickets) "false") -}}
+{{- $_ := set $tls "ticket_keys_file" "/data/ticket-keys" -}}
+{{- end -}}
 {{- $_ := set $config "tls" $tls -}}
 {{- $_ := set $config "listen_addr" (include "mcp-tunnel.listener" .) -}}
 {{- /* The kubelet and Prometheus come from outside of the pod. */ -}}
@@ -66,22 +69,36 @@ volumeMounts:
   {{- end }}
 {{- end -}}
 
+{{/* The Secret with certificate, key and the keys of session tickets. */}}
+{{- define "mcp-tunnel.certificateSecret" -}}
+{{- .Values.setup.enabled | ternary .Release.Name .Values.external.serverCertSecretName -}}
+{{- end -}}
+
 {{/* The volumes of mcp-proxy. */}}
 {{- define "mcp-tunnel.proxyVolumes" -}}
 - name: config
   configMap:
     name: {{ include "mcp-tunnel.fullname" . }}-config
 - name: certificate
-  secret:
-    secretName: {{ .Values.setup.enabled | ternary .Release.Name .Values.external.serverCertSecretName }}
+  projected:
     # Octal 0440: the group is that of `fsGroup`.
     defaultMode: 288
     # The Secret of managed mode holds the CA's key too, which must not come here.
-    items:
-      - key: tls.crt
-        path: tls.crt
-      - key: tls.key
-        path: tls.key
+    sources:
+      - secret:
+          name: {{ include "mcp-tunnel.certificateSecret" . }}
+          items:
+            - key: tls.crt
+              path: tls.crt
+            - key: tls.key
+              path: tls.key
+      # Apart, because it may come later than the pod: an earlier setup made none.
+      - secret:
+          name: {{ include "mcp-tunnel.certificateSecret" . }}
+          optional: true
+          items:
+            - key: ticket-keys
+              path: ticket-keys
 {{- with .Values.gateway.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
