@@ -33,10 +33,12 @@ package final class ClientConnection: SocketReader, ByteStream {
     /// Shakes hands as a client; from then on the stream is what is inside TLS.
     ///
     /// - Parameters:
+    ///   - protocols: to be offered by ALPN in place of the context's.
     ///   - timeout: nanoseconds for the whole handshake.
     ///   - cancellation: gives up before that.
     package func startTLS(
-        _ context: TLSClientContext, serverName: String, timeout: UInt64, cancellation: Cancellation? = nil
+        _ context: TLSClientContext, serverName: String, offering protocols: [String]? = nil, timeout: UInt64,
+        cancellation: Cancellation? = nil
     ) async throws(IOError) {
         let deadline = Deadline(on: reactor) { [unowned self] in socket.close(IOError(.timedOut, "tls handshake")) }
         deadline.set(after: timeout)
@@ -45,6 +47,7 @@ package final class ClientConnection: SocketReader, ByteStream {
         defer { cancellation?.disarm() }
         do {
             engine = try TLSEngine(client: context, serverName: serverName)
+            if let protocols { try engine?.offer(protocols) }
             try engine?.start(output: &reactor.staging)
         } catch { throw failed(error) }
         _ = socket.send(&reactor.staging)
@@ -194,6 +197,9 @@ package final class ClientConnection: SocketReader, ByteStream {
         }
         return false
     }
+
+    /// Asks the kernel for what has come and was not reported yet: the next receive finds it.
+    package func ask() { _ = socket.peek() }
 
     /// Watches for the peer's end while no request is under way.
     package func putAside(discard: @escaping (ClientConnection) -> Void) {

@@ -58,7 +58,7 @@ final class TLSContext: Sendable {
 
     deinit { SSL_CTX_free(pointer) }
 
-    private static func encode(_ names: [String]) -> [UInt8] {
+    static func encode(_ names: [String]) -> [UInt8] {
         names.flatMap { [UInt8(truncatingIfNeeded: $0.utf8.count)] + Array($0.utf8) }
     }
 

@@ -1,4 +1,4 @@
-/// What a proxy needs that passes responses of an HTTP/1.1 upstream on.
+/// What a proxy needs that passes responses of an upstream on.
 extension HTTP2Connection {
     /// Sends a head of a response as it came from an upstream: the fields that are not of its connection, in their order.
     ///
@@ -30,7 +30,9 @@ extension HTTP2Connection {
             case .secWebSocketAccept where isPipe: continue
             default: if field.isHopByHop || lines.replaced.contains(field.id) { continue }
             }
-            encoder.encode(name: bytes.extracting(field.name), value: bytes.extracting(value), into: &control)
+            encoder.encode(
+                name: bytes.extracting(field.name), value: bytes.extracting(value),
+                indexing: field.isNeverIndexed ? .never : .automatic, into: &control)
         }
         lines.lines.withBytes { encodeLines($0) }
         control.endHeaders(from: start, stream: stream, endsStream: endsStream, maxFrameSize: peerMaxFrameSize)

@@ -19,6 +19,19 @@ extension HTTP2Connection {
     /// - Parameter lines: pseudo-header fields, then fields: `name: value` lines, each with its CRLF.
     /// - Returns: the stream; `nil` while the peer takes no more of them.
     public mutating func sendRequest(_ lines: Span<UInt8>, method: Method, endsStream: Bool) -> UInt32? {
+        guard let stream = openOwnStream(method: method, endsStream: endsStream) else { return nil }
+        sendBlock(stream, endsStream, status: nil, lines)
+        promiseBody(ofRequest: stream)
+        return stream
+    }
+
+    /// Notes how long the body of a request has to be, where its head, just encoded, says so.
+    mutating func promiseBody(ofRequest stream: UInt32) {
+        if let slot = streams.find(stream) { streams.slots[slot].promised = encoder.contentLength }
+    }
+
+    /// Takes the next number for a stream of ours; its head is to be written at once.
+    mutating func openOwnStream(method: Method, endsStream: Bool) -> UInt32? {
         guard !isServer, phase != .failed, !isPeerDraining, streams.count < peerMaxStreams,
             nextOwnStream < HTTP2FrameHeader.maxStream
         else { return nil }
@@ -31,9 +44,7 @@ extension HTTP2Connection {
         nextOwnStream += 2
         // Each request allows its interim responses.
         budgets[HTTP2Abuse.ignoredFrame.rawValue].gain(8, limits[.ignoredFrame])
-        let slot = streams.insert(stream)
-        sendBlock(stream.id, endsStream, status: nil, lines)
-        streams.slots[slot].promised = encoder.contentLength
+        _ = streams.insert(stream)
         return stream.id
     }
 
@@ -254,7 +265,7 @@ extension HTTP2Connection {
 }
 
 /// A line `name: value CRLF` among others.
-private struct FieldLine {
+struct FieldLine {
     let name: Range<Int>
     let value: Range<Int>
     /// Behind its CRLF.

@@ -8,6 +8,8 @@ public struct UpstreamAddressError: Error, Hashable, Sendable, CustomStringConve
 public struct UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
     public enum Scheme: String, Hashable, Sendable {
         case http, https
+        /// HTTP/2 without TLS, by prior knowledge (RFC 9113 §3.3).
+        case h2c
     }
 
     public let scheme: Scheme
@@ -31,7 +33,7 @@ public struct UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
             throw UpstreamAddressError(detail: "the scheme is missing: write http:// or https://")
         }
         guard let scheme = Scheme(rawValue: text[..<separator.lowerBound].lowercased()) else {
-            throw UpstreamAddressError(detail: "the scheme must be http or https")
+            throw UpstreamAddressError(detail: "the scheme must be http, https or h2c")
         }
         let authority = text[separator.upperBound...]
         guard !authority.utf8.contains(where: { "/?#@".utf8.contains($0) }) else {

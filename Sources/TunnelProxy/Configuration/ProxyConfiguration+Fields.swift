@@ -43,6 +43,7 @@ extension ProxyConfiguration {
             ConfigurationField("upstream.dns_ttl", \.upstream.dnsTTL),
             ConfigurationField("upstream.idle_timeout", \.upstream.idleTimeout),
             ConfigurationField("upstream.max_idle_per_route", \.upstream.maxIdlePerRoute),
+            ConfigurationField("upstream.http2", \.upstream.http2),
             ConfigurationField("upstream.sse_keepalive", \.upstream.sseKeepAlive),
             ConfigurationField("upstream.sse_keepalive_routes", \.routeKeepAlives),
 
@@ -152,6 +153,8 @@ extension LogLevel: ConfigurationValue {}
 extension LogFormat: ConfigurationValue {}
 extension ProxyConfiguration.TLS.Version: ConfigurationValue {}
 extension ProxyConfiguration.Upstream.HostHeader: ConfigurationValue {}
+
+extension ProxyConfiguration.Upstream.HTTP2Offer: ConfigurationValue {}
 
 extension ProxyConfiguration.Upstream.ForwardedHeaders: ConfigurationValue {
     /// `true` and `false` are what 0.1 knew: all of them, or none.

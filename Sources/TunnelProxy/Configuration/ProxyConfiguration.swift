@@ -169,6 +169,8 @@ extension ProxyConfiguration {
         public var idleTimeout = Duration.seconds(90)
         /// Idle connections kept for each route on each event loop; 0 to keep none.
         public var maxIdlePerRoute = 1024
+        /// Whether `https` upstreams are offered HTTP/2.
+        public var http2 = HTTP2Offer.auto
         /// Silence after which an event stream gets a comment, so that nobody takes it for dead; 0 for never.
         public var sseKeepAlive = Duration.zero
         /// The same for some routes, by their keys; these go before ``sseKeepAlive``.
@@ -199,6 +201,14 @@ extension ProxyConfiguration {
             case preserve
             /// The upstream's own host and port.
             case upstream
+        }
+
+        /// Which versions of HTTP an `https` upstream may choose from.
+        public enum HTTP2Offer: String, Sendable, CaseIterable {
+            /// HTTP/2 and HTTP/1.1; many requests share a connection where the upstream chooses HTTP/2.
+            case auto
+            /// HTTP/1.1 alone.
+            case off
         }
 
         /// What an upstream is told of the way that a request came.

@@ -37,7 +37,7 @@ package enum PublicFields {
         "upstream.disable_ip_validation", "upstream.tls.ca_file",
         "upstream.tls.include_system_cas", "upstream.host_header", "upstream.forwarded_headers",
         "upstream.connect_timeout", "upstream.response_header_timeout", "upstream.dns_timeout", "upstream.dns_ttl",
-        "upstream.idle_timeout", "upstream.max_idle_per_route", "upstream.sse_keepalive",
+        "upstream.idle_timeout", "upstream.max_idle_per_route", "upstream.http2", "upstream.sse_keepalive",
         "upstream.sse_keepalive_routes", "websocket.ping_interval",
         "websocket.idle_timeout", "websocket.compression", "websocket.subprotocol", "websocket.max_frame_size",
         "limits.max_header_bytes", "limits.max_headers", "limits.header_timeout", "limits.keep_alive_timeout",

@@ -104,7 +104,7 @@ extension Exchange {
             }
             if client.push() == .full {
                 // An upstream may take its time: its client waits as well, and can go.
-                do throws(IOError) { try await client.flush(stall: 0) } catch { return false }
+                do throws(IOError) { try await client.flush() } catch { return false }
             }
             if server.isBodyComplete { return true }
             if moved > Exchange.turnBytes {

@@ -75,7 +75,7 @@ final class Exchange: RequestHandler {
     var scanner = JSONRPCScanner()
 
     /// The first bytes of the request's body, which go with the head and once more with it.
-    private var early = ByteBuffer()
+    private(set) var early = ByteBuffer()
     var upload = Upload.none
     /// Its task has not ended yet, whatever became of it.
     var uploadIsUnderWay = false
@@ -157,7 +157,7 @@ final class Exchange: RequestHandler {
                 try await awaitHead(server, client)
                 return nil
             } catch {
-                if canRetry, case .unanswered = error, stopped == nil, !hasUploaded {
+                if canRetry, isRetryable(error, server, client) {
                     isRetry = true
                     worker.metrics.count(.retry)
                     await restartUpload()
@@ -211,7 +211,7 @@ final class Exchange: RequestHandler {
         do throws(LeaseError) {
             let client = try await upstreams.client(
                 for: route, snapshot, owner: server.connectionNumber, fresh: fresh,
-                cancellation: dial)
+                needs: needs(server, of: snapshot.routes[route].upstream), cancellation: dial)
             self.client = client
             record.upstream = client.address
             return nil
@@ -245,7 +245,7 @@ final class Exchange: RequestHandler {
         if server.isBodyComplete && !hasUploaded { client.endBody(trailers: server.trailers) }
         // The wait for the upstream's response is the wait for its room as well: an upload waits before it sends more.
         _ = client.push()
-        let canRetry = client.isReused && !isRetry && (early.isEmpty || server.request.method.isIdempotent)
+        let canRetry = !isRetry && (client.mayRefuse || client.isReused && isRepeatable(server))
         if !canRetry { releaseRequest(server) }
         if !server.isBodyComplete && upload == .none { startUpload() }
         return canRetry

@@ -68,7 +68,11 @@ struct ExchangeRecord {
 extension LeaseError {
     /// What the record says of a request that got no connection.
     var end: ExchangeRecord.End {
-        if case .refused = self { return .refused }
+        switch self {
+        case .refused: return .refused
+        case .crowded: return .limit
+        default: break
+        }
         return status == 504 ? .timeout : .upstreamFailed
     }
 
@@ -88,6 +92,8 @@ extension LeaseError {
             default: .unreachable
             }
         case .tls(_, let error): error.code == .timedOut ? .tlsTimeout : .tlsFailed
+        case .http2(_, let error): error.code == .timedOut ? .connectTimeout : .notHTTP
+        case .crowded: .limit
         }
     }
 }

@@ -9,6 +9,10 @@ package import TunnelTLS
 package struct ConfigurationReview: Sendable {
     private let snapshot: ProxySnapshot
     package var configuration: ProxyConfiguration { snapshot.configuration }
+    /// What `https` upstreams may choose from by ALPN; `nil` for HTTP/1.1 alone.
+    package var offeredProtocols: [String]? {
+        configuration.upstream.http2 == .auto ? ApplicationProtocol.allCases.map(\.rawValue) : nil
+    }
 
     /// - Throws: ``ConfigurationError`` for a CA file that cannot be used.
     package init(_ configuration: ProxyConfiguration) throws {

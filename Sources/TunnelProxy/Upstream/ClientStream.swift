@@ -26,6 +26,8 @@ enum ClientStreamError: Error, Equatable {
     /// It ended, or failed, after some.
     case broken(IOError)
     case malformed(HTTPError)
+    /// The upstream says that it has done nothing with the request, so any may be sent once more (RFC 9113 §8.7).
+    case unprocessed(IOError)
 
     /// It ended, and nothing says that it failed.
     var isEndOfStream: Bool {
@@ -34,7 +36,9 @@ enum ClientStreamError: Error, Equatable {
 
     static func == (a: Self, b: Self) -> Bool {
         switch (a, b) {
-        case (.unanswered(let x), .unanswered(let y)), (.broken(let x), .broken(let y)): x == y
+        case (.unanswered(let x), .unanswered(let y)), (.broken(let x), .broken(let y)),
+            (.unprocessed(let x), .unprocessed(let y)):
+            x == y
         case (.malformed(let x), .malformed(let y)): x == y
         default: false
         }
@@ -42,7 +46,7 @@ enum ClientStreamError: Error, Equatable {
 
     var reason: String {
         switch self {
-        case .unanswered(let error), .broken(let error): error.description
+        case .unanswered(let error), .broken(let error), .unprocessed(let error): error.description
         case .malformed(let error): error.reason
         }
     }
@@ -64,6 +68,8 @@ protocol ClientStream: AnyObject {
     var address: SocketAddress { get }
     /// The connection carried requests before, so it may have died meanwhile.
     var isReused: Bool { get }
+    /// The upstream has a way to say that it did nothing with a request: ``ClientStreamError/unprocessed(_:)``.
+    var mayRefuse: Bool { get }
 
     // MARK: The request
 
@@ -74,8 +80,10 @@ protocol ClientStream: AnyObject {
     func sendBody(_ bytes: UnsafeRawBufferPointer)
     func endBody(trailers: [UInt8])
     func push() -> Room
-    /// - Throws: `.timedOut` when the upstream took nothing for `stall` nanoseconds, and when it is gone.
-    func flush(stall: UInt64) async throws(IOError)
+    /// Waits until the upstream takes more, however long that is.
+    ///
+    /// - Throws: when it is gone.
+    func flush() async throws(IOError)
     /// A pipe's client has said its last byte: the upstream gets it, and the end behind it.
     func finishSending()
     /// Bytes that the upstream's machine has not taken.

@@ -18,6 +18,7 @@ final class HTTP1Client: ClientStream {
     private var connection: ClientConnection?
     private var origin: Origin?
     private(set) var isReused = false
+    var mayRefuse: Bool { false }
 
     // The request.
     private var requestFraming = BodyFraming.none
@@ -118,9 +119,9 @@ final class HTTP1Client: ClientStream {
         return room
     }
 
-    func flush(stall: UInt64) async throws(IOError) {
+    func flush() async throws(IOError) {
         guard let connection else { throw IOError(.closed, "write") }
-        try await connection.flush(stall: stall)
+        try await connection.flush(stall: 0)
     }
 
     func finishSending() { connection?.shutdownWrite() }

@@ -45,19 +45,21 @@ package enum OwnRequest {
     /// Sends `request` and reads its response. After a failure the connection is of no more use.
     ///
     /// - Parameters:
-    ///   - request: head and body, whole.
+    ///   - request: head and body, whole, as for HTTP/1.1.
+    ///   - isHTTP2: the connection's server speaks HTTP/2, and nothing was sent on it yet. It is of use for one request.
     ///   - timeout: nanoseconds for all of it.
     ///   - limit: bytes of the body.
     ///   - isEnough: asked when the head is there, and again when more of the body has come; what is left then is not read.
     package static func send(
-        _ request: [UInt8], _ method: Method, on connection: ClientConnection, timeout: UInt64, limit: Int,
-        reactor: Reactor, isEnough: ([UInt8]) -> Bool = { _ in false }
+        _ request: [UInt8], _ method: Method, on connection: ClientConnection, isHTTP2: Bool = false, timeout: UInt64,
+        limit: Int, reactor: Reactor, isEnough: ([UInt8]) -> Bool = { _ in false }
     ) async throws(Failure) -> Response {
         let deadline = Deadline(on: reactor) { [unowned connection] in
             connection.reset(IOError(.timedOut, "read"))
         }
         deadline.set(after: timeout)
         defer { deadline.cancel() }
+        if isHTTP2 { return try await sendHTTP2(request, method, on: connection, limit, reactor, isEnough) }
         var reader = ResponseReader(method)
         // A head that does not parse may say by its first bytes what it is.
         var first: [UInt8] = []
@@ -103,7 +105,7 @@ package enum OwnRequest {
         }
     }
 
-    private static func failure(_ error: IOError, hasBegun: Bool) -> Failure {
+    static func failure(_ error: IOError, hasBegun: Bool) -> Failure {
         switch error.code {
         case .timedOut: hasBegun ? .stalled : .silent
         case .endOfStream: hasBegun ? .brokenOff : .closed

@@ -3,7 +3,7 @@ internal import TunnelIO
 
 /// The connections of one worker to its upstreams: opened where the policy allows, parked for the next request.
 final class UpstreamPools {
-    private let worker: Worker
+    let worker: Worker
     private let reactor: Reactor
     private var pools: [UpstreamKey: ConnectionPool] = [:]
     private var bound: BoundConnections
@@ -12,6 +12,9 @@ final class UpstreamPools {
     private var configured: Set<UpstreamKey>?
     /// Shells without a connection.
     private var spareClients: [HTTP1Client] = []
+    private var spareHTTP2Clients: [HTTP2Client] = []
+    /// Of upstreams that may speak HTTP/2.
+    private var groups: [UpstreamKey: HTTP2Group] = [:]
     private static let maxSpareClients = 256
 
     init(on worker: Worker) {
@@ -29,14 +32,29 @@ final class UpstreamPools {
     ///   - route: its index in the snapshot.
     ///   - owner: the number of the client's connection, for which connections that carry its login are kept.
     ///   - fresh: on a connection that was not used before.
+    ///   - needs: for an upstream whose scheme is not `http`.
     ///   - cancellation: gives up waiting.
     func client(
-        for route: Int, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool, cancellation: Cancellation
+        for route: Int, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool, needs: UpstreamNeeds = [],
+        cancellation: Cancellation
     ) async throws(LeaseError) -> any ClientStream {
         let upstream = snapshot.routes[route].key
+        let timeout = snapshot.routes[route].connectTimeout
+        if upstream.address.scheme != .http,
+            let client = try await sharedClient(
+                for: upstream, snapshot, owner: owner, fresh: fresh, needs, within: timeout,
+                cancellation: cancellation)
+        {
+            return client
+        }
         let connection = try await checkOut(
-            upstream, snapshot, owner: owner, fresh: fresh, within: snapshot.routes[route].connectTimeout,
-            cancellation: cancellation)
+            upstream, snapshot, owner: owner, fresh: fresh, within: timeout, cancellation: cancellation)
+        return attach(connection, of: upstream, snapshot, owner: owner)
+    }
+
+    func attach(
+        _ connection: ClientConnection, of upstream: UpstreamKey, _ snapshot: ProxySnapshot, owner: UInt64
+    ) -> HTTP1Client {
         let client = spareClients.popLast() ?? HTTP1Client(on: worker)
         client.attach(connection, of: upstream, snapshot, owner: owner, from: self)
         worker.metrics.count(.activeConnection)
@@ -47,6 +65,19 @@ final class UpstreamPools {
     func take(_ client: HTTP1Client) {
         worker.metrics.discount(.activeConnection)
         if spareClients.count < UpstreamPools.maxSpareClients { spareClients.append(client) }
+    }
+
+    func take(_ client: HTTP2Client) {
+        if spareHTTP2Clients.count < UpstreamPools.maxSpareClients { spareHTTP2Clients.append(client) }
+    }
+
+    func takeHTTP2Client() -> HTTP2Client { spareHTTP2Clients.popLast() ?? HTTP2Client(on: worker) }
+
+    func group(of upstream: UpstreamKey) -> HTTP2Group {
+        if let group = groups[upstream] { return group }
+        let group = HTTP2Group()
+        groups[upstream] = group
+        return group
     }
 
     /// The pool of an upstream. Most requests of a worker go where the one before went.
@@ -69,21 +100,46 @@ final class UpstreamPools {
     ) async throws(LeaseError) -> ClientConnection {
         let generation = snapshot.generation(of: upstream.address.scheme)
         if !fresh,
-            let parked = bound.pool(of: upstream, for: owner)?.checkOut(generation: generation)
-                ?? pool(of: upstream).checkOut(generation: generation)
+            let parked = checkOutBound(upstream, owner: owner, generation) ?? checkOutParked(upstream, generation)
         {
-            worker.metrics.count(.poolHit)
             return parked
         }
-        return try await dial(upstream, snapshot, timeout, cancellation)
+        switch try await dial(upstream, snapshot, timeout, cancellation, group: nil) {
+        case .own(let connection): return connection
+        case .shared: throw .dial(DialError(address: nil, error: IOError(.closed, "dial")))
+        }
+    }
+
+    /// One that carries the login of a client's connection.
+    @inline(__always)
+    func checkOutBound(_ upstream: UpstreamKey, owner: UInt64, _ generation: UInt64) -> ClientConnection? {
+        guard let parked = bound.pool(of: upstream, for: owner)?.checkOut(generation: generation) else { return nil }
+        worker.metrics.count(.poolHit)
+        return parked
+    }
+
+    @inline(__always)
+    func checkOutParked(_ upstream: UpstreamKey, _ generation: UInt64) -> ClientConnection? {
+        guard let parked = pool(of: upstream).checkOut(generation: generation) else { return nil }
+        worker.metrics.count(.poolHit)
+        return parked
+    }
+
+    /// A connection that was opened, for one request at a time or for many.
+    enum Opened {
+        case own(ClientConnection)
+        case shared(HTTP2Upstream)
     }
 
     /// Opens a connection, in a task of its own: what that task keeps for the depth of its calls goes with it. In the one that
     /// waits it would stay, for as long as the request takes, and that may be hours.
-    private func dial(
-        _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ timeout: UInt64, _ cancellation: Cancellation
-    ) async throws(LeaseError) -> ClientConnection {
-        let dialing = Dialing(self, upstream, snapshot, timeout, cancellation)
+    ///
+    /// - Parameter group: of those that HTTP/2 is offered to; `nil` for HTTP/1.1 alone.
+    func dial(
+        _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ timeout: UInt64, _ cancellation: Cancellation,
+        group: HTTP2Group?
+    ) async throws(LeaseError) -> Opened {
+        let dialing = Dialing(self, upstream, snapshot, timeout, cancellation, group)
         reactor.spawn(with: dialing) { await $0.run() }
         await withUnsafeContinuation { dialing.waiter = $0 }
         guard let result = dialing.result else { throw .dial(DialError(address: nil, error: IOError(.closed, "dial"))) }
@@ -97,21 +153,28 @@ final class UpstreamPools {
         private let snapshot: ProxySnapshot
         private let timeout: UInt64
         private let cancellation: Cancellation
-        private(set) var result: Result<ClientConnection, LeaseError>?
+        private let group: HTTP2Group?
+        private(set) var result: Result<Opened, LeaseError>?
         var waiter: UnsafeContinuation<Void, Never>?
 
         init(
             _ pools: UpstreamPools, _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ timeout: UInt64,
-            _ cancellation: Cancellation
+            _ cancellation: Cancellation, _ group: HTTP2Group?
         ) {
             (self.pools, self.upstream, self.snapshot) = (pools, upstream, snapshot)
-            (self.timeout, self.cancellation) = (timeout, cancellation)
+            (self.timeout, self.cancellation, self.group) = (timeout, cancellation, group)
         }
 
         func run() async {
             let metrics = pools.worker.metrics
             do throws(LeaseError) {
-                result = .success(try await pools.open(upstream, snapshot, timeout, cancellation))
+                let connection = try await pools.open(
+                    upstream, snapshot, timeout, cancellation, offersHTTP2: group != nil)
+                var shared: HTTP2Upstream?
+                if let group {
+                    shared = try await pools.share(connection, upstream, snapshot, timeout, group, cancellation)
+                }
+                result = .success(shared.map { .shared($0) } ?? .own(connection))
                 metrics.count(.dial(.ok))
             } catch {
                 result = .failure(error)
@@ -123,7 +186,8 @@ final class UpstreamPools {
     }
 
     private func open(
-        _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ timeout: UInt64, _ cancellation: Cancellation
+        _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ timeout: UInt64, _ cancellation: Cancellation,
+        offersHTTP2: Bool
     ) async throws(LeaseError) -> ClientConnection {
         if let path = upstream.address.socketPath {
             // Nothing but the configuration can name it, so no policy has a say.
@@ -149,7 +213,8 @@ final class UpstreamPools {
                 throw IOError(.tls, "handshake", detail: "no trust anchor")
             }
             try await connection.startTLS(
-                context, serverName: egress.serverName(for: upstream.address), timeout: timeout,
+                context, serverName: egress.serverName(for: upstream.address),
+                offering: offersHTTP2 ? ApplicationProtocol.allCases.map(\.rawValue) : nil, timeout: timeout,
                 cancellation: cancellation)
             if let refusal = egress.refusal(ofCertificate: connection.peerCertificate) {
                 throw IOError(.tls, "handshake", detail: refusal)
@@ -219,7 +284,9 @@ final class UpstreamPools {
     }
 
     /// Connections that wait for a request.
-    private var parkedCount: Int { pools.values.reduce(bound.count) { $0 + $1.count } }
+    private var parkedCount: Int {
+        pools.values.reduce(bound.count) { $0 + $1.count } + groups.values.reduce(0) { $0 + $1.idleCount }
+    }
 
     /// Closes the connections that carry logins of a client's connection, at the end of that one.
     func closeBound(of owner: UInt64) { bound.closeAll(of: owner) }
@@ -228,7 +295,8 @@ final class UpstreamPools {
     func closeAll() {
         bound.closeAll()
         for pool in pools.values { pool.closeAll() }
-        (pools, last) = ([:], nil)
+        for group in groups.values { group.endAll() }
+        (pools, last, groups) = ([:], nil, [:])
     }
 
     /// Closes the connections to all other upstreams.
@@ -238,6 +306,10 @@ final class UpstreamPools {
         for (upstream, pool) in pools where !upstreams.contains(upstream) {
             pool.closeAll()
             pools[upstream] = nil
+        }
+        for (upstream, group) in groups where !upstreams.contains(upstream) {
+            group.retireAll()
+            groups[upstream] = nil
         }
     }
 }

@@ -157,11 +157,13 @@ final class RouteCheck {
 
     private func shakeHands(_ connection: ClientConnection) async throws {
         guard let tls = review.tls(of: route) else {
-            return add(.skip(Step.tls.rawValue, "the route is http"))
+            let scheme = route.upstream.scheme.rawValue
+            return add(.skip(Step.tls.rawValue, "the route is \(scheme)"))
         }
         let start = Reactor.clock()
         do throws(IOError) {
-            try await connection.startTLS(tls.context, serverName: tls.name, timeout: times.next)
+            try await connection.startTLS(
+                tls.context, serverName: tls.name, offering: review.offeredProtocols, timeout: times.next)
             if let refusal = review.pinRefusal(connection.peerCertificate, of: route) {
                 throw IOError(.tls, "handshake", detail: refusal)
             }

@@ -67,7 +67,8 @@ final class UpstreamCarrier: MCPCarrier {
         let connection = try await Self.dial(addresses, within: times.next, on: reactor)
         guard let tls = review.tls(of: route) else { return connection }
         do throws(IOError) {
-            try await connection.startTLS(tls.context, serverName: tls.name, timeout: times.next)
+            try await connection.startTLS(
+                tls.context, serverName: tls.name, offering: review.offeredProtocols, timeout: times.next)
             if let refusal = review.pinRefusal(connection.peerCertificate, of: route) {
                 throw IOError(.tls, "handshake", detail: refusal)
             }
@@ -110,8 +111,9 @@ final class UpstreamCarrier: MCPCarrier {
         do throws(OwnRequest.Failure) {
             response = try await OwnRequest.send(
                 head(request) + review.setLines(of: route) + Array("\r\n".utf8) + request.body, method, on: connection,
-                timeout: times.next, limit: MCPResponse.maxBody,
-                reactor: reactor, isEnough: request.reads.isEnough)
+                isHTTP2: route.upstream.scheme == .h2c || connection.applicationProtocol == "h2",
+                timeout: times.next, limit: MCPResponse.maxBody, reactor: reactor,
+                isEnough: request.reads.isEnough)
         } catch { throw UpstreamFailure(error, to: connection.address, within: times.step) }
         if response.isReusable { kept = connection } else { connection.close() }
         if let fault = UpstreamFailure.hidden(in: response) {

@@ -130,7 +130,7 @@
 {{- range $route, $target := .routes -}}
 {{- $port := regexFind "[0-9]+$" (toString $target) -}}
 {{- $isSocket := regexMatch `^unix:/[!-~]{1,106}$` (toString $target) -}}
-{{- if not (or $isSocket (and (regexMatch `(?i)^https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+):[1-9][0-9]{0,4}$` (toString $target)) (le (int64 $port) 65535))) -}}
+{{- if not (or $isSocket (and (regexMatch `(?i)^(https?|h2c)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+):[1-9][0-9]{0,4}$` (toString $target)) (le (int64 $port) 65535))) -}}
 {{- $errors = append $errors (printf "gateway.config.routes.%s: invalid upstream (must be scheme://host:port): %v" $route $target) -}}
 {{- end -}}
 {{- $own := dig $route "tls" "ca_file" "" $options -}}

@@ -1,0 +1,31 @@
+internal import TunnelCore
+internal import TunnelIO
+
+/// Which connection a request may go out on, and whether it may go out once more.
+extension Exchange {
+    /// What the request asks of a connection to `upstream`.
+    @inline(__always)
+    func needs(_ server: any ServerStream, of upstream: UpstreamAddress) -> UpstreamNeeds {
+        upstream.scheme == .http ? [] : needs(server)
+    }
+
+    @inline(never)
+    private func needs(_ server: any ServerStream) -> UpstreamNeeds {
+        var needs: UpstreamNeeds = server.request.wantsWebSocket ? .webSocket : []
+        server.withHead { head, _ in if head.bindsConnection { needs.insert(.ownConnection) } }
+        return needs
+    }
+
+    /// To do it twice is as good as once.
+    func isRepeatable(_ server: any ServerStream) -> Bool { early.isEmpty || server.request.method.isIdempotent }
+
+    /// Whether a request that got no response on its connection may go to another one. All of it has to be at hand still.
+    func isRetryable(_ error: ClientStreamError, _ server: any ServerStream, _ client: any ClientStream) -> Bool {
+        guard stopped == nil, !hasUploaded else { return false }
+        return switch error {
+        case .unprocessed: true
+        case .unanswered: client.isReused && isRepeatable(server)
+        case .broken, .malformed: false
+        }
+    }
+}
