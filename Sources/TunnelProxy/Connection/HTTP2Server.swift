@@ -355,6 +355,7 @@ final class HTTP2Server: RequestServer {
         if core.streamCount == 0, parked.count > HTTP2Server.maxParkedIdle {
             if now &- idleSince >= HTTP2Server.tidyDelay {
                 while parked.count > HTTP2Server.maxParkedIdle { parked.removeLast().dismiss() }
+                core.releaseMemory()
             } else {
                 setAlarm(HTTP2Server.tidyDelay)
             }
