@@ -72,8 +72,11 @@ package struct TicketKeyFile: Sendable, CustomStringConvertible, CustomReflectab
         }
         var text = Array(text)
         defer { text.wipe() }
-        guard let key = Base64.decode(text), key.count == keySize else {
+        guard let key = Base64.decode(text) else {
             throw PKIError(.malformed, "line \(line): not base64; \(remedy)")
+        }
+        guard key.count == keySize else {
+            throw PKIError(.malformed, "line \(line): \(key.count) bytes; a key has \(keySize), and \(remedy)")
         }
         return key
     }

@@ -21,7 +21,7 @@ import TunnelsAPIFake
         #expect(result.isNewCA && result.isNewServerCertificate && bench.store.history.count == 1)
         #expect(
             bench.store.contents.keys == [
-                .tunnelDomain, .caCertificate, .caKey, .serverCertificate, .serverKey,
+                .tunnelDomain, .caCertificate, .caKey, .serverCertificate, .serverKey, .ticketKeys,
             ])
         #expect(CredentialCheck(now: bench.api.now.seconds).check(.init(bench.store.contents)).isGood)
         #expect(bench.api.requests.isEmpty)
