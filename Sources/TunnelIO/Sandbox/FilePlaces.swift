@@ -44,6 +44,21 @@ package enum FilePlaces {
         return count > 0 ? String(decoding: room[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self) : nil
     }
 
+    /// What the links in a folder lead to, followed to their end.
+    package static func linkTargets(in folder: String) -> [String] {
+        guard let directory = opendir(folder) else { return [] }
+        defer { closedir(directory) }
+        var targets: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { name in
+                name.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            let path = "\(folder)/\(name)"
+            if link(path) != nil, let target = canonical(path) { targets.append(target) }
+        }
+        return targets
+    }
+
     /// The paths at which something is mounted, as /proc/self/mountinfo has them (proc(5)).
     package static func mounts() -> Set<String> {
         guard let bytes = try? FileBytes.read("/proc/self/mountinfo") else { return [] }

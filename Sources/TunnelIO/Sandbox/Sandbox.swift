@@ -94,6 +94,7 @@ package enum Sandbox {
 
     private static func allowFiles(_ rules: SandboxRules, in ruleset: CInt, abi: Int) throws(IOError) {
         for path in rules.readable { try allow(.read, at: path, in: ruleset, abi: abi) }
+        for path in rules.listable { try allow(.readFolder, at: path, in: ruleset, abi: abi) }
         for path in rules.writable { try allow(.write, at: path, in: ruleset, abi: abi) }
         for path in rules.socketFolders { try allow(.sockets, at: path, in: ruleset, abi: abi) }
     }

@@ -14,6 +14,8 @@ package struct SandboxRules: Sendable, Equatable {
 
     /// Files, and folders with all that lies under them. What is not there is left out.
     package var readable: [String]
+    /// Folders that may be opened and listed, with those under them, while no file there can be read.
+    package var listable: [String] = []
     /// Folders in which files may be made, changed and removed.
     package var writable: [String]
     /// Folders in which socket files may be made and removed.
