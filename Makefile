@@ -55,12 +55,14 @@ end-to-end-test: swift test-packages ## real peers against the debug build: the 
 	swift build --product mcp-proxy
 	swift build --product setup
 	swift build --product tunnels-api-fake
+	swift build --product sandbox-escape
 	Tests/EndToEnd/run
 
 attack-test: swift test-packages ## those that play an attacker; as root, in namespaces of their own where they need one
 	swift build --product mcp-proxy
 	swift build --product setup
 	swift build --product tunnels-api-fake
+	swift build --product sandbox-escape
 	Tests/EndToEnd/run -m attack
 
 chart-test: swift test-packages ## the Helm chart: rendered, against its properties and Helm itself

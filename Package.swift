@@ -58,7 +58,8 @@ let package = Package(
         .executableTarget(
             name: "setup",
             dependencies: [
-                "TunnelCLI", "TunnelSetup", "TunnelCore", "TunnelPKI", "TunnelIO", "TunnelAPI", "CLinux", "CWipe",
+                "TunnelCLI", "TunnelSetup", "TunnelCore", "TunnelTLS", "TunnelPKI", "TunnelIO", "TunnelAPI", "CLinux",
+                "CWipe",
             ],
             swiftSettings: swift),
 
@@ -71,6 +72,11 @@ let package = Package(
 
         .executableTarget(
             name: "http2-dump", dependencies: ["TunnelCore"], path: "Tests/Support/http2-dump", swiftSettings: swift),
+
+        .target(name: "CEscape", path: "Tests/Support/CEscape"),
+        .executableTarget(
+            name: "sandbox-escape", dependencies: ["CEscape", "TunnelProxy", "TunnelIO", "TunnelCore"],
+            path: "Tests/Support/sandbox-escape", swiftSettings: swift),
 
         .target(
             name: "TunnelsAPIFake", dependencies: ["TunnelCore", "TunnelPKI", "TunnelAPI", "COpenSSL"],

@@ -48,6 +48,20 @@ public final class TrustStore: Sendable {
         "/etc/ssl/cert.pem",
     ]
 
+    /// Files and folders that hold the certificates of a system, and where those links lead to that they are made of.
+    package static var systemPlaces: [String] {
+        let named =
+            [environment(X509_get_default_cert_file_env())].compactMap { $0 }
+            + (environment(X509_get_default_cert_dir_env())?.split(separator: ":").map(String.init) ?? [])
+        let usual = [X509_get_default_cert_file(), X509_get_default_cert_dir()].compactMap {
+            $0.map(String.init(cString:))
+        }
+        return named + usual + bundles + [
+            "/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted", "/usr/share/ca-certificates",
+            "/usr/local/share/ca-certificates", "/var/lib/ca-certificates",
+        ]
+    }
+
     private static func add(_ bytes: [UInt8], to store: OpaquePointer) throws(TLSError) -> Int {
         var count = 0, isAdded = true
         ERR_clear_error()

@@ -20,9 +20,12 @@ enum Serve {
                 path: arguments[.config] ?? ProxyConfiguration.defaultPath, tunnelDomain: arguments[.tunnelDomain])
             let contents = try file.read()
             let configuration = try file.parse(contents)
+            // Before the first thread, which the log's is.
+            let sandbox = try Confinement.apply(configuration, file: file.path, environment)
             log = try ProxyLog.standardError(configuration)
             manager.report(to: log.log)
-            server = try ProxyServer(configuration: configuration, log: log.log, passed: passed)
+            Confinement.tell(sandbox, to: log.log)
+            server = try ProxyServer(configuration: configuration, log: log.log, passed: passed, sandbox: sandbox)
             reloader = ConfigurationReloader(file, contents: contents, of: server, log: log.log, observer: manager)
             // Before it says that it listens, so that whoever waits for that can ask for a reload.
             ReloadServer.start(

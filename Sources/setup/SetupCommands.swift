@@ -20,6 +20,7 @@ enum SetupCommands {
         notes: """
             Identity: ANTHROPIC_FEDERATION_RULE_ID, ANTHROPIC_ORGANIZATION_ID, ANTHROPIC_WORKSPACE_ID (optional), and
             ANTHROPIC_IDENTITY_TOKEN_FILE or ANTHROPIC_IDENTITY_TOKEN; or API_TOKEN. Proxies: HTTPS_PROXY, NO_PROXY.
+            Sandbox: SETUP_SANDBOX, best-effort (the default), required or off.
             Exit status: 0 done, 1 failed, 2 usage.
             """)
 }

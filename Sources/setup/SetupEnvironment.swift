@@ -14,7 +14,8 @@ struct SetupEnvironment: Sendable {
 
     private static let plainNames = [
         "API_URL", "TUNNEL_ID", "ANTHROPIC_FEDERATION_RULE_ID", "ANTHROPIC_ORGANIZATION_ID", "ANTHROPIC_WORKSPACE_ID",
-        "ANTHROPIC_IDENTITY_TOKEN_FILE", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "NO_PROXY", "no_proxy",
+        "ANTHROPIC_IDENTITY_TOKEN_FILE", SetupSandbox.variable, "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT",
+        "NO_PROXY", "no_proxy",
     ]
     /// A proxy's address may hold a password.
     private static let secretNames = ["API_TOKEN", "ANTHROPIC_IDENTITY_TOKEN", "HTTPS_PROXY", "https_proxy"]
@@ -51,6 +52,12 @@ struct SetupEnvironment: Sendable {
         do { return try ProxySettings(environment: revealed(["HTTPS_PROXY", "https_proxy"])) } catch {
             throw UsageError("\(error)")
         }
+    }
+
+    /// Of the proxy that is named, whether or not it has to do with what is asked for.
+    func proxyPort() throws -> UInt16? {
+        let address = secrets["HTTPS_PROXY"] ?? secrets["https_proxy"]
+        return try address.map { try HTTPProxy($0.reveal()).port }
     }
 
     /// The variables with the named secrets among them.

@@ -40,6 +40,7 @@ enum SetupProgram {
     private static func run(
         _ command: SetupCommand, _ arguments: Arguments, _ environment: SetupEnvironment, _ console: Console
     ) throws -> ExitStatus {
+        try SetupSandbox.apply(command, arguments, environment)
         let loop = try Loop()
         let invocation = Invocation(arguments: arguments, environment: environment, console: console, loop: loop)
         let outcome = Outcome()

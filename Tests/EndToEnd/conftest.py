@@ -25,8 +25,8 @@ ATTACKS = [
     "test_attack_*.py", "test_connection_logins.py", "test_edge*.py", "test_floods.py", "test_forwarded_fields.py",
     "test_http2_attacks.py",
     "test_limits.py", "test_listener.py", "test_memory*.py", "test_names.py", "test_pipe_ends.py",
-    "test_protocol_edges.py", "test_review_core.py", "test_setup_attack.py", "test_setup_https.py",
-    "test_setup_secrets.py", "test_small_frames.py", "test_smuggling.py", "test_stalls.py", "test_upstream_policy.py",
+    "test_protocol_edges.py", "test_review_core.py", "test_sandbox.py", "test_setup_attack.py",
+    "test_setup_https.py", "test_setup_secrets.py", "test_small_frames.py", "test_smuggling.py", "test_stalls.py", "test_upstream_policy.py",
 ]  # fmt: skip
 #: The tunnel that the fake of the Tunnels API has from the beginning.
 TUNNEL_ID = "tnl_01Hx9Kp2RtQvMn3sWbYdLcF8"
@@ -158,6 +158,8 @@ def configuration(certificates: Certificates) -> dict:
     """A configuration that works, to be changed by the test. It needs routes."""
     return {
         "listen_addr": "127.0.0.1:0",
+        # A test's servers have any port, and reloads bring new ones.
+        "sandbox_ports": "any",
         "log_level": "info",
         "shutdown_timeout": "5s",
         "tunnel_domain": DOMAIN,

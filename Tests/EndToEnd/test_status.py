@@ -69,7 +69,8 @@ def test_before_any_request(start) -> None:
     site.wait_until("/readyz", 200)
     value = status(site)
     assert value["schema"] == 1 and value["domain"] == DOMAIN and value["readiness"]["ready"]
-    assert value["sandbox"] == {"mode": "none"} and value["reloads"] == [] and value["requests"] == []
+    assert value["sandbox"]["mode"] == "best-effort" and value["sandbox"]["filters_calls"]
+    assert value["reloads"] == [] and value["requests"] == []
     assert route(value, "echo")["url"] == f"https://echo.{DOMAIN}" and route(value, "echo")["verdict"] == "idle"
     assert value["certificate"]["names"] == [f"*.{DOMAIN}", DOMAIN] and value["certificate"]["days_left"] > 0
     assert value["far_side"] == {}

@@ -32,7 +32,9 @@ struct MetricsReport {
             MetricFamily(
                 "mcp_tunnel_log_lines_dropped_total", .counter, "Log lines that nobody took in time.",
                 [MetricSample([], .count(shared.log.droppedLines))]), lag,
-            .gauge("mcp_tunnel_sandbox_landlock_abi", "The version of Landlock in force; 0 for none.", 0),
+            .gauge(
+                "mcp_tunnel_sandbox_landlock_abi", "The version of Landlock in force; 0 for none.",
+                Double(shared.sandbox?.landlock ?? 0)),
         ] + readiness + [build] + process
     }
 

@@ -129,7 +129,7 @@ extension Page {
                     "<code title=\"\(status.configuration.hash)\">\(String(status.configuration.hash.prefix(16)))…</code>"
                 ),
                 ("Last reload", words), ("Log level", "\(status.configuration.logLevel)"),
-                ("Sandbox", "\(status.sandbox.mode)"), ("Listens on", "\(status.listener)"),
+                ("Sandbox", "\(status.sandbox.summary)"), ("Listens on", "\(status.listener)"),
             ]))
     }
 

@@ -38,6 +38,7 @@ struct StatusMaker {
                 Status.Note(
                     id: $0.id.rawValue, level: $0.level.rawValue, text: $0.text, detail: $0.detail, remedy: $0.remedy)
             },
+            sandbox: Status.Sandbox(context.shared.sandbox),
             farSide: Status.FarSideFacts(
                 connection: moment(collector.seen.connection, wall, clock),
                 ping: moment(collector.seen.ping, wall, clock),
@@ -125,6 +126,27 @@ struct StatusMaker {
             facts.ageSeconds = Int64(clamping: (clock &- min(clock, request.finished)) / 1_000_000_000)
             return facts
         }
+    }
+}
+
+extension Status.Sandbox {
+    init(_ state: SandboxState?) {
+        guard let state else { return }
+        mode = state.mode.rawValue
+        (landlockAbi, filtersCalls) = (state.landlock, state.filtersCalls)
+        (confinesSignals, missing) = (state.confinesSignals, state.missing)
+        if case .only(let ports) = state.bind { bindPorts = ports.sorted() }
+        if case .only(let ports) = state.connect { connectPorts = ports.sorted() }
+    }
+
+    /// In a few words.
+    var summary: String {
+        if mode == "none" || mode == "off" { return mode }
+        let parts = [
+            landlockAbi > 0 ? "Landlock \(landlockAbi)" : "no Landlock",
+            filtersCalls ? "system calls filtered" : "system calls not filtered",
+        ]
+        return "\(mode): \(parts.joined(separator: ", "))"
     }
 }
 

@@ -20,7 +20,7 @@ struct Status: Encodable, Sendable {
     var certificate: CertificateFacts
     /// What should be looked at, of configuration and certificate.
     var findings: [Note]
-    var sandbox = Sandbox()
+    var sandbox: Sandbox
     var farSide: FarSideFacts
     var counts: Counts
     /// Where `cloudflared_metrics` is set.
@@ -98,9 +98,19 @@ struct Status: Encodable, Sendable {
         var remedy: String
     }
 
+    /// What the kernel denies the process.
     struct Sandbox: Encodable, Sendable {
-        /// `none`: there is none yet.
+        /// As configured; `none` where the proxy is part of another program.
         var mode = "none"
+        /// The version in force; 0 for none.
+        var landlockAbi = 0
+        var filtersCalls = false
+        var confinesSignals = false
+        /// Left out where all of them are open.
+        var bindPorts: [UInt16]?
+        var connectPorts: [UInt16]?
+        /// What is not in force, and why.
+        var missing: [String] = []
     }
 
     /// When the far side was last heard of.

@@ -18,6 +18,8 @@ extension ProxyConfiguration {
             ConfigurationField("threads", \.threads, needsRestart: true),
             ConfigurationField("config_watch", \.configWatch),
             ConfigurationField("cloudflared_metrics", \.metricsAddress),
+            ConfigurationField("sandbox", \.sandbox, needsRestart: true),
+            ConfigurationField("sandbox_ports", \.sandboxPorts, needsRestart: true),
 
             ConfigurationField("tls.cert_file", \.tls.certFile, isRequired: true),
             ConfigurationField("tls.key_file", \.tls.keyFile, isRequired: true),
@@ -155,6 +157,14 @@ extension ProxyConfiguration.TLS.Version: ConfigurationValue {}
 extension ProxyConfiguration.Upstream.HostHeader: ConfigurationValue {}
 
 extension ProxyConfiguration.Upstream.HTTP2Offer: ConfigurationValue {}
+extension ProxyConfiguration.SandboxPorts: ConfigurationValue {}
+
+extension ProxyConfiguration.Sandbox: ConfigurationValue {
+    /// `false` is what a reader of YAML 1.1, such as Helm's, makes of a bare `off`.
+    package static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> Self? {
+        node.text?.lowercased() == "false" ? .off : readName(node, field: field, &decoder)
+    }
+}
 
 extension ProxyConfiguration.Upstream.ForwardedHeaders: ConfigurationValue {
     /// `true` and `false` are what 0.1 knew: all of them, or none.

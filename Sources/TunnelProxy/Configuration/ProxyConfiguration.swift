@@ -44,6 +44,10 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var http2: HTTP2
     public internal(set) var metrics = Metrics()
     public internal(set) var trace: Trace
+    /// How much of a sandbox the program `mcp-proxy` must have. A library leaves the process that it runs in as it is.
+    public internal(set) var sandbox = Sandbox.bestEffort
+    /// Which TCP ports the sandbox leaves open.
+    public internal(set) var sandboxPorts = SandboxPorts.configured
     /// Where its fields were read, for what shows only when it is put in force.
     var places = ConfigurationPlaces()
 
@@ -295,6 +299,25 @@ extension ProxyConfiguration {
         public var requestID = false
 
         public init() {}
+    }
+}
+
+extension ProxyConfiguration {
+    /// What the kernel denies the program, beside what its user may not do anyway.
+    public enum Sandbox: String, Sendable, CaseIterable {
+        case off
+        /// What the kernel has.
+        case bestEffort = "best-effort"
+        /// All of it, or the program does not start.
+        case required
+    }
+
+    /// Which TCP ports can be listened on and connected to.
+    public enum SandboxPorts: String, Sendable, CaseIterable {
+        /// Those that the configuration named when the program was started.
+        case configured
+        /// All of them, for reloads that bring new ones.
+        case any
     }
 }
 

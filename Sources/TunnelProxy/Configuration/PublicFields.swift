@@ -30,8 +30,8 @@ package enum PublicFields {
 
     package static let names: Set<String> = [
         "listen_addr", "listen_mode", "listen_group", "log_level", "log_format", "shutdown_timeout", "shutdown_delay",
-        "admin_addr", "admin_hosts", "cloudflared_metrics", "tunnel_domain", "threads", "config_watch", "routes",
-        "route_options",
+        "admin_addr", "admin_hosts", "cloudflared_metrics", "tunnel_domain", "threads", "config_watch", "sandbox",
+        "sandbox_ports", "routes", "route_options",
         "tls.cert_file", "tls.key_file", "tls.reload_interval", "tls.handshake_timeout", "tls.min_version",
         "tls.alpn", "tls.session_tickets", "tls.ticket_keys_file", "upstream.allowed_ips",
         "upstream.disable_ip_validation", "upstream.tls.ca_file",

@@ -36,6 +36,14 @@ extension Fault {
         sign: "nothing: with the key and a place in the network somebody can read the tunnel's traffic",
         cause: "the file in `tls.key_file` or `tls.ticket_keys_file` has mode 0644 or the like",
         remedy: "`chmod 640` and a group that the proxy's user is in, or `chmod 600` and `chown` to that user")
+    package static let sandboxMissing = Fault(
+        "sandbox-missing", "the kernel has not all of the sandbox that is required",
+        sign: "`sandbox: required, but ...`, and the proxy does not start",
+        cause:
+            "`sandbox: required` on a kernel without Landlock, with one from before Linux 6.7, or in a container whose profile denies it",
+        remedy:
+            "use a kernel from 6.7 on with `landlock` among its security modules, or `sandbox: best-effort`, which takes what there is"
+    )
     package static let verificationCA = Fault(
         "upstream-ca-unusable", "upstream.tls.ca_file cannot be used",
         sign: "`upstream.tls.ca_file: ...`, and the proxy does not start",
@@ -54,6 +62,6 @@ extension Fault {
 
     static let configuration = [
         configurationUnreadable, configurationInvalid, validationOff, everyAddressAllowed, publicListener,
-        listenerBeyondHost, keyReadableByOthers, verificationCA, noRoute, routeUnreachable,
+        listenerBeyondHost, keyReadableByOthers, sandboxMissing, verificationCA, noRoute, routeUnreachable,
     ]
 }

@@ -48,7 +48,11 @@ public final class ProxyServer: Sendable {
     }
 
     /// The same, to listen with sockets that are there already.
-    package init(configuration: ProxyConfiguration, log: Log, passed: PassedListeners) throws {
+    ///
+    /// - Parameter sandbox: what confines the process: a reload that it leaves no room for is refused.
+    package init(
+        configuration: ProxyConfiguration, log: Log, passed: PassedListeners, sandbox: SandboxState? = nil
+    ) throws {
         parts = Mutex(Parts(passed: passed))
         let snapshot = try ProxySnapshot(configuration, listeners: configuration.policyListeners)
         let (identity, digest) = try configuration.readIdentity()
@@ -60,7 +64,7 @@ public final class ProxyServer: Sendable {
         filesAtStart = FilesAtStart(
             identity: digest, ticketKeys: try credentials.shareTicketKeys(configuration))
         shared = SharedState(
-            snapshot, credentials: credentials, log: log, tracer: try Tracer.make(configuration))
+            snapshot, credentials: credentials, log: log, tracer: try Tracer.make(configuration), sandbox: sandbox)
     }
 
     deinit {
@@ -208,6 +212,7 @@ public final class ProxyServer: Sendable {
 
     /// - Parameter cause: who asked.
     func reload(_ configuration: ProxyConfiguration, by cause: String) throws -> [String] {
+        if let sandbox = shared.sandbox { try configuration.checkRoom(in: sandbox) }
         let (kept, before) = try shared.replaceSnapshot { current in
             let (next, kept) = current.configuration.reloading(configuration)
             return (try ProxySnapshot(next, after: current), (kept, current.findings))

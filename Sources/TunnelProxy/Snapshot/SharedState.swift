@@ -9,6 +9,8 @@ final class SharedState: Sendable {
     let credentials: ServerCredentials
     /// `nil` where the proxy takes no part in traces.
     let tracer: Tracer?
+    /// What confines the process; `nil` where the program that the proxy runs in sees to that, or nobody.
+    let sandbox: SandboxState?
     private let current: Mutex<ProxySnapshot>
     /// Counts the snapshots that were in force.
     private let versions = Atomic<Int>(0)
@@ -34,8 +36,11 @@ final class SharedState: Sendable {
     let tools = ToolNames()
     let reloads = ReloadJournal()
 
-    init(_ snapshot: ProxySnapshot, credentials: ServerCredentials, log: Log, tracer: Tracer? = nil) {
-        (self.credentials, self.log, self.tracer) = (credentials, log, tracer)
+    init(
+        _ snapshot: ProxySnapshot, credentials: ServerCredentials, log: Log, tracer: Tracer? = nil,
+        sandbox: SandboxState? = nil
+    ) {
+        (self.credentials, self.log, self.tracer, self.sandbox) = (credentials, log, tracer, sandbox)
         current = Mutex(snapshot)
     }
 

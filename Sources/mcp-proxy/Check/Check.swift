@@ -40,7 +40,7 @@ enum Check {
                     .configurationInvalid, in: id, summary: $0.field.isEmpty ? nil : "\($0.field): \($0.problem)",
                     evidence: ["\($0)"], next: $0.remedy.isEmpty ? [] : [$0.remedy])
             }
-            for id in ["settings", "certificate", "routes"] {
+            for id in ["settings", "sandbox", "certificate", "routes"] {
                 report.checks.append(.skip(id, "the configuration has errors"))
             }
             // What is not YAML has no fields that could be looked at.
@@ -61,6 +61,7 @@ enum Check {
             report.checks.append(.found(.verificationCA, in: "settings", evidence: ["\(error)"]))
             review = nil
         }
+        report.checks.append(SettingsCheck.sandbox(configuration, file: options.configuration))
         report.checks += SettingsCheck.certificate(configuration, ca: options.ca)
         report.checks += SettingsCheck.ticketKeys(configuration)
         let outcome: CheckRun.Outcome

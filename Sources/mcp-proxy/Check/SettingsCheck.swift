@@ -19,6 +19,24 @@ enum SettingsCheck {
         return results.isEmpty ? [.pass(id, "no setting is unsafe")] : results
     }
 
+    /// What of the sandbox this kernel has, for whoever starts the proxy as this command was started.
+    static func sandbox(_ configuration: ProxyConfiguration, file: String) -> CheckResult {
+        let id = "sandbox"
+        let mode = configuration.sandboxMode
+        if mode == .off { return .pass(id, "sandbox: off") }
+        let state = Sandbox.preview(
+            configuration.sandboxRules(file: ReloadServer.absolute(file)), mode: mode)
+        if mode == .required, !state.missing.isEmpty {
+            return .found(.sandboxMissing, in: id, evidence: state.missing)
+        }
+        let parts = [
+            state.landlock > 0 ? "Landlock \(state.landlock)" : "no Landlock",
+            state.filtersCalls ? "system calls filtered" : "system calls not filtered",
+        ]
+        let evidence = ["listens on \(state.bind.words), connects to \(state.connect.words)"] + state.missing
+        return .pass(id, "\(mode.rawValue): \(parts.joined(separator: ", "))", evidence: evidence)
+    }
+
     // MARK: Certificate
 
     /// - Parameter ca: the path of the CA's file.
