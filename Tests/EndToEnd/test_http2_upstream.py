@@ -205,7 +205,7 @@ async def test_an_early_response_while_the_upload_goes_on(start) -> None:
             await request.abort(NO_ERROR)
 
     async with HTTP2Server(handler) as server:
-        proxy = start({"echo": f"h2c://127.0.0.1:{server.port}"})
+        proxy = start({"echo": f"h2c://127.0.0.1:{server.port}"}, threads=1)
         for path in ("/stop", "/read"):
             async with proxy.far.http("echo") as http:
                 await http.send_head("POST", path, [("Content-Length", "200000")])
