@@ -613,7 +613,7 @@ async def app(scope, receive, send):
 async def test_hypercorn(start, certificates, tmp_path: Path, scheme: str) -> None:
     (tmp_path / "app.py").write_text(APP)
     port = free_port()
-    command = [sys.executable, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}", "app:app"]
+    command = [sys.executable, "-m", "hypercorn", "--workers", "0", "--bind", f"127.0.0.1:{port}", "app:app"]
     if scheme == "https":
         leaf, key = certificates.authority.issue("localhost").write(tmp_path / "up")
         command += ["--certfile", str(leaf), "--keyfile", str(key)]
