@@ -46,7 +46,8 @@ package final class Listener: Sendable {
     ///
     /// It is made non-blocking and is not inherited.
     ///
-    /// - Parameter ownsFile: the file of a Unix socket is ours from now on. Else it belongs to who bound it, and stays.
+    /// - Parameter ownsFile: the file of a Unix socket will be ours once ``takeFile()`` says so. Else it belongs to who bound
+    ///   it, and stays.
     /// - Throws: ``IOError`` whose `detail` says what the descriptor is instead; it stays open then.
     package init(adopting descriptor: CInt, ownsFile: Bool = false) throws(IOError) {
         func option(_ name: CInt) throws(IOError) -> CInt {
@@ -70,7 +71,11 @@ package final class Listener: Sendable {
         else { throw .fromErrno("fcntl") }
         file = if ownsFile, case .unix(let path) = address { try? SocketFile(bound: path) } else { nil }
         self.descriptor = descriptor
+        isFileLeft.store(true, ordering: .relaxed)
     }
+
+    /// The socket's file is ours from now on.
+    package func takeFile() { isFileLeft.store(false, ordering: .relaxed) }
 
     /// The socket's file belongs to another process from now on.
     package func leaveFile() { isFileLeft.store(true, ordering: .relaxed) }

@@ -27,13 +27,16 @@ enum Serve {
             Confinement.tell(sandbox, to: log.log)
             server = try ProxyServer(configuration: configuration, log: log.log, passed: passed, sandbox: sandbox)
             reloader = ConfigurationReloader(file, contents: contents, of: server, log: log.log, observer: manager)
+            // Whose end is taken for the end of the service, or is that of the container.
+            let isManaged =
+                manager.isThere || getpid() == 1 || !passed.proxy.isEmpty && passed.source == .serviceManager
             // Before it says that it listens, so that whoever waits for that can ask for a reload.
             ReloadServer.start(
                 reloader, path: file.path, log: log.log,
-                successor: manager.isThere ? nil : HandOver(server: server, arguments, path: file.path))
+                successor: isManaged ? nil : HandOver(server: server, arguments, path: file.path))
             try server.start()
             manager.ready(server)
-            environment.tellReady()
+            if environment.takePlace() { server.takeSocketFiles() }
             try ServiceWatch.start(server, for: manager)
             reloader.watchIfWanted()
         } catch {

@@ -206,6 +206,30 @@ async def test_a_unix_socket_keeps_its_file(start, upgrades, tmp_path: Path) -> 
         assert not path.exists()
 
 
+async def test_a_failed_upgrade_leaves_the_socket_file_alone(start, upgrades, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    async with Upstream(echo) as upstream:
+        proxy = start({"echo": upstream}, listen_addr=f"unix:{path}")
+        processes = upgrades(proxy)
+        proxy.config_file.write_text(proxy.config_file.read_text() + "nonsense: 1\n")
+        assert (await asyncio.to_thread(processes.run)).returncode == 1
+        assert path.exists()
+        async with proxy.far.http("echo") as http:
+            assert (await http.get()).status == 200
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reaches other users' proxies")
+async def test_another_users_proxy_is_not_taken_over(start, upgrades) -> None:
+    """It would say how the new process is to be called, and that one would be root's."""
+    async with Upstream(echo) as upstream:
+        proxy = start({"echo": upstream})
+        environment = {"PATH": os.environ["PATH"]}
+        done = await asyncio.to_thread(
+            subprocess.run, [upgrades(proxy).binary, "upgrade", "-config", proxy.config_file], capture_output=True,
+            text=True, user=12345, group=12345, extra_groups=[], env=environment, timeout=60)
+        assert done.returncode == 1 and "is that of user 0" in done.stderr
+
+
 async def test_the_admin_listener_goes_along(start, upgrades) -> None:
     async with Upstream(echo) as upstream:
         proxy = start({"echo": upstream}, admin_addr="127.0.0.1:0")

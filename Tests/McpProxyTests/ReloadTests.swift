@@ -37,10 +37,13 @@ import TunnelProxy
 
     // MARK: Which
 
-    private static let one = ReloadClient.Found(name: "1", proxy: ReloadMessage.Proxy(process: 7, path: "/a.yaml"))
-    private static let two = ReloadClient.Found(name: "2", proxy: ReloadMessage.Proxy(process: 8, path: "/b.yaml"))
+    private static let one = ReloadClient.Found(
+        name: "1", proxy: ReloadMessage.Proxy(process: 7, path: "/a.yaml"), user: 0)
+    private static let two = ReloadClient.Found(
+        name: "2", proxy: ReloadMessage.Proxy(process: 8, path: "/b.yaml"), user: 0)
     /// In a namespace that two containers share, both may be process 1 with the same path.
-    private static let twin = ReloadClient.Found(name: "3", proxy: ReloadMessage.Proxy(process: 7, path: "/a.yaml"))
+    private static let twin = ReloadClient.Found(
+        name: "3", proxy: ReloadMessage.Proxy(process: 7, path: "/a.yaml"), user: 0)
 
     private static let chosen: [([ReloadClient.Found], String?, [ReloadClient.Found])] = [
         ([one], nil, [one]), ([one], "/a.yaml", [one]), ([one, two], "/b.yaml", [two]),

@@ -37,6 +37,17 @@ import TunnelIO
         #expect(limit.take(now: 11 * Self.second) == nil)
     }
 
+    /// A reload keeps the bucket. What a slow rate had given on credit is not owed to a fast one.
+    @Test func aFasterRateIsInForceAtOnce() throws {
+        let bucket = TokenBucket()
+        let slow = try #require(RateLimit(1, burst: 3_600, bucket))
+        while slow.take(now: Self.second) == nil {}
+        let fast = try #require(RateLimit(100, burst: 100, bucket))
+        let wait = try #require(fast.take(now: 2 * Self.second))
+        #expect(wait <= Self.second / 100)
+        #expect(fast.take(now: 2 * Self.second + wait) == nil)
+    }
+
     @Test func manyThreadsTakeNoMoreThanThereIs() throws {
         let limit = try #require(RateLimit(0.001, burst: 1_000, TokenBucket()))
         let passed = Passed()

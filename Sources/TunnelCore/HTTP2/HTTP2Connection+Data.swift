@@ -46,7 +46,14 @@ extension HTTP2Connection {
         case .complete: throw .streamClosed("DATA behind the end of a stream (RFC 9113 5.1)")
         case .resetByPeer: return try failStream(id, .streamClosed("DATA behind RST_STREAM (RFC 9113 5.1)"), now)
         case .unknown:
-            guard streams.find(id) != nil else { throw .streamClosed("DATA on a stream long gone (RFC 9113 5.1)") }
+            guard streams.find(id) != nil else {
+                guard streams.mayHaveForgotten(id) else {
+                    throw .streamClosed("DATA on a stream that was never opened (RFC 9113 5.1)")
+                }
+                // We may have reset it, and the peer not have heard of it.
+                try count(.ignoredFrame, now)
+                return nil
+            }
             return try failStream(id, .streamClosed("DATA behind END_STREAM (RFC 9113 5.1)"), now)
         }
     }

@@ -22,8 +22,15 @@ extension HTTP2Connection {
         }
         guard stream > lastPeerStream else {
             let end = streams.end(of: stream)
-            guard end != .unknown else { throw .protocolError("stream below the last one (RFC 9113 5.1.1)") }
-            block = try lateBlock(stream, end)
+            guard end == .unknown else {
+                block = try lateBlock(stream, end)
+                return
+            }
+            guard streams.mayHaveForgotten(stream) else {
+                throw .protocolError("stream below the last one (RFC 9113 5.1.1)")
+            }
+            // We may have reset it, and the peer not have heard of it.
+            block = .ignored
             return
         }
         if isTooLate(stream) {
@@ -118,7 +125,10 @@ extension HTTP2Connection {
                 &list, endsStream: endsStream, allowsConnectProtocol: limits.allowsConnectProtocol)
         } catch { return try failStream(id, .protocolError(error.reason), now) }
         stream.method = request.method
-        if case .length(let length) = request.framing { stream.expected = Int64(clamping: length) }
+        // What follows the head of a WebSocket is no body.
+        if case .length(let length) = request.framing, !request.isWebSocketUpgrade {
+            stream.expected = Int64(clamping: length)
+        }
         if let field = list.bytes.withBytes({ request.priorityField($0) }) {
             stream.priority = list.bytes.withBytes { HTTP2Priority($0.extracting(field)) }
         }

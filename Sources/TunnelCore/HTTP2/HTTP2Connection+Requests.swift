@@ -59,7 +59,8 @@ extension HTTP2Connection {
             let isKept =
                 switch name {
                 case .host: false
-                case .secWebSocketKey: !asWebSocket
+                // What follows the head of a WebSocket is no body.
+                case .secWebSocketKey, .contentLength: !asWebSocket
                 case .te: field.isTrailersInTE(head)
                 default: !HopByHop.isHopByHop(name)
                 }

@@ -216,6 +216,7 @@ extension HTTP2Connection {
     public mutating func reset(_ stream: UInt32, _ code: HTTP2ErrorCode) {
         guard phase != .failed, let slot = streams.find(stream), !streams.slots[slot].isDone else { return }
         close(slot)
+        streams.slots[slot].wasReset = true
         streams.remember(stream, .resetByUs)
         HTTP2FrameHeader.appendReset(stream, code, to: &control)
     }
@@ -227,7 +228,7 @@ extension HTTP2Connection {
             reset(stream, streams.slots[slot].outgoing == .done ? .noError : .cancel)
         }
         unschedule(slot)
-        streams.remove(slot, .complete)
+        streams.remove(slot, streams.slots[slot].wasReset ? .resetByUs : .complete)
     }
 
     /// Moves control frames and heads, which go before any data, to `out`.

@@ -272,6 +272,7 @@ public struct HTTP2Connection: ~Copyable, Sendable {
         }
         let wasReset = streams.slots[slot].isDone
         close(slot)
+        streams.slots[slot].wasReset = true
         streams.remember(stream, .resetByUs)
         return wasReset ? nil : .reset(stream: stream, error.code, isByPeer: false)
     }

@@ -29,6 +29,8 @@ struct HTTP2Stream: Sendable {
     var next: Int32 = -1
     var previous: Int32 = -1
     var isQueued = false
+    /// We ended it before its time, and the peer may not have heard of it.
+    var wasReset = false
     /// The next with the same hash, or the next free one.
     var chain: Int32 = -1
 
@@ -37,9 +39,8 @@ struct HTTP2Stream: Sendable {
 
 /// Streams by number, in slots that are used again: nothing is allocated once as many were open as ever will.
 ///
-/// How the last streams ended is remembered, because frames may have been under way when we reset theirs (RFC 9113 §5.1). What
-/// is forgotten is taken for an error of the connection, so twice as many are remembered as may be open at once: until the
-/// peer has our RST_STREAM it can open those that were free, and once more those whose end was on its way to it.
+/// How the last streams ended is remembered, because frames may have been under way when we reset theirs (RFC 9113 §5.1).
+/// Frames on a stream that is forgotten are ignored, and counted: twice as many are remembered as may be open at once.
 struct HTTP2StreamTable: Sendable {
     /// How a stream that is gone has ended.
     enum End: UInt32, Sendable { case unknown, complete, resetByPeer, resetByUs }
@@ -114,6 +115,13 @@ struct HTTP2StreamTable: Sendable {
         let place = Int(id >> 1) & (remembered - 1)
         if gone[place] >> 2 == id >> 1, gone[place] & 3 != 0 { return }
         gone[place] = (id >> 1) << 2 | end.rawValue
+    }
+
+    /// Its end may have been known once: another stream has its place.
+    func mayHaveForgotten(_ id: UInt32) -> Bool {
+        guard !gone.isEmpty else { return false }
+        let entry = gone[Int(id >> 1) & (remembered - 1)]
+        return entry != 0 && entry >> 2 != id >> 1
     }
 
     /// How a stream without a slot has ended.

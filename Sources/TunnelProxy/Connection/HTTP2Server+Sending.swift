@@ -130,7 +130,10 @@ extension HTTP2Server: TurnEndHandler {
         sending.waiter?.resume()
         sending.waiter = nil
         // Who reads finds out that it has ended.
-        guard !sending.isBroken else { return stream.wake() }
+        guard !sending.isBroken else {
+            for case let stream? in streams { stream.wakeSender() }
+            return stream.wake()
+        }
         sending.isFull = false
         pump()
         if !sending.isFull { for case let stream? in streams { stream.wakeSender() } }

@@ -153,7 +153,12 @@ final class HTTP2ServerStream {
     }
 
     /// The proxy ends.
-    func cancel() { if isServing { exchange.cancel() } }
+    func cancel() {
+        guard isServing else { return }
+        exchange.cancel()
+        // It may wait for a client who does not read any more.
+        wakeSender()
+    }
 
     // MARK: From the connection
 
@@ -280,7 +285,10 @@ extension HTTP2ServerStream: ServerStream {
             return
         }
         // RFC 6455 §4.1: to the upstream we are the client, who has to check that it was understood.
-        guard isAccepted(head, bytes) else { return cut() }
+        guard isAccepted(head, bytes) else {
+            server.core.reset(id, .internalError)
+            return reset(.lost)
+        }
         server.core.sendResponse(id, status: 200, head, bytes, adding: lines)
     }
 
@@ -351,6 +359,7 @@ extension HTTP2ServerStream: ServerStream {
     func flush() async throws(IOError) {
         while true {
             if let end { throw IOError(end == .stalled ? .timedOut : .closed, "http2 stream") }
+            if server.isEnding || server.sending.isBroken { throw IOError(.closed, "http2 stream") }
             if queue.isEmpty && !server.sending.isFull { return }
             await withUnsafeContinuation { flushWaiter = $0 }
         }

@@ -184,7 +184,9 @@ final class Exchange: RequestHandler {
         tally.enter(route.map { snapshot.routes[$0].slot } ?? .none, on: worker)
         self.route = route.map { Int32(truncatingIfNeeded: $0) } ?? -1
         logStart()
-        if inFlight > snapshot.configuration.limits.maxRequests, snapshot.places == nil {
+        // With a queue the turnstile counts; but not who came before there was one.
+        let limits = snapshot.configuration.limits
+        if inFlight > limits.maxRequests + (snapshot.places == nil ? 0 : limits.maxQueued) {
             worker.metrics.count(.limit(.maxRequests))
             return .refused(503, "Too many requests in flight", .limit, fields: [(name: "Retry-After", value: "1")])
         }
@@ -245,7 +247,7 @@ final class Exchange: RequestHandler {
         if server.isBodyComplete && !hasUploaded { client.endBody(trailers: server.trailers) }
         // The wait for the upstream's response is the wait for its room as well: an upload waits before it sends more.
         _ = client.push()
-        let canRetry = !isRetry && (client.mayRefuse || client.isReused && isRepeatable(server))
+        let canRetry = !isRetry && (client.mayRefuse || client.isReused && isRepeatable(server, client))
         if !canRetry { releaseRequest(server) }
         if !server.isBodyComplete && upload == .none { startUpload() }
         return canRetry

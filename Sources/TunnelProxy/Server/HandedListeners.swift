@@ -31,6 +31,13 @@ package final class HandedListeners: Sendable {
         }
     }
 
+    func takeFiles() {
+        state.withLock { state in
+            for listener in state.proxy { listener.takeFile() }
+            state.admin?.takeFile()
+        }
+    }
+
     var hasSuccessor: Bool { state.withLock { $0.hasSuccessor } }
 
     /// Whether another process will accept what waits at the listeners.
@@ -43,6 +50,9 @@ package final class HandedListeners: Sendable {
 extension ProxyServer {
     /// The listeners, while the proxy accepts.
     package var listeners: (proxy: [Listener], admin: Listener?) { running?.listeners.listeners ?? ([], nil) }
+
+    /// The process that had these listeners before has left: the files of Unix sockets go with this one.
+    package func takeSocketFiles() { running?.listeners.takeFiles() }
 
     /// Begins to drain because another process serves from the same listeners: nothing is accepted any more, and
     /// `shutdown_delay` has no reason.

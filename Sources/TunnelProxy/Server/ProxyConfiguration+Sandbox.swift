@@ -25,7 +25,8 @@ extension ProxyConfiguration {
         notifySocket: String? = nil, folders: (String) -> [String] = { FilePlaces.folders(of: $0) }
     ) -> SandboxRules {
         let export = exporter(environment)
-        let files = [file] + neededFiles.map(\.path) + [export?.caFile].compactMap { $0 }
+        let files =
+            [file] + neededFiles.map(\.path) + [export?.caFile].compactMap { $0 }.map { FilePlaces.canonical($0) ?? $0 }
         var readable: [String] = []
         for place in files.filter({ $0.hasPrefix("/") }).flatMap(folders) + system + TrustStore.systemPlaces
         where !readable.contains(place) { readable.append(place) }

@@ -7,6 +7,9 @@ final class TokenBucket: Sendable {
     private let fullAt = Atomic<UInt64>(0)
     private let after = InlineArray<8, UInt64>(repeating: 0)
 
+    /// What the clocks of two loops may differ by, in nanoseconds.
+    private static let slack: UInt64 = 1_000_000_000
+
     /// Takes one token.
     ///
     /// Each loop has a clock of its own that stands still during a turn: a difference of milliseconds, which no rate notices
@@ -22,6 +25,13 @@ final class TokenBucket: Sendable {
         guard !isVast else { return nil }
         var current = fullAt.load(ordering: .relaxed)
         while true {
+            // Of a rate that was slower before a reload: what is owed is no more than an empty bucket.
+            if current > now &+ room &+ Self.slack {
+                let (isDone, seen) = fullAt.weakCompareExchange(
+                    expected: current, desired: now &+ room, ordering: .relaxed)
+                current = isDone ? now &+ room : seen
+                continue
+            }
             let next = max(current, now) &+ interval
             if next > now &+ room { return next &- now &- room }
             let (isDone, seen) = fullAt.weakCompareExchange(

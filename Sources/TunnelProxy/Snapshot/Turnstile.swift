@@ -78,6 +78,9 @@ final class Turnstile: Sendable {
     /// - Returns: whether it has one; `false` when `queue` wait already, after `timeout` nanoseconds, or when it was
     ///   cancelled.
     func wait(_ places: PlaceLimit, on reactor: Reactor, _ cancellation: Cancellation) async -> Bool {
+        // A reload may have made places since anybody looked.
+        callIn(places.limit)
+        if enter(limit: places.limit) { return true }
         let ticket = Ticket()
         let isInLine = line.withLock { line in
             guard line.count < places.queue else { return false }

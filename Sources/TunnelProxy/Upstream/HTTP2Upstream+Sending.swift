@@ -66,7 +66,12 @@ extension HTTP2Upstream: TurnEndHandler {
 
     /// Waits for the connection, in a task of its own: nobody else may wait while all others do. An upstream may take its time.
     private func drain() async {
-        do throws(IOError) { try await connection.flush(stall: 0) } catch { return end(error) }
+        do throws(IOError) { try await connection.flush(stall: 0) } catch {
+            // What it said before it went counts: whole responses, and which requests it did not take.
+            var turns = 0
+            while turns < HTTP2Upstream.lastTurns, read() { turns += 1 }
+            return end(error)
+        }
         sending.isFull = false
         pump()
         if !sending.isFull { wakeSenders() }

@@ -46,6 +46,8 @@ final class HTTP2Upstream {
 
     /// Events of one turn.
     private static let maxEvents = 64
+    /// Turns of reading what a connection that failed had received.
+    static let lastTurns = 64
     /// Streams while the server has not said how many it takes, and at most.
     private static let usualStreams = 100
     private static let maxStreams = 1_000
@@ -252,7 +254,7 @@ final class HTTP2Upstream {
     /// Takes what has come, up to the turn's bound.
     ///
     /// - Returns: whether there is more.
-    private func read() -> Bool {
+    func read() -> Bool {
         var events = 0
         while !isGone {
             if !input.isEmpty {
@@ -268,7 +270,10 @@ final class HTTP2Upstream {
             }
             if input.isEmpty { worker.reactor.buffers.give(&input) }
             switch received {
-            case .bytes: (lastReceived, pinged) = (worker.reactor.now, 0)
+            case .bytes:
+                (lastReceived, pinged) = (worker.reactor.now, 0)
+                // Frames that are no events take their time as well.
+                events += 1
             case .nothing: return false
             case .end: end(IOError(.endOfStream, "read"))
             }

@@ -25,6 +25,8 @@ extension UpstreamPools {
             return attach(parked, of: upstream, snapshot, owner: owner)
         }
         let group = group(of: upstream)
+        // One time for all of its waits.
+        let due = worker.reactor.now &+ timeout
         while true {
             if group.requiresHTTP1(in: generation) { return nil }
             if let shared = group.take(generation: generation, fresh: fresh, now: worker.reactor.now) {
@@ -37,7 +39,10 @@ extension UpstreamPools {
                     return attach(parked, of: upstream, snapshot, owner: owner)
                 }
             } else if !group.wantsAnother {
-                if let error = await group.wait(on: worker.reactor, within: timeout, cancellation) {
+                let now = worker.reactor.now
+                if let error = await group.wait(
+                    on: worker.reactor, within: due > now ? due - now : 0, cancellation)
+                {
                     throw error
                 }
                 if cancellation.isCancelled { throw .dial(DialError(address: nil, error: IOError(.closed, "dial"))) }

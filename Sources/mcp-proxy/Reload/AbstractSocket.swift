@@ -79,12 +79,17 @@ struct AbstractSocket: ~Copyable {
     // MARK: Talking
 
     /// The user that the kernel names as the other side: of whoever connected, or of whoever began to listen.
-    var peerUser: uid_t? {
+    var peerUser: uid_t? { peer?.user }
+
+    /// Whether the other side is a process that this one could see: not one of another container that shares the network.
+    var isPeerVisible: Bool { peer.map { $0.process > 0 } ?? false }
+
+    private var peer: (process: pid_t, user: uid_t)? {
         // `struct ucred`, which Glibc exports to GNU sources only: process, user, group.
         var credentials: (pid: pid_t, user: uid_t, group: gid_t) = (0, 0, 0)
         var length = socklen_t(MemoryLayout.size(ofValue: credentials))
         guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 else { return nil }
-        return credentials.user
+        return (credentials.pid, credentials.user)
     }
 
     /// Waits longer for the other side's next words.

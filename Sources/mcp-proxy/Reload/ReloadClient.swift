@@ -14,6 +14,8 @@ struct ReloadClient {
     struct Found: Equatable {
         let name: String
         let proxy: ReloadMessage.Proxy
+        /// Whose it is.
+        let user: uid_t
     }
 
     /// What is there to be reloaded.
@@ -38,7 +40,7 @@ struct ReloadClient {
                 // One that does not listen to us may have hung up already, and its reply says so.
                 try? socket.send(ReloadMessage.Request.describe.rawValue)
                 switch ReloadMessage.Reply(try socket.receive(limit: maxReply)) {
-                case .proxy(let proxy): search.found.append(Found(name: name, proxy: proxy))
+                case .proxy(let proxy): search.found.append(Found(name: name, proxy: proxy, user: user))
                 case .stranger: search.strangers.append(user)
                 case .verdict, .listeners, .leaving, nil: search.silent.append("it did not say who it is")
                 }

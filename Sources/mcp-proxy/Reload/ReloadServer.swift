@@ -6,7 +6,8 @@ import TunnelProxy
 /// The running proxy's side of `mcp-proxy reload` and `upgrade`: an abstract socket that says which proxy this is, reloads it
 /// and answers with the verdict, or hands its listeners to the process that takes its place.
 ///
-/// Only its own user and root are heard, who could do as much with signals and by reading its memory.
+/// Only its own user and root are heard. Its place is left to a process of its own PID namespace alone: who shares no more than
+/// the network, as a sidecar does, could not do as much by signals.
 enum ReloadServer {
     /// What its sockets' names begin with. Random digits follow, as two containers may share a network and each have a
     /// process 1.
@@ -51,10 +52,10 @@ enum ReloadServer {
         case .describe: try client.send(ReloadMessage.Reply.proxy(own).text)
         case .reload: try client.send(ReloadMessage.Reply.verdict(reloader.reload(by: .command)).text)
         case .listeners:
-            guard let successor, let offer = successor.offer() else { break }
+            guard client.isPeerVisible, let successor, let offer = successor.offer() else { break }
             try client.send(offer.message.text, with: offer.descriptors)
         case .leave:
-            guard let successor else { break }
+            guard client.isPeerVisible, let successor else { break }
             successor.leave()
             try? client.send(ReloadMessage.Reply.leaving.text)
             return false

@@ -38,13 +38,20 @@ struct ManagerEnvironment {
     /// Where to write that the process serves, if it takes the place of another one.
     var readyDescriptor: CInt? { self[Self.readyName].flatMap { CInt($0) }.flatMap { $0 > 2 ? $0 : nil } }
 
+    /// How long the process before may take to leave.
+    private static let patience: CInt = 30_000
+
     /// Tells whoever started this process in the place of another one that it serves.
-    func tellReady() {
-        guard let descriptor = readyDescriptor else { return }
+    ///
+    /// - Returns: whether the other one has left. If not, both serve, and the sockets' files are that one's.
+    func takePlace() -> Bool {
+        guard let descriptor = readyDescriptor else { return false }
+        defer { close(descriptor) }
         var byte: UInt8 = 1
         // Who does not wait any more has given up, and ends this process.
-        _ = write(descriptor, &byte, 1)
-        close(descriptor)
+        guard write(descriptor, &byte, 1) == 1 else { return false }
+        var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return Glibc.poll(&poll, 1, Self.patience) == 1 && read(descriptor, &byte, 1) == 1
     }
 
     /// What is wrong with a variable, and what to do.

@@ -80,7 +80,6 @@ struct SuccessorProcess {
     }
 
     func waitUntilReady(seconds: Int) -> Outcome {
-        defer { close(channel) }
         var poll = pollfd(fd: channel, events: Int16(POLLIN), revents: 0)
         var result: CInt
         repeat { result = Glibc.poll(&poll, 1, CInt(seconds * 1000)) } while result < 0 && errno == EINTR
@@ -91,6 +90,13 @@ struct SuccessorProcess {
         waitpid(id, &status, 0)
         let signal = status & 0x7F
         return .ended(signal == 0 ? "ended with status \(status >> 8 & 0xFF)" : "was ended by signal \(signal)")
+    }
+
+    /// Tells it that the process before has left: the sockets' files are its own.
+    func takesPlace() {
+        var byte: UInt8 = 1
+        _ = write(channel, &byte, 1)
+        close(channel)
     }
 
     func kill() {

@@ -43,6 +43,10 @@ enum UpgradeCommand {
 
     private static func run(_ found: ReloadClient.Found, seconds: Int) throws -> ExitStatus {
         let (path, old) = (found.proxy.path, found.proxy.process)
+        // What it says is taken for a command line, and the new process would be ours and not that user's.
+        guard found.user == geteuid() else {
+            throw ReloadCommand.Complaint("process \(old) with \(path) is user \(found.user)'s: run this as that user")
+        }
         var offer: ReloadClient.Offer
         do throws(IOError) { offer = try ReloadClient.listeners(of: found) } catch {
             throw ReloadCommand.Complaint(
@@ -64,6 +68,7 @@ enum UpgradeCommand {
             throw ReloadCommand.Complaint(
                 "process \(process.id) serves, and process \(old) was not told to end: \(error.reason)")
         }
+        process.takesPlace()
         print("\(path): process \(process.id) serves, process \(old) drains")
         return .done
     }
