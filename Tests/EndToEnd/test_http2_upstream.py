@@ -218,6 +218,25 @@ async def test_an_early_response_while_the_upload_goes_on(start) -> None:
         assert len(server.peers) == 1
 
 
+@pytest.mark.parametrize("size", [20_000, 100_000], ids=["with-the-head", "behind-it"])
+async def test_what_waits_for_the_window_is_sent_behind_the_response(start, size: int) -> None:
+    async def handler(request: Request) -> None:
+        await request.reply(b"early")
+        while not request.ended.is_set() and request.reset_code is None:
+            await until(lambda: request.held or request.ended.is_set() or request.reset_code is not None)
+            if request.held:
+                await request.give_back()
+
+    async with HTTP2Server(handler, holds=True, INITIAL_WINDOW_SIZE=1_000) as server:
+        proxy = start({"echo": f"h2c://127.0.0.1:{server.port}"}, threads=1)
+        async with proxy.far.http("echo") as http:
+            assert (await http.request("POST", body=BIG[:size])).body == b"early"
+            await until(lambda: server.requests[0].ended.is_set() or server.requests[0].reset_code is not None)
+            assert server.requests[0].reset_code is None and len(server.requests[0].body) == size
+            # And the connection goes on.
+            assert (await http.get()).body == b"early"
+
+
 async def test_a_download_stops_with_its_client(start) -> None:
     async def handler(request: Request) -> None:
         await request.head()

@@ -18,6 +18,8 @@ extension Exchange {
         if keepAlive != nil { keepAlive = nil }
         guard isWhole else { return broken() }
 
+        // A body that went up with its head has no upload that would wait for its last bytes.
+        if upload == .none, client.hasUnsent, client.isPersistent { startUpload() }
         if upload == .running {
             // The response is whole, the request is not. An upstream that stays wants the rest; one that goes does not.
             if client.isPersistent { await finishUpload() } else { await endUpload() }

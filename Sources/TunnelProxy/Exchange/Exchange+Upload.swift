@@ -106,12 +106,19 @@ extension Exchange {
                 // An upstream may take its time: its client waits as well, and can go.
                 do throws(IOError) { try await client.flush() } catch { return false }
             }
-            if server.isBodyComplete { return true }
+            if server.isBodyComplete { return await isSent(client) }
             if moved > Exchange.turnBytes {
                 moved = 0
                 await Task.yield()
             }
         }
+    }
+
+    /// Waits until the upstream has taken the body's last bytes. Those of a pipe have a watch of their own.
+    private func isSent(_ client: any ClientStream) async -> Bool {
+        guard client.hasUnsent, phase != .piping else { return true }
+        do throws(IOError) { try await client.flush() } catch { return false }
+        return true
     }
 
     // MARK: The end of a pipe

@@ -84,6 +84,8 @@ protocol ClientStream: AnyObject {
     ///
     /// - Throws: when it is gone.
     func flush() async throws(IOError)
+    /// Bytes of the request wait for the upstream's leave. What a kernel has taken does not count.
+    var hasUnsent: Bool { get }
     /// A pipe's client has said its last byte: the upstream gets it, and the end behind it.
     func finishSending()
     /// Bytes that the upstream's machine has not taken.

@@ -124,6 +124,8 @@ final class HTTP1Client: ClientStream {
         try await connection.flush(stall: 0)
     }
 
+    var hasUnsent: Bool { false }
+
     func finishSending() { connection?.shutdownWrite() }
 
     var unacknowledged: Int { connection?.socket.unacknowledged ?? 0 }

@@ -165,6 +165,8 @@ final class HTTP2Client: ClientStream {
         }
     }
 
+    var hasUnsent: Bool { !queue.isEmpty }
+
     func finishSending() {
         endBody(trailers: [])
         upstream?.schedulePump()
