@@ -30,7 +30,10 @@ extension UpstreamPools {
         while true {
             if group.requiresHTTP1(in: generation) { return nil }
             if let shared = group.take(generation: generation, fresh: fresh, now: worker.reactor.now) {
-                if needs.contains(.webSocket), !shared.allowsWebSocket { return nil }
+                if needs.contains(.webSocket), !shared.allowsWebSocket {
+                    group.wakeOne()
+                    return nil
+                }
                 worker.metrics.count(.poolHit)
                 return attach(shared, snapshot)
             }
@@ -45,7 +48,11 @@ extension UpstreamPools {
                 {
                     throw error
                 }
-                if cancellation.isCancelled { throw .dial(DialError(address: nil, error: IOError(.closed, "dial"))) }
+                if cancellation.isCancelled {
+                    // The place that it may have been woken for is the next one's.
+                    group.wakeOne()
+                    throw .dial(DialError(address: nil, error: IOError(.closed, "dial")))
+                }
                 continue
             }
             switch try await dial(upstream, snapshot, timeout, group, cancellation) {
