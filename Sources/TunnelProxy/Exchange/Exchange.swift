@@ -241,7 +241,8 @@ final class Exchange: RequestHandler {
     ) -> Bool {
         let rules = ForwardingRules(
             host: snapshot.hostRules[route], framing: server.request.framing,
-            passesUpgrade: server.request.wantsWebSocket, forwarded: forwardedFields(server))
+            passesUpgrade: server.request.wantsWebSocket, forwarded: forwardedFields(server),
+            isTranslated: server.streamID != nil)
         server.withHead { head, bytes in client.sendHead(head, bytes, rules, adding: upstreamLines) }
         early.withMutableBytes { client.sendBody(UnsafeRawBufferPointer($0)) }
         if server.isBodyComplete && !hasUploaded { client.endBody(trailers: server.trailers) }

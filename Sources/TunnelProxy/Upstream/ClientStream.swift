@@ -58,6 +58,8 @@ struct ForwardingRules {
     let framing: BodyFraming
     let passesUpgrade: Bool
     let forwarded: ForwardedFields?
+    /// The head came by another version of HTTP, and is looked at once more where it becomes lines of HTTP/1.1.
+    var isTranslated = false
 }
 
 /// One request and its response on an upstream's side, whatever carries them: all that an exchange sees of an upstream.

@@ -22,6 +22,8 @@ final class HTTP1Client: ClientStream {
 
     // The request.
     private var requestFraming = BodyFraming.none
+    /// The request is not one that could be sent.
+    private var isRefused = false
     /// A head and the first bytes of its body, until they are sent together.
     private var gathered = ByteBuffer()
     private var room = Room.room
@@ -56,7 +58,7 @@ final class HTTP1Client: ClientStream {
         isReused = connection.exchanges > 0
         connection.exchanges += 1
         (hasBegun, hasHead, isPersistent, headSize, keepAliveTimeout) = (false, false, false, 0, nil)
-        (body, requestFraming, room) = (BodyDecoder(.none), .none, .room)
+        (body, requestFraming, room, isRefused) = (BodyDecoder(.none), .none, .room, false)
     }
 
     func finish(keeps: Bool) {
@@ -89,10 +91,15 @@ final class HTTP1Client: ClientStream {
                 forwarded: rules.forwarded, replacing: lines.replaced, others: lines.otherNames, with: extra,
                 into: &gathered)
         }
+        if rules.isTranslated, !gathered.withBytes({ $0.isOneHead }) {
+            // Nothing of it is sent, nor of what would follow.
+            worker.reactor.buffers.give(&gathered)
+            isRefused = true
+        }
     }
 
     func sendBody(_ bytes: UnsafeRawBufferPointer) {
-        guard bytes.count > 0 else { return }
+        guard bytes.count > 0, !isRefused else { return }
         if requestFraming == .chunked {
             open(bytes.count + ChunkedCoding.maxHeaderSize + 2)
             ChunkedCoding.appendHeader(size: bytes.count, into: &gathered)
@@ -107,7 +114,7 @@ final class HTTP1Client: ClientStream {
     }
 
     func endBody(trailers: [UInt8]) {
-        guard requestFraming == .chunked else { return }
+        guard requestFraming == .chunked, !isRefused else { return }
         open(trailers.count + 8)
         ChunkedCoding.appendEnd(trailers: trailers, into: &gathered)
     }
@@ -137,6 +144,7 @@ final class HTTP1Client: ClientStream {
     // MARK: The response
 
     func receiveHead(_ method: Method, _ limits: HeadLimits) throws(ClientStreamError) -> ResponseProgress {
+        if isRefused { throw .malformed(HTTPError(status: 502, reason: "request that HTTP/1.1 cannot carry")) }
         let limit = max(BufferPool.bufferSize - HTTP1Client.headroom, limits.maxBytes + 1024)
         while true {
             if !input.isEmpty {
