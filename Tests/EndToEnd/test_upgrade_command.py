@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -223,10 +225,13 @@ async def test_another_users_proxy_is_not_taken_over(start, upgrades) -> None:
     """It would say how the new process is to be called, and that one would be root's."""
     async with Upstream(echo) as upstream:
         proxy = start({"echo": upstream})
-        environment = {"PATH": os.environ["PATH"]}
-        done = await asyncio.to_thread(
-            subprocess.run, [upgrades(proxy).binary, "upgrade", "-config", proxy.config_file], capture_output=True,
-            text=True, user=12345, group=12345, extra_groups=[], env=environment, timeout=60)
+        # Where that user can run it: the clone may lie in a home that nobody else can read.
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            program = shutil.copy(upgrades(proxy).binary, folder)
+            done = await asyncio.to_thread(
+                subprocess.run, [program, "upgrade", "-config", proxy.config_file], capture_output=True, text=True,
+                user=12345, group=12345, extra_groups=[], cwd="/", timeout=60)
         assert done.returncode == 1 and "is that of user 0" in done.stderr
 
 
