@@ -86,4 +86,28 @@ import TunnelTestSupport
         #expect(try proxy.farSide().request(host: "x.t.example").status == 502)
         withExtendedLifetime(silent) {}
     }
+
+    /// A place that changes hands is nobody's for no moment. With so many, no loop is without one that can be dropped.
+    @Test func aPlaceGivenUpIsTheOneWhoNeedsIts() throws {
+        let proxy = try TestProxy {
+            $0.limits.maxConnections = 64
+            $0.threads = 2
+        }
+        let port = proxy.port
+        let silent = try (0..<64).map { _ in try upgraded(proxy) }
+        let floods = (0..<2).map { _ in
+            OnThread {
+                // Held to the end: the proxy drops them, and they never do.
+                var held: [FarSide] = []
+                for _ in 0..<300 {
+                    guard let far = try? FarSide(connect(port: port)) else { return -1 }
+                    held.append(far)
+                    if (try? far.upgrade()) == nil { return held.count }
+                }
+                return 0
+            }
+        }
+        #expect(floods.map { $0.value() } == [0, 0], "refused at the one of that number")
+        withExtendedLifetime(silent) {}
+    }
 }

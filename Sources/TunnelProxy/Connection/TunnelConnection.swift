@@ -134,11 +134,13 @@ final class TunnelConnection {
     }
 
     /// Ends at once and without a word, because others have come and this one has said nothing for the longest time.
-    func crowdOut() {
+    ///
+    /// - Parameter handsOverPlace: whether its place among the WebSockets has another owner from now on.
+    func crowdOut(handsOverPlace: Bool) {
         guard !isCrowdedOut else { return }
         isCrowdedOut = true
         // Now, and not when its task has run: somebody needs it.
-        giveCountBack()
+        if handsOverPlace { isCounted = false } else { giveCountBack() }
         if case .shakingHands(let stream) = phase { stream.cut() }
         socket.close()
     }

@@ -98,9 +98,9 @@ final class WaitingRoom {
 
     /// Takes a place among the WebSockets. When all are taken, the handshake that has waited longest gives up its own.
     func takePlace() -> Bool {
-        let limit = worker.snapshot.connectionLimit.count
-        if worker.shared.tunnelBegan(limit: limit) { return true }
-        return dropOldest(.handshake) && worker.shared.tunnelBegan(limit: limit)
+        if worker.shared.tunnelBegan(limit: worker.snapshot.connectionLimit.count) { return true }
+        // It is handed over and not given back: one who comes by another loop would have it first.
+        return dropOldest(.handshake, handsOverPlace: true)
     }
 
     // MARK: Dropping
@@ -110,8 +110,9 @@ final class WaitingRoom {
         for _ in 0..<WaitingRoom.manyAtOnce { dropOldest(upgrades.entries.isEmpty ? .handshake : .upgrade) }
     }
 
+    /// - Parameter handsOverPlace: whether its place among the WebSockets is the caller's now.
     @discardableResult
-    private func dropOldest(_ stage: Stage) -> Bool {
+    private func dropOldest(_ stage: Stage, handsOverPlace: Bool = false) -> Bool {
         let connection: TunnelConnection
         switch stage {
         case .upgrade:
@@ -121,7 +122,7 @@ final class WaitingRoom {
             guard let index = handshakes.entries.firstIndex(where: { $0.connection.isHolding }) else { return false }
             connection = handshakes.entries.remove(at: index).connection
         }
-        connection.crowdOut()
+        connection.crowdOut(handsOverPlace: handsOverPlace)
         note(stage)
         return true
     }

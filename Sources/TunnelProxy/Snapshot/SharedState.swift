@@ -117,8 +117,14 @@ final class SharedState: Sendable {
     ///
     /// - Returns: whether it is counted, and ``tunnelEnded()`` to be called at its end.
     func tunnelBegan(limit: Int) -> Bool {
-        if tunnelCount.add(1, ordering: .sequentiallyConsistent).newValue <= limit { return true }
-        tunnelEnded()
+        // Never more than `limit`, not for a moment: another loop would be refused the place that it has just made.
+        var count = tunnels
+        while count < limit {
+            let (isCounted, seen) = tunnelCount.compareExchange(
+                expected: count, desired: count + 1, ordering: .sequentiallyConsistent)
+            if isCounted { return true }
+            count = seen
+        }
         return false
     }
 
