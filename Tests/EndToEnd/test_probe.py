@@ -84,6 +84,46 @@ async def test_servers_of_both_eras(start, probe, server: int) -> None:  # noqa:
     assert report["tls"]["chain"][0]["names"] == [f"*.{DOMAIN}", DOMAIN]
 
 
+@pytest.mark.deadline(60)
+async def test_servers_of_both_eras_by_http2(start, probe, server: int) -> None:  # noqa: F811
+    proxy = start({"mcp": f"http://127.0.0.1:{server}"})
+    result = await probe("-http2", "-json", url=url(proxy))
+    (report,) = result.reports
+    assert result.status == 0 and sorted(report["mcp"]["tools"]) == ["echo", "open_gate", "wait_at"], report
+    assert report["tls"]["alpn"] == "h2"
+    assert proxy.found("request finished") and not proxy.found("request finished(?!.* protocol=h2 )")
+
+
+async def test_http2_is_offered_and_the_proxy_chooses(start, probe, hello: Hello) -> None:  # noqa: F811
+    """What it chooses is gone on with, and two probes resume each other's sessions."""
+    for alpn, chosen in ([["h2", "http/1.1"], "h2"], [["http/1.1"], "http/1.1"]):
+        proxy = start({"mcp": f"http://127.0.0.1:{hello.port}"}, tls={"alpn": alpn})
+        result = await probe("-http2", url=url(proxy))
+        assert result.status == 0 and f"ALPN {chosen}\n" in result.out and "1 tools: hello" in result.out, result
+        result = await probe("-http2", "-count", "2", "-interval", "1ms", "-json", url=url(proxy))
+        *reports, _ = result.reports
+        assert [(report["tls"]["alpn"], report["tls"]["resumed"]) for report in reports] == [(chosen, False), (chosen, True)]
+
+
+async def test_a_plain_request_by_http2(start, probe, tmp_path) -> None:
+    """Bodies beyond every window there is, both ways."""
+    async with Upstream(echo) as upstream:
+        proxy = start({"mcp": upstream})
+        body = tmp_path / "body"
+        body.write_bytes(b"0123456789abcdef" * 200_000)
+        result = await probe("-http2", "-include", "-data", f"@{body}", "-H", "X-One: a", url=url(proxy))
+        assert result.status == 0, result.errors
+        head, _, rest = result.out.partition("\r\n\r\n")
+        assert head.startswith("HTTP/2 200 \r\n") and "content-type: text/plain" in head.lower()
+        request, _, sent = rest.partition("\n\n")
+        assert request.startswith("POST /mcp HTTP/1.1\n") and "\nHost: mcp.t.example\n" in request
+        assert "\nx-one: a\n" in request
+        assert sent.encode() == body.read_bytes()
+        for method, status in (("HEAD", 0), ("DELETE", 0)):
+            result = await probe("-http2", "-method", method, "-include", url=url(proxy))
+            assert result.status == status and result.out.startswith("HTTP/2 200 \r\n"), result
+
+
 async def test_many_probes_give_percentiles_and_resume(start, probe, hello: Hello) -> None:  # noqa: F811
     proxy = start({"mcp": f"http://127.0.0.1:{hello.port}"})
     result = await probe("-count", "4", "-interval", "1ms", "-json", url=url(proxy))
@@ -128,7 +168,8 @@ async def test_a_plain_request_prints_its_response_and_nothing_else(start, probe
         assert result.status == 0 and result.out.endswith("\r\n\r\n")
 
 
-async def test_a_stream_is_printed_as_it_comes(start, binary, certificates) -> None:
+@pytest.mark.parametrize("offer", [[], ["-http2"]], ids=["http1", "http2"])
+async def test_a_stream_is_printed_as_it_comes(start, binary, certificates, offer: list[str]) -> None:
     """The server sends each event when the one before was printed."""
     printed: asyncio.Queue[int] = asyncio.Queue()
 
@@ -144,7 +185,7 @@ async def test_a_stream_is_printed_as_it_comes(start, binary, certificates) -> N
         proxy = start({"mcp": upstream})
         process = await asyncio.create_subprocess_exec(
             str(binary), "probe", "-url", url(proxy), "-ca", str(certificates.ca_file), "-host", f"mcp.{DOMAIN}",
-            "-method", "GET", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+            "-method", "GET", *offer, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
         for number in range(5):
             assert await process.stdout.readline() == b"data: %d\n" % number
             assert await process.stdout.readline() == b"\n"
@@ -277,7 +318,8 @@ async def test_the_sdk_refuses_a_host(start, probe, server: int) -> None:  # noq
         probe, "mcp-host-refused", "mcp", url=url(proxy), host=f"alias.{DOMAIN}", evidence="Invalid Host header")
 
 
-async def test_a_slow_server(start, probe) -> None:
+@pytest.mark.parametrize("offer", [[], ["-http2"]], ids=["http1", "http2"])
+async def test_a_slow_server(start, probe, offer: list[str]) -> None:
     async def handler(connection: Connection) -> None:
         await connection.head()
         await connection.wait_for_end()
@@ -285,19 +327,22 @@ async def test_a_slow_server(start, probe) -> None:
     async with Upstream(handler) as upstream:
         proxy = start({"mcp": upstream})
         await fails(
-            probe, "upstream-silent", "mcp", "-timeout", "700ms", url=url(proxy), evidence="nothing within 700 ms")
+            probe, "upstream-silent", "mcp", *offer, "-timeout", "700ms", url=url(proxy), evidence="nothing within 700 ms")
 
 
-async def test_cut_in_the_midst(start, probe) -> None:
+@pytest.mark.parametrize("offer", [[], ["-http2"]], ids=["http1", "http2"])
+async def test_cut_in_the_midst(start, probe, offer: list[str]) -> None:
     async def handler(connection: Connection) -> None:
         await connection.head()
         await connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
 
     async with Upstream(handler) as upstream:
         proxy = start({"mcp": upstream})
-        await fails(probe, "upstream-broken-off", "mcp", url=url(proxy))
-        result = await probe("-method", "GET", url=url(proxy))
-        assert result.status == 1 and result.out == "{" and "(upstream-broken-off)" in result.errors
+        await fails(probe, "upstream-broken-off", "mcp", *offer, url=url(proxy))
+        result = await probe(*offer, "-method", "GET", url=url(proxy))
+        # A stream that is reset loses what has not gone yet.
+        assert result.status == 1 and result.out in ("{", "" if offer else "{"), result
+        assert "(upstream-broken-off)" in result.errors
 
 
 async def test_cut_between(start, probe) -> None:

@@ -6,10 +6,12 @@ extension FarSide {
     package struct Trust: Sendable {
         let context: TLSClientContext
 
-        /// - Parameter authority: certificates in PEM.
+        /// - Parameters:
+        ///   - authority: certificates in PEM.
+        ///   - protocols: what the proxy may choose from, the favourite first.
         /// - Throws: ``TLSError`` when there is none.
-        package init(authority: [UInt8]) throws(TLSError) {
-            let options = TLSClientOptions(alpn: ["http/1.1"])
+        package init(authority: [UInt8], offering protocols: [ApplicationProtocol] = [.http1]) throws(TLSError) {
+            let options = TLSClientOptions(alpn: protocols.map(\.rawValue))
             context = try TLSClientContext(trust: try TrustStore(pem: authority), options: options)
         }
     }

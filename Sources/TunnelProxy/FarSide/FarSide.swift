@@ -2,8 +2,8 @@ package import TunnelCore
 package import TunnelIO
 internal import TunnelTLS
 
-/// The other end of a tunnel: TCP or a Unix socket, in it a WebSocket, in it TLS, in it HTTP/1.1. In the product these
-/// are cloudflared and Claude's side; here it is what asks a proxy whether it serves, and what shows that it does.
+/// The other end of a tunnel: TCP or a Unix socket, in it a WebSocket, in it TLS, in it HTTP/1.1 or HTTP/2. In the product
+/// these are cloudflared and Claude's side; here it is what asks a proxy whether it serves, and what shows that it does.
 ///
 /// One exists so that the health check, the demo and whatever else plays a client take the same way to the proxy, and
 /// a proxy that passes one of them is reachable for all. It takes its steps in turn, on the caller's loop: ``connect``,
@@ -13,7 +13,9 @@ package final class FarSide {
     /// The head of a response.
     package struct Response {
         package let status: UInt16
+        /// HTTP/2 has none.
         package let reason: String
+        package let isHTTP2: Bool
         package let isEventStream: Bool
         /// In the order and the case they came in.
         package let fields: [(name: String, value: String)]
@@ -27,7 +29,7 @@ package final class FarSide {
     package let target: SocketAddress
     private let host: String
     private let limit: Duration
-    private let reactor: Reactor
+    let reactor: Reactor
     private lazy var deadline = Deadline(on: reactor) { [unowned self] in
         socket.close(IOError(.timedOut, "read"))
     }
@@ -36,7 +38,9 @@ package final class FarSide {
     /// Received and not decoded: the start of a frame, or what came behind the response to the upgrade.
     private var undecoded = ByteBuffer()
     /// Decrypted, and part of no response yet.
-    private var plaintext = ByteBuffer()
+    var plaintext = ByteBuffer()
+    /// Once there was a request by HTTP/2, and while none is under way.
+    var requester: HTTP2Requester?
 
     private init(_ socket: Socket, _ target: SocketAddress, _ host: String, _ limit: Duration) {
         (self.socket, self.target, self.host, self.limit) = (socket, target, host, limit)
@@ -222,9 +226,11 @@ package final class FarSide {
         if !fields.contains(where: { $0.name.lowercased() == "host" }) { head += "Host: \(host)\r\n" }
         for field in fields { head += "\(field.name): \(field.value)\r\n" }
         if !body.isEmpty { head += "Content-Length: \(body.count)\r\n" }
-        var output = ByteBuffer()
-        (Array("\(head)\r\n".utf8) + body).withUnsafeBytes { transport?.write($0, output: &output) }
-        try await send(&output)
+        let request = Array("\(head)\r\n".utf8) + body
+        if facts({ $0.applicationProtocol }) == ApplicationProtocol.http2.rawValue {
+            return try await exchangeHTTP2(request, onHead: onHead, onBody: onBody)
+        }
+        try await sendPlaintext(request)
 
         let (response, framing) = try await readHead(method)
         try onHead(response)
@@ -265,7 +271,8 @@ package final class FarSide {
             plaintext.consume(size ?? 0)
             guard !head.isInformational else { continue }
             let response = Response(
-                status: head.status, reason: reason, isEventStream: head.isEventStream, fields: fields)
+                status: head.status, reason: reason, isHTTP2: false, isEventStream: head.isEventStream,
+                fields: fields)
             return (response, head.framing)
         }
     }
@@ -290,8 +297,14 @@ package final class FarSide {
 
     // MARK: Bytes
 
+    func sendPlaintext(_ bytes: [UInt8]) async throws {
+        var output = ByteBuffer()
+        bytes.withUnsafeBytes { transport?.write($0, output: &output) }
+        try await send(&output)
+    }
+
     /// Takes what has come, through all layers, and sends what must be sent in return.
-    private func receivePlaintext() async throws {
+    func receivePlaintext() async throws {
         var output = ByteBuffer()
         // What came with the response to the upgrade may be all that was missing.
         var isMore = decode(&output)

@@ -59,7 +59,7 @@ package enum OwnRequest {
         }
         deadline.set(after: timeout)
         defer { deadline.cancel() }
-        if isHTTP2 { return try await sendHTTP2(request, method, on: connection, limit, reactor, isEnough) }
+        if isHTTP2 { return try await sendHTTP2(request, on: connection, limit, reactor, isEnough) }
         var reader = ResponseReader(method)
         // A head that does not parse may say by its first bytes what it is.
         var first: [UInt8] = []

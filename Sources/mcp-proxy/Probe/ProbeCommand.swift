@@ -38,7 +38,8 @@ enum ProbeCommand {
         guard let path = arguments[ProbeOptions.ca] else {
             throw UsageError("flag -ca is needed: the CA that is registered on the tunnel, as setup wrote it to ca.crt")
         }
-        do { return try FarSide.Trust(authority: try FileBytes.read(path)) } catch {
+        let protocols: [ApplicationProtocol] = arguments.has(ProbeOptions.http2) ? [.http2, .http1] : [.http1]
+        do { return try FarSide.Trust(authority: try FileBytes.read(path), offering: protocols) } catch {
             throw UsageError("flag -ca: \(Healthcheck.line("\(error)"))")
         }
     }

@@ -42,13 +42,14 @@ struct ProbeOptions {
     static let field = CommandFlag(
         "H", takes: "FIELD", "send this field too, as 'Name: value', or those that @FILE holds; repeatable")
     static let include = CommandFlag("include", "make a request, and print the head of its response too")
+    static let http2 = CommandFlag("http2", "offer HTTP/2 to the proxy, and go on with what it chooses")
     static let count = CommandFlag("count", takes: "N", "so many times, and then loss and percentiles (default 1)")
     static let interval = CommandFlag("interval", takes: "DURATION", "from one to the next (default 1s)")
     static let timeout = CommandFlag(
         "timeout", takes: "DURATION", "for each time, and of a request until its response begins (default 10s)")
     static let json = CommandFlag("json", "print one JSON object for each time, and no body")
 
-    static let flags = [url, ca, host, path, method, data, field, include, count, interval, timeout, json]
+    static let flags = [url, ca, host, path, method, data, field, include, http2, count, interval, timeout, json]
 
     /// - Throws: ``UsageError`` for what cannot be tried at all.
     init(_ arguments: Arguments) throws {

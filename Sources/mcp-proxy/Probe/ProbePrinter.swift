@@ -86,7 +86,8 @@ struct ProbePrinter {
 
     func show(_ response: FarSide.Response) {
         guard options.plain?.showsHead == true, !options.isJSON else { return }
-        var text = "HTTP/1.1 \(response.status) \(response.reason)\r\n"
+        let version = response.isHTTP2 ? "HTTP/2" : "HTTP/1.1"
+        var text = "\(version) \(response.status) \(response.reason)\r\n"
         for field in response.fields { text += "\(field.name): \(field.value)\r\n" }
         show(Array("\(text)\r\n".utf8))
     }

@@ -31,6 +31,7 @@ complete -c mcp-proxy -n '__fish_seen_subcommand_from probe' -o method -x -a 'GE
 complete -c mcp-proxy -n '__fish_seen_subcommand_from probe' -o data -x -d 'make a request with this body'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from probe' -o H -x -d 'send this field too'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from probe' -o include -d 'print the head of the response too'
+complete -c mcp-proxy -n '__fish_seen_subcommand_from probe' -o http2 -d 'offer HTTP/2'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from probe' -o count -x -d 'so many times'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from probe' -o interval -x -d 'from one to the next'
 complete -c mcp-proxy -n '__fish_seen_subcommand_from probe' -o timeout -x -d 'for each time'
