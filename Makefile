@@ -112,6 +112,7 @@ bench: release test-packages ## all benchmarks, each beside nginx
 
 bench-record: TABLES := docs/performance.md
 bench-record: bench ## the benchmarks, whose tables take the place of those in docs/performance.md
+	Benchmarks/ScaleBench/scale --update
 
 bench-quick: release test-packages ## the benchmarks in under two minutes
 	$(RELEASE) --product tunnel-bench
@@ -119,6 +120,7 @@ bench-quick: release test-packages ## the benchmarks in under two minutes
 	.build/release/tunnel-bench run --quick --json out/bench-quick.json
 	swift build --product tunnels-api-fake
 	Benchmarks/SetupBench/run --runs 3 --json out/bench-setup-quick.json
+	Benchmarks/ScaleBench/run --idle 500 --busy 50 --seconds 3 --no-cpu --within 0.5
 
 gates: release test-packages ## what a small request costs: no allocation, and instructions within 3% of the record
 	@Tests/Support/need binutils valgrind
@@ -151,6 +153,7 @@ lint: swift build-packages ## formatting, house rules, links and promises of the
 	Tests/Support/check-statements
 	Tests/Support/check-claims
 	Tests/Support/api-digest
+	Benchmarks/ScaleBench/scale --check
 
 clean: ## remove what was built, downloaded and found
 	rm -rf .build out Tests/Support/embedding/.build
