@@ -5,11 +5,12 @@ BUILD_PACKAGES := libssl-dev zlib1g-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl gcc iproute2 libc6-dev nghttp2-client nginx-light openssl python3 python3-venv strace
 # Every release build has these, so that none undoes another's work.
 RELEASE := swift build $(shell sed '/^\#/d' deploy/image/options)
+DIST_PACKAGES := binutils buildah ca-certificates dpkg-dev git gzip python3
 YAML_VENV := Tests/Support/.venv
 HTTP2_VENV := out/http2-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release image deb test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy \
+.PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy \
 	attack-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
 	test-packages
 # Two builds would wait for each other.
@@ -43,6 +44,20 @@ image: swift build-packages ## OCI image and SBOM in out/, without a Docker daem
 deb: swift build-packages ## Debian package in out/
 	@Tests/Support/need binutils dpkg-dev git gzip
 	deploy/debian/build out
+
+dist: swift build-packages ## a release in out/dist: archives, package, image, chart, SBOMs, provenance, sums; as root
+	@Tests/Support/need $(DIST_PACKAGES)
+	deploy/release/dist
+
+dist-check: swift build-packages ## the release made twice, in clones at two places, and compared; as root, for the night
+	@Tests/Support/need $(DIST_PACKAGES)
+	deploy/release/dist-check
+
+release-check: ## all that has a version against deploy/release/versions.toml
+	deploy/release/check
+
+release-test: test-packages ## what makes, checks and numbers a release; as root
+	Tests/Deploy/release/run
 
 test: unit-test yaml-test http2-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5) $(addprefix --seed ,$(FUZZ_SEED))
@@ -152,6 +167,7 @@ lint: swift build-packages ## formatting, house rules, links and promises of the
 	Tests/Support/check-docs
 	Tests/Support/check-statements
 	Tests/Support/check-claims
+	deploy/release/check
 	Tests/Support/api-digest
 	Benchmarks/ScaleBench/scale --check
 

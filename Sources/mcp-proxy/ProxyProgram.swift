@@ -49,10 +49,10 @@ enum ProxyProgram {
         }
     }
 
-    /// The program's version is that of the engine, and each library has its own.
+    /// The version of the package, and that of each library.
     static var version: String {
         let libraries = ProxyVersions.libraries.map { "  \($0.name) \($0.version)" }.joined(separator: "\n")
-        return "mcp-proxy \(TunnelProxyVersion.current)\n\(libraries)"
+        return "mcp-proxy \(PackageVersion.current)\n\(libraries)"
     }
 
     /// Writes a line to standard error.

@@ -31,10 +31,10 @@ enum SetupProgram {
         }
     }
 
-    /// The program's version is that of the library, and each library has its own.
+    /// The version of the package, and that of each library.
     private static var version: String {
         let libraries = SetupVersions.libraries.map { "  \($0.name) \($0.version)" }.joined(separator: "\n")
-        return "setup \(TunnelSetupVersion.current)\n\(libraries)"
+        return "setup \(PackageVersion.current)\n\(libraries)"
     }
 
     private static func run(

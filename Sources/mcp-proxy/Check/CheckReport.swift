@@ -93,7 +93,7 @@ struct RouteReport: Encodable, Sendable {
 struct CheckReport: Encodable, Sendable {
     /// Raised when a field changes its meaning or goes; new ones may come.
     let schema = 1
-    let version = TunnelProxyVersion.current
+    let version = PackageVersion.current
     /// The file that was looked at.
     let configuration: String
     var tunnelDomain: String?

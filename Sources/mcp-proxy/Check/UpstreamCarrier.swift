@@ -1,3 +1,4 @@
+import TunnelCLI
 import TunnelCore
 import TunnelIO
 import TunnelProxy
@@ -126,7 +127,7 @@ final class UpstreamCarrier: MCPCarrier {
 
     private func head(_ request: MCPRequest) -> [UInt8] {
         var head = "\(request.method) \(request.path) HTTP/1.1\r\nHost: \(review.hostField(of: route))\r\n"
-        let own = [("User-Agent", "mcp-proxy/\(TunnelProxyVersion.current) (check)")]
+        let own = [("User-Agent", "mcp-proxy/\(PackageVersion.current) (check)")]
         let set = Set(review.options(of: route).setHeaders.map { $0.name.lowercased() })
         for (name, value) in own + review.forwardedFields(of: route) + request.fields
         where !set.contains(name.lowercased()) {

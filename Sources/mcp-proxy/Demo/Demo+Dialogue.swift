@@ -1,3 +1,4 @@
+import TunnelCLI
 import TunnelProxy
 
 /// What the demo says to the sample server, in both eras of MCP: with a session, and request by request.
@@ -5,7 +6,7 @@ extension Demo {
     /// What of a 2026-07-28 request stands in its body and in its fields.
     private static let meta = #"""
         "_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",\#
-        "io.modelcontextprotocol/clientInfo":{"name":"mcp-proxy-demo","version":"\#(TunnelProxyVersion.current)"},\#
+        "io.modelcontextprotocol/clientInfo":{"name":"mcp-proxy-demo","version":"\#(PackageVersion.current)"},\#
         "io.modelcontextprotocol/clientCapabilities":{}}
         """#
     private static let maxBody = 1 << 20
@@ -57,7 +58,7 @@ extension Demo {
         story.note("MCP with a session, 2025-11-25 and before")
         let start = """
             {"protocolVersion":"\(Self.sessionVersion)","capabilities":{},\
-            "clientInfo":{"name":"mcp-proxy-demo","version":"\(TunnelProxyVersion.current)"}}
+            "clientInfo":{"name":"mcp-proxy-demo","version":"\(PackageVersion.current)"}}
             """
         let agreed = #""protocolVersion":"\#(Self.sessionVersion)""#
         let begun = try await make(.inSession("initialize", start, id: 1, nil, expecting: agreed), farSide)

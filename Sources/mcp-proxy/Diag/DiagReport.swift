@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import TunnelCLI
 import TunnelCore
 import TunnelIO
 import TunnelProxy
@@ -130,7 +131,7 @@ struct DiagReport {
     func archive() throws -> [UInt8] {
         let folder = "mcp-proxy-diag"
         let manifest = Manifest(
-            created: now.toTheSecond, version: TunnelProxyVersion.current, complete: missing.isEmpty, parts: parts)
+            created: now.toTheSecond, version: PackageVersion.current, complete: missing.isEmpty, parts: parts)
         var tar = TarArchive(time: now.seconds)
         tar.add("\(folder)/manifest.json", Array((JSONText.of(manifest) + "\n").utf8))
         for file in files { tar.add("\(folder)/\(file.name)", file.content) }

@@ -1,6 +1,6 @@
 import FoundationEssentials
 import Synchronization
-import TunnelProxy
+import TunnelCLI
 
 /// The smallest MCP server that clients of today and of yesterday take for one: streamable HTTP with one tool, with
 /// sessions (2025-03-26 to 2025-11-25) and without (2026-07-28). HTTP itself and sockets are in ``HelloListener``.
@@ -220,7 +220,7 @@ final class HelloServer: Sendable {
 
     // MARK: JSON
 
-    private static let serverInfo = #"{"name":"hello-server","version":"\#(TunnelProxyVersion.current)"}"#
+    private static let serverInfo = #"{"name":"hello-server","version":"\#(PackageVersion.current)"}"#
 
     private static func result(_ id: HelloID, _ result: String) -> String {
         #"{"jsonrpc":"2.0","id":\#(id),"result":\#(result)}"#

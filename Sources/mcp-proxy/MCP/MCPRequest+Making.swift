@@ -1,4 +1,4 @@
-import TunnelProxy
+import TunnelCLI
 
 /// The requests of a handshake in both eras of MCP.
 extension MCPRequest {
@@ -14,7 +14,7 @@ extension MCPRequest {
     static func discover(_ path: String) -> MCPRequest { modern("server/discover", id: discoverID, path) }
 
     static func initialize(_ path: String) -> MCPRequest {
-        let client = #"{"name":"mcp-proxy","version":"\#(TunnelProxyVersion.current)"}"#
+        let client = #"{"name":"mcp-proxy","version":"\#(PackageVersion.current)"}"#
         let parameters = #"{"protocolVersion":"\#(legacy)","capabilities":{},"clientInfo":\#(client)}"#
         return post("initialize", id: "1", parameters, path, [])
     }
@@ -40,7 +40,7 @@ extension MCPRequest {
     }
 
     private static func modern(_ method: String, id: String, _ path: String) -> MCPRequest {
-        let client = #"{"name":"mcp-proxy","version":"\#(TunnelProxyVersion.current)"}"#
+        let client = #"{"name":"mcp-proxy","version":"\#(PackageVersion.current)"}"#
         let key = "io.modelcontextprotocol"
         let meta =
             #"{"\#(key)/protocolVersion":"\#(modern)","\#(key)/clientInfo":\#(client),"\#(key)/clientCapabilities":{}}"#

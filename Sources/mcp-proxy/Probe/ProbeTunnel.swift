@@ -1,3 +1,4 @@
+import TunnelCLI
 import TunnelCore
 import TunnelIO
 import TunnelPKI
@@ -164,7 +165,7 @@ final class ProbeTunnel: MCPCarrier {
 
     private var agent: [(name: String, value: String)] {
         options.fields.contains { $0.name.lowercased() == "user-agent" }
-            ? [] : [("User-Agent", "mcp-proxy-probe/\(TunnelProxyVersion.current)")]
+            ? [] : [("User-Agent", "mcp-proxy-probe/\(PackageVersion.current)")]
     }
 
     /// One plain request, whose response is handed on as it comes.

@@ -2,6 +2,7 @@
 
 import platform
 import re
+import sys
 
 import pytest
 import yaml
@@ -136,3 +137,14 @@ def test_the_idioms_are_what_helm_makes_of_them():
     """So that the expectation of test_chart_render.py is Helm's and not ours."""
     expected = by_helm(IDIOMS, {"set": "given"}, name="r", namespace="n")
     assert by_us((IDIOMS / "expected.yaml").read_text()) == {path: split(each) for path, each in expected.items()}
+
+
+def test_helm_takes_the_packed_chart(tmp_path):
+    sys.path.insert(0, str(chart.ROOT / "deploy/release"))
+    from archives import pack_chart
+
+    version = yaml.safe_load((chart.CHART / "Chart.yaml").read_text())["version"]
+    packed = tmp_path / f"mcp-tunnel-{version}.tgz"
+    pack_chart([path for path in chart.CHART.rglob("*") if path.is_file()], packed, 0)
+    case = chart.CASES["managed"]
+    assert by_helm(packed, given(case), name="r", namespace="n") == by_helm(chart.CHART, given(case), name="r", namespace="n")

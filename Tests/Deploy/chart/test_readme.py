@@ -109,7 +109,7 @@ def test_every_value_that_the_text_names_exists():
     assert named and named <= known | sections
 
 
-def test_the_version_is_that_of_the_proxy():
-    source = (chart.ROOT / "Sources/TunnelProxy/Version.swift").read_text()
+def test_the_version_is_that_of_the_programs():
+    source = (chart.ROOT / "Sources/TunnelCLI/PackageVersion.swift").read_text()
     current = re.search(r'current = "([^"]+)"', source)[1]
     assert yaml.safe_load((chart.CHART / "Chart.yaml").read_text())["appVersion"] == current
