@@ -1,4 +1,4 @@
-"""What goes wrong with nobody meaning harm: a machine that is paused, a server that is restarted, descriptors that run out."""
+"""What goes wrong with nobody meaning harm: a paused machine, a server that is restarted, descriptors that run out."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def test_a_server_that_is_paused_holds_up_nobody_else(start, nginx) -> None:
     """nginx is stopped as a process: its clients wait for their timeout, those of another route notice nothing."""
     paused = nginx('server { listen 127.0.0.1:{port}; location / { return 200 "paused"; } }')
     with Scripted(ok) as other:
-        proxy = start({"echo": other.url, "paused": f"http://127.0.0.1:{paused.port}"}, upstream={"response_header_timeout": "1s"})
+        routes = {"echo": other.url, "paused": f"http://127.0.0.1:{paused.port}"}
+        proxy = start(routes, upstream={"response_header_timeout": "1s"})
         context = client_context(proxy.far.ca_file)
         with Tunnel(proxy.endpoint.port, "paused.t.example", context) as one, tunnel(proxy) as two:
             assert one.request().status == 200

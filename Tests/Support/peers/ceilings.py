@@ -1,7 +1,7 @@
 """What every fault must leave: a proxy within its ceilings that serves a neighbour.
 
-The tests of faults say what becomes of the one who has the fault. These say that nobody else notices: after each of them a
-neighbour comes, asks and is answered, and the proxy has taken no more than what is written here.
+The tests of faults say what becomes of the one who has the fault. These say that nobody else notices: after each of
+them a neighbour comes, asks and is served, and the proxy has taken no more than what is written here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .proxy import Proxy
 
 #: The most memory that a proxy may ever have resident, in bytes: of the debug build, with two loops.
 MEMORY = 160 << 20
-#: The most descriptors that may be open beyond those at its start, once everybody has gone: parked connections to upstreams.
+#: The most descriptors that may be open beyond those at its start, once everybody has gone: parked connections.
 DESCRIPTORS = 24
 #: The longest that a neighbour may wait for a tunnel and a response, in seconds: on two cores that do other things too.
 NEIGHBOUR = 5.0
