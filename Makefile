@@ -11,7 +11,7 @@ HTTP2_VENV := out/http2-venv
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy \
-	attack-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
+	attack-test fault-test mutation-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
 	test-packages
 # Two builds would wait for each other.
 .NOTPARALLEL:
@@ -79,6 +79,18 @@ attack-test: swift test-packages ## those that play an attacker; as root, in nam
 	swift build --product tunnels-api-fake
 	swift build --product sandbox-escape
 	Tests/EndToEnd/run -m attack
+
+fault-test: swift test-packages ## those in which something goes wrong, each proxy under ceilings, a neighbour unharmed
+	swift build --product mcp-proxy
+	swift build --product setup
+	swift build --product tunnels-api-fake
+	Tests/EndToEnd/run -m fault
+
+mutation-test: swift test-packages ## faults put into the programs, one by one: do the tests notice? (MUTATIONS=NAMES...)
+	@Tests/Support/need golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev iproute2 prometheus
+	swift build --build-tests
+	@mkdir -p out
+	Tests/Mutation/run $(MUTATIONS) --report out/mutation.json
 
 chart-test: swift test-packages ## the Helm chart: rendered, against its properties and Helm itself
 	@Tests/Support/need golang-go golang-github-masterminds-sprig-dev golang-k8s-sigs-yaml-dev iproute2 prometheus
@@ -168,6 +180,7 @@ lint: swift build-packages ## formatting, house rules, links and promises of the
 	Tests/Support/check-statements
 	Tests/Support/check-claims
 	deploy/release/check
+	Tests/Mutation/run --check
 	Tests/Support/api-digest
 	Benchmarks/ScaleBench/scale --check
 

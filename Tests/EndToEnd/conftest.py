@@ -8,10 +8,12 @@ import inspect
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from peers.ceilings import TIME, Ceiling, Found
 from peers.nginx import Nginx
 from peers.pki import Authority
 from peers.proxy import Proxy, merged, yaml
@@ -28,6 +30,21 @@ ATTACKS = [
     "test_protocol_edges.py", "test_review_core.py", "test_sandbox.py", "test_setup_attack.py",
     "test_setup_https.py", "test_setup_secrets.py", "test_small_frames.py", "test_smuggling.py", "test_stalls.py", "test_upstream_policy.py",
 ]  # fmt: skip
+#: Files whose tests let something go wrong, by what it is: what `make fault-test` runs, each proxy under the ceilings of
+#: peers/ceilings.py. An attacker's file stands here too where the fault could be an accident.
+FAULTS = {
+    "far side": [
+        "test_edge.py", "test_floods.py", "test_http2_attacks.py", "test_http2_limits.py", "test_limits.py",
+        "test_listener.py", "test_pipe_ends.py", "test_protocol_edges.py", "test_small_frames.py", "test_smuggling.py",
+        "test_stalls.py", "test_websocket.py",
+    ],
+    "upstream": ["test_http2_upstream.py", "test_kept_connections.py", "test_unlucky.py", "test_upstream_faults.py"],
+    "clock": ["test_certificate_watch.py", "test_clock_steps.py"],
+    "name": ["test_attack_ssrf.py", "test_names.py"],
+    "signal": ["test_life.py", "test_reload.py", "test_shutdown.py", "test_upgrade_command.py"],
+    "file": ["test_certificate_reload.py", "test_logs.py", "test_reload_reach.py"],
+    "setup": ["test_setup_crash.py", "test_setup_failures.py"],
+}  # fmt: skip
 #: The tunnel that the fake of the Tunnels API has from the beginning.
 TUNNEL_ID = "tnl_01Hx9Kp2RtQvMn3sWbYdLcF8"
 
@@ -49,6 +66,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(fnmatch.fnmatch(item.path.name, pattern) for pattern in ATTACKS):
             item.add_marker(pytest.mark.attack)
+        for kind, patterns in FAULTS.items():
+            if any(fnmatch.fnmatch(item.path.name, pattern) for pattern in patterns):
+                item.add_marker(pytest.mark.fault(kind))
+
+
+_found = Found()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The highest figures beside their ceilings."""
+    if _found.tests:
+        terminalreporter.section("ceilings of the tests with faults")
+        terminalreporter.write("\n".join(_found.lines()) + "\n")
+
+
+@pytest.fixture(autouse=True)
+def ceiling_of_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test with a fault ends in its time, whatever it waits for."""
+    begun = time.monotonic()
+    yield
+    if request.node.get_closest_marker("fault"):
+        seconds = time.monotonic() - begun
+        _found.tests += 1
+        _found.seconds = max(_found.seconds, (seconds, request.node.nodeid))
+        assert seconds <= TIME, f"the test took {seconds:.0f} s, the ceiling is {TIME:.0f}"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -179,6 +221,7 @@ def start(
 ) -> Iterator[StartProxy]:
     """Starts a proxy with routes and changed settings; it is ended and checked after the test."""
     running = request.node.stash.setdefault(_running, [])
+    ceilings: list[Ceiling] = []
 
     def start_proxy(
         routes: Routes, *, arguments: list[str] | None = None, collect: bool = True, program: Path | None = None,
@@ -190,10 +233,17 @@ def start(
             program or binary, file, arguments=arguments, collect=collect, before=before, user=user, pass_fds=pass_fds)
         running.append(proxy)
         proxy.far_side(DOMAIN, certificates.ca_file)
+        if request.node.get_closest_marker("fault"):
+            ceilings.append(Ceiling(proxy, DOMAIN, certificates.ca_file))
         return proxy
 
     yield start_proxy
     failures = []
+    for ceiling in ceilings:
+        try:
+            ceiling.check(request.node.nodeid, _found)
+        except AssertionError as failure:
+            failures.append(failure)
     for proxy in running:
         try:
             proxy.check()

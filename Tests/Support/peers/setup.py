@@ -31,7 +31,7 @@ FAST = "--key-type=ecdsa-p256"
 
 def plain_environment() -> dict[str, str]:
     """The path and the locale: nothing of the machine's own settings reaches the program."""
-    return {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL", "TMPDIR")}
+    return {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL", "TMPDIR", "MUTANT")}
 
 
 class TunnelsAPI:
