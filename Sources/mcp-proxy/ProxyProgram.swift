@@ -18,7 +18,7 @@ enum ProxyProgram {
         ) { Serve.run($0) },
         commands: [
             CheckCommand.command, DiagCommand.command, Healthcheck.command, ProbeCommand.command, ReloadCommand.command,
-            UpgradeCommand.command, Demo.command, HelloCommand.command,
+            UpgradeCommand.command, StopCommand.command, Demo.command, HelloCommand.command,
         ],
         notes: """
             Signals: SIGTERM and SIGINT drain and exit (a second one exits at once), SIGHUP reloads the configuration

@@ -42,7 +42,7 @@ struct ReloadClient {
                 switch ReloadMessage.Reply(try socket.receive(limit: maxReply)) {
                 case .proxy(let proxy): search.found.append(Found(name: name, proxy: proxy, user: user))
                 case .stranger: search.strangers.append(user)
-                case .verdict, .listeners, .leaving, nil: search.silent.append("it did not say who it is")
+                case .verdict, .listeners, .leaving, .stopping, nil: search.silent.append("it did not say who it is")
                 }
             } catch {
                 // One that ended meanwhile is none that could be reloaded.
@@ -98,6 +98,15 @@ struct ReloadClient {
         let socket = try AbstractSocket.connect(found.name)
         try socket.send(ReloadMessage.Request.leave.rawValue)
         guard ReloadMessage.Reply(try socket.receive(limit: 64)) == .leaving else {
+            throw IOError(.endOfStream, "read")
+        }
+    }
+
+    /// Has a proxy drain and end.
+    static func stop(_ found: Found) throws(IOError) {
+        let socket = try AbstractSocket.connect(found.name)
+        try socket.send(ReloadMessage.Request.stop.rawValue)
+        guard ReloadMessage.Reply(try socket.receive(limit: 64)) == .stopping else {
             throw IOError(.endOfStream, "read")
         }
     }

@@ -1,6 +1,6 @@
 import TunnelProxy
 
-/// What `mcp-proxy reload` and `upgrade` and a running proxy say to each other: one word there, one text back.
+/// What `mcp-proxy reload`, `upgrade` and `stop` and a running proxy say to each other: one word there, one text back.
 enum ReloadMessage {
     enum Request: String {
         case describe
@@ -9,6 +9,8 @@ enum ReloadMessage {
         case listeners
         /// That process serves.
         case leave
+        /// As SIGTERM.
+        case stop
     }
 
     /// A proxy, by what it says of itself.
@@ -26,6 +28,7 @@ enum ReloadMessage {
         /// was called.
         case listeners([PassedSockets.Name], arguments: [String])
         case leaving
+        case stopping
         /// It does not listen to this user.
         case stranger
 
@@ -38,6 +41,7 @@ enum ReloadMessage {
             case .listeners(let names, let arguments):
                 (["listeners", names.map(\.rawValue).joined(separator: ":")] + arguments).joined(separator: "\n")
             case .leaving: "leaving"
+            case .stopping: "stopping"
             case .stranger: "stranger"
             }
         }
@@ -60,6 +64,7 @@ enum ReloadMessage {
                 guard names.count == words.count else { return nil }
                 self = .listeners(names, arguments: lines)
             case "leaving": self = .leaving
+            case "stopping": self = .stopping
             case "stranger": self = .stranger
             default: return nil
             }

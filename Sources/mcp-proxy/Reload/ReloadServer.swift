@@ -3,11 +3,11 @@ import TunnelCore
 import TunnelIO
 import TunnelProxy
 
-/// The running proxy's side of `mcp-proxy reload` and `upgrade`: an abstract socket that says which proxy this is, reloads it
-/// and answers with the verdict, or hands its listeners to the process that takes its place.
+/// The running proxy's side of `mcp-proxy reload`, `upgrade` and `stop`: an abstract socket that says which proxy this is,
+/// reloads it and answers with the verdict, hands its listeners to the process that takes its place, or ends it.
 ///
-/// Only its own user and root are heard. Its place is left to a process of its own PID namespace alone: who shares no more than
-/// the network, as a sidecar does, could not do as much by signals.
+/// Only its own user and root are heard. It ends, or leaves its place, for a process of its own PID namespace alone: who shares no
+/// more than the network, as a sidecar does, could not do as much by signals.
 enum ReloadServer {
     /// What its sockets' names begin with. Random digits follow, as two containers may share a network and each have a
     /// process 1.
@@ -59,6 +59,11 @@ enum ReloadServer {
             successor.leave()
             try? client.send(ReloadMessage.Reply.leaving.text)
             return false
+        case .stop:
+            guard client.isPeerVisible else { break }
+            // Before the signal, with which this thread may have no more time.
+            try? client.send(ReloadMessage.Reply.stopping.text)
+            kill(getpid(), SIGTERM)
         case nil: break
         }
         return true

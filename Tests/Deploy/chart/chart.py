@@ -70,6 +70,8 @@ CASES = {
     "metrics": Case((MANAGED, "metrics"), api_versions=("monitoring.coreos.com/v1",)),
     "metrics-without-operator": Case((MANAGED, "metrics")),
     "oldest-cluster": Case((MANAGED,), kube_version="1.27.0"),
+    "without-sidecars": Case((MANAGED,), kube_version="1.32.0"),
+    "streams": Case((EXTERNAL, "streams")),
 }
 
 
@@ -146,6 +148,12 @@ def containers(objects):
         for thing, _, spec in pods(objects)
         for container in spec.get("initContainers", []) + spec["containers"]
     ]
+
+
+def named(spec, name):
+    """The one container of a pod by its name, a sidecar too."""
+    (found,) = [each for each in spec.get("initContainers", []) + spec["containers"] if each["name"] == name]
+    return found
 
 
 def configuration(objects):

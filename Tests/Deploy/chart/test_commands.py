@@ -144,7 +144,7 @@ def test_setup_cannot_make_a_secret(cluster):
 def test_probes_and_helm_test_ask_a_proxy_that_serves_nobody_else(renderings, name, certificate, tmp_path):
     objects = chart.load(renderings[name])
     spec = chart.pod_of(chart.find(objects, "Deployment", "mcp-tunnel"))[1]
-    container = spec["containers"][0]
+    container = chart.named(spec, "mcp-proxy")
     (port,) = container["ports"]
     probes = [container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")]
     test = chart.find(objects, "Pod", "mcp-tunnel-test")["spec"]

@@ -86,7 +86,7 @@ def test_install_without_programmatic_access(external):
 
 def test_create_the_two_secrets(external):
     spec = chart.find(external, "Deployment", "mcp-tunnel")["spec"]["template"]["spec"]
-    token = next(each for each in spec["containers"][1]["env"] if each["name"] == "TUNNEL_TOKEN")
+    token = next(each for each in chart.named(spec, "cloudflared")["env"] if each["name"] == "TUNNEL_TOKEN")
     assert token["valueFrom"]["secretKeyRef"] == {"name": "mcp-tunnel-token", "key": "tunnel-token"}
     sources = chart.secrets(next(volume for volume in spec["volumes"] if volume["name"] == "certificate"))
     assert {source["name"] for source in sources} == {"mcp-tunnel-cert"}
@@ -97,7 +97,7 @@ def test_create_the_two_secrets(external):
 
 def test_set_values_for_external_mode(external):
     assert yaml.safe_load(chart.configuration(external))["tunnel_domain"] == "abcd1234.tunnel.anthropic.com"
-    proxy = chart.find(external, "Deployment", "mcp-tunnel")["spec"]["template"]["spec"]["containers"][0]
+    proxy = chart.named(chart.pod_of(chart.find(external, "Deployment", "mcp-tunnel"))[1], "mcp-proxy")
     assert "-tunnel-domain" not in proxy["args"]
 
 
@@ -106,10 +106,11 @@ def test_verify_the_deployment(renderings, mode):
     """kubectl -n mcp-tunnel logs deploy/mcp-tunnel -c mcp-proxy, and -c cloudflared."""
     deployment = chart.find(chart.load(renderings[mode]), "Deployment", "mcp-tunnel")
     assert deployment["metadata"]["namespace"] == "mcp-tunnel"
-    containers = deployment["spec"]["template"]["spec"]["containers"]
-    assert [each["name"] for each in containers] == ["mcp-proxy", "cloudflared"]
-    assert containers[1]["args"] == ["tunnel", "--no-autoupdate", "run", "--url", "http://localhost:8080"]
-    assert containers[1]["image"] == f"cloudflare/cloudflared@{chart.pins()['CLOUDFLARED_DIGEST']}"
+    _, spec = chart.pod_of(deployment)
+    assert [each["name"] for each in spec["initContainers"] + spec["containers"]] == ["mcp-proxy", "cloudflared"]
+    cloudflared = chart.named(spec, "cloudflared")
+    assert cloudflared["args"] == ["tunnel", "--no-autoupdate", "run", "--url", "http://localhost:8080"]
+    assert cloudflared["image"] == f"cloudflare/cloudflared@{chart.pins()['CLOUDFLARED_DIGEST']}"
 
 
 def test_restrict_egress_with_networkpolicy(managed):

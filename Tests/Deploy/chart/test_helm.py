@@ -60,7 +60,7 @@ def split(text):
 ALIKE = [
     name
     for name, case in chart.CASES.items()
-    if case.cluster is None and not case.api_versions and name != "oldest-cluster"
+    if case.cluster is None and not case.api_versions and case.kube_version == chart.Case(()).kube_version
 ]
 
 

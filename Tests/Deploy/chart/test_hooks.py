@@ -239,7 +239,7 @@ def test_helm_test_starts_the_proxy_of_the_release_and_asks_it(objects, name):
     (proxy,), (check,) = pod["spec"]["initContainers"], pod["spec"]["containers"]
     assert proxy["restartPolicy"] == "Always" and pod["spec"]["restartPolicy"] == "Never"
     deployment = chart.find(objects, "Deployment", prefix)["spec"]["template"]["spec"]
-    served = deployment["containers"][0]
+    served = chart.named(deployment, "mcp-proxy")
     for key in ("image", "args", "env", "volumeMounts", "securityContext"):
         assert proxy.get(key) == served.get(key), key
     known = {each["name"]: each for each in deployment["volumes"]}

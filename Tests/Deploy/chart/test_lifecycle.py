@@ -1,14 +1,17 @@
 """How pods start, end, are replaced and are spread."""
 
+import dataclasses
+
 import pytest
 
 import chart
+import test_metrics
 
 
 def pod_of(objects):
     deployment = next(each for each in objects if each["kind"] == "Deployment")
     spec = deployment["spec"]["template"]["spec"]
-    return spec, {each["name"]: each for each in spec["containers"]}
+    return spec, {each["name"]: each for each in spec.get("initContainers", []) + spec["containers"]}
 
 
 def cloudflared_grace(containers):
@@ -18,21 +21,21 @@ def cloudflared_grace(containers):
 @pytest.mark.parametrize(
     "timeout, grace, cloudflared",
     [
-        (None, 40, "35s"),
-        ("30s", 40, "35s"),
-        ("1m30s", 100, "95s"),
-        ("0", 10, "5s"),
-        (0, 10, "5s"),
-        ("1.5s", 12, "7s"),
-        ("300ms", 11, "6s"),
-        ("1s500ms", 12, "7s"),
-        ("2m54.5s", 185, "180s"),
-        ("2m55s", 185, "180s"),
-        ("2m56s", 186, "180s"),
+        (None, 40, "38s"),
+        ("30s", 40, "38s"),
+        ("1m30s", 100, "98s"),
+        ("0", 10, "8s"),
+        (0, 10, "8s"),
+        ("1.5s", 12, "10s"),
+        ("300ms", 11, "9s"),
+        ("1s500ms", 12, "10s"),
+        ("2m51.5s", 182, "180s"),
+        ("2m52s", 182, "180s"),
+        ("2m53s", 183, "180s"),
         ("1h", 3610, "180s"),
         ("1h0.5m", 3640, "180s"),
-        ("1000000us", 11, "6s"),
-        ("2µs", 11, "6s"),
+        ("1000000us", 11, "9s"),
+        ("2µs", 11, "9s"),
     ],
 )
 def test_a_pod_has_the_time_that_its_proxy_may_take(timeout, grace, cloudflared, tmp_path):
@@ -42,18 +45,47 @@ def test_a_pod_has_the_time_that_its_proxy_may_take(timeout, grace, cloudflared,
     assert cloudflared_grace(containers) == cloudflared
 
 
-@pytest.mark.parametrize("delay, grace, cloudflared", [("10s", 50, "45s"), ("0", 40, "35s"), ("1500ms", 42, "37s")])
+@pytest.mark.parametrize("delay, grace, cloudflared", [("10s", 50, "48s"), ("0", 40, "38s"), ("1500ms", 42, "40s")])
 def test_a_delay_of_the_proxys_own_is_time_too(delay, grace, cloudflared, tmp_path):
-    objects = chart.render(chart.CASES["managed"], {"gateway": {"config": {"shutdown_delay": delay}}}, tmp_path)
+    values = {"gateway": {"config": {"shutdown_delay": delay}}}
+    objects = chart.render(chart.CASES["without-sidecars"], values, tmp_path)
     spec, containers = pod_of(objects)
     assert spec["terminationGracePeriodSeconds"] == grace
     assert cloudflared_grace(containers) == cloudflared
 
 
 def test_the_proxy_waits_for_cloudflared_to_take_its_leave(renderings):
-    spec, containers = pod_of(chart.load(renderings["managed"]))
+    objects = chart.load(renderings["without-sidecars"])
+    _, containers = pod_of(objects)
     assert containers["mcp-proxy"]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
-    assert "lifecycle" not in containers["cloudflared"]
+    assert "lifecycle" not in containers["cloudflared"] and "restartPolicy" not in containers["mcp-proxy"]
+    assert "shutdown_delay" not in chart.configuration(objects)
+
+
+def test_as_a_native_sidecar_the_proxy_comes_first_and_drains_from_the_beginning_of_the_end(renderings):
+    objects = chart.load(renderings["managed"])
+    spec, containers = pod_of(objects)
+    assert [each["name"] for each in spec["initContainers"]] == ["mcp-proxy"]
+    assert [each["name"] for each in spec["containers"]] == ["cloudflared"]
+    proxy = containers["mcp-proxy"]
+    # cloudflared starts when the probe has passed, so the edge is told of nobody who does not serve.
+    assert proxy["restartPolicy"] == "Always" and proxy["startupProbe"]["httpGet"]["path"] == "/healthz"
+    # SIGTERM would come when cloudflared has ended, and every stream with it.
+    assert proxy["lifecycle"] == {"preStop": {"exec": {"command": ["/mcp-proxy", "stop"]}}}
+    assert "shutdown_delay: 5s" in chart.configuration(objects).splitlines()
+    assert spec["terminationGracePeriodSeconds"] == 40 and cloudflared_grace(containers) == "38s"
+
+
+@pytest.mark.parametrize(
+    "wanted, version, is_sidecar",
+    [(None, "1.32.9", False), (None, "1.33.0", True), (None, "1.33.0-gke.100", True), (True, "1.29.0", True),
+     (False, "1.34.0", False)],
+)  # fmt: skip
+def test_who_has_native_sidecars(wanted, version, is_sidecar, tmp_path):
+    case = dataclasses.replace(chart.CASES["managed"], kube_version=version)
+    spec, containers = pod_of(chart.render(case, {"gateway": {"nativeSidecar": wanted}}, tmp_path))
+    assert ("initContainers" in spec) is is_sidecar
+    assert ("exec" in containers["mcp-proxy"]["lifecycle"]["preStop"]) is is_sidecar
 
 
 def test_clusters_without_a_sleeping_hook_have_a_proxy_that_waits(renderings):
@@ -62,8 +94,7 @@ def test_clusters_without_a_sleeping_hook_have_a_proxy_that_waits(renderings):
     assert "lifecycle" not in containers["mcp-proxy"]
     assert "shutdown_delay: 5s" in chart.configuration(objects).splitlines()
     assert spec["terminationGracePeriodSeconds"] == 40
-    assert cloudflared_grace(containers) == "35s"
-    assert "shutdown_delay" not in chart.configuration(chart.load(renderings["managed"]))
+    assert cloudflared_grace(containers) == "38s"
 
 
 def test_an_own_delay_wins_on_such_clusters(tmp_path):
@@ -74,9 +105,13 @@ def test_an_own_delay_wins_on_such_clusters(tmp_path):
 
 
 def test_no_wait_is_no_hook(tmp_path):
-    spec, containers = pod_of(chart.render(chart.CASES["managed"], {"gateway": {"preStopSleepSeconds": 0}}, tmp_path))
+    values = {"gateway": {"preStopSleepSeconds": 0}}
+    spec, containers = pod_of(chart.render(chart.CASES["without-sidecars"], values, tmp_path))
     assert "lifecycle" not in containers["mcp-proxy"]
     assert spec["terminationGracePeriodSeconds"] == 35
+    objects = chart.render(chart.CASES["managed"], values, tmp_path)
+    assert "shutdown_delay" not in chart.configuration(objects)
+    assert pod_of(objects)[0]["terminationGracePeriodSeconds"] == 35
 
 
 def test_probes_ask_the_admin_listener_and_can_be_something_else(renderings):
@@ -155,6 +190,37 @@ def test_the_autoscaler_aims_at_what_was_set(renderings):
     assert scaler["behavior"] == {"scaleDown": {"stabilizationWindowSeconds": 600}}
 
 
+def test_the_autoscaler_aims_at_active_streams(renderings):
+    objects = chart.load(renderings["streams"])
+    scaler = chart.find(objects, "HorizontalPodAutoscaler", "mcp-tunnel")
+    assert scaler["apiVersion"] == "autoscaling/v2"
+    assert scaler["spec"]["metrics"] == [
+        {
+            "type": "Pods",
+            "pods": {
+                "metric": {"name": "mcp_tunnel_event_streams_open"},
+                "target": {"type": "AverageValue", "averageValue": "16000"},
+            },
+        }
+    ]
+    # What it asks for is a metric that there is, and Prometheus may come for it.
+    assert "mcp_tunnel_event_streams_open" in test_metrics.documented()
+    assert chart.find(objects, "NetworkPolicy", "mcp-tunnel")["spec"]["ingress"]
+
+
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        ({"targetCPUUtilizationPercentage": None}, "needs something to aim at"),
+        ({"targetActiveStreams": 100}, "autoscaling.targetActiveStreams: needs metrics.enabled: true"),
+        ({"minReplicas": 6}, "autoscaling.maxReplicas: 5 is less than minReplicas, 6"),
+    ],
+)
+def test_an_autoscaler_that_could_not_scale_is_refused(values, words, tmp_path):
+    with pytest.raises(chart.RenderError, match=words):
+        chart.render(chart.CASES["managed"], {"autoscaling": {"enabled": True, **values}}, tmp_path)
+
+
 def test_new_pods_come_before_old_ones_go(renderings):
     deployment = chart.find(chart.load(renderings["managed"]), "Deployment", "mcp-tunnel")
     assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
@@ -198,7 +264,8 @@ def test_what_was_set_for_pods_arrives(renderings):
     assert containers["cloudflared"]["args"][:4] == ["tunnel", "--no-autoupdate", "--loglevel", "debug"]
     assert containers["cloudflared"]["volumeMounts"] == [{"name": "notes", "mountPath": "/notes"}]
     assert containers["cloudflared"]["livenessProbe"]["exec"]["command"] == ["cloudflared", "tunnel", "ready"]
-    assert spec["initContainers"][0]["name"] == "first" and spec["containers"][2]["name"] == "beside"
+    assert [each["name"] for each in spec["initContainers"]] == ["first", "mcp-proxy"]
+    assert [each["name"] for each in spec["containers"]] == ["cloudflared", "beside"]
     assert spec["serviceAccountName"] == "acme-proxy"
     assert {"name": "TUNNEL_TRANSPORT_PROTOCOL", "value": "http2"} in containers["cloudflared"]["env"]
     assert {"name": "TZ", "value": "UTC"} in containers["mcp-proxy"]["env"]

@@ -44,7 +44,7 @@ def test_the_pod_monitor_scrapes_the_admin_port(renderings):
     labels, spec = chart.pod_of(chart.find(objects, "Deployment", "mcp-tunnel"))
     assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
     assert monitor["spec"]["jobLabel"] in labels
-    assert [port["name"] for port in spec["containers"][0]["ports"]] == ["admin"]
+    assert [port["name"] for port in chart.named(spec, "mcp-proxy")["ports"]] == ["admin"]
     assert not of_kind(objects, "ServiceMonitor") + of_kind(objects, "Service")
 
 

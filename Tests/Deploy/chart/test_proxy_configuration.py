@@ -129,7 +129,7 @@ def test_ticket_keys_are_set_where_there_are_tickets(tls, file, tmp_path):
 def proxy_of(objects):
     deployment = next(each for each in objects if each["kind"] == "Deployment")
     spec = deployment["spec"]["template"]["spec"]
-    return spec, next(each for each in spec["containers"] if each["name"] == "mcp-proxy")
+    return spec, chart.named(spec, "mcp-proxy")
 
 
 def test_arguments_name_the_file_that_is_mounted_and_the_domain_of_managed_mode(objects, name):

@@ -82,12 +82,12 @@ def first_snippet():
 
 def test_snippets_of_values_render(tmp_path):
     snippets = snippets_of_values()
-    assert len(snippets) == 5
+    assert len(snippets) == 6
     for snippet in snippets:
         values = yaml.safe_load(snippet)
         if values.keys() == {"cloudflared"}:
             assert values["cloudflared"]["image"]["digest"] == chart.pins()["GUIDE_CLOUDFLARED_DIGEST"]
-        if values.keys() <= {"cloudflared", "metrics"}:
+        if values.keys() <= {"cloudflared", "metrics", "autoscaling"}:
             values |= yaml.safe_load((chart.HERE / f"cases/{chart.EXTERNAL}.yaml").read_text())
         objects = chart.load(render_alone(values, tmp_path))
         assert [each for each in objects if each["kind"] == "Deployment"]

@@ -27,6 +27,35 @@
 {{- toYaml $config -}}
 {{- end -}}
 
+{{/* The proxy's container in the Deployment. */}}
+{{- define "mcp-tunnel.servingContainer" -}}
+name: mcp-proxy
+{{- if include "mcp-tunnel.isSidecar" . }}
+restartPolicy: Always
+{{- end }}
+{{ include "mcp-tunnel.proxyContainer" . }}
+{{- range $kind := list "startupProbe" "livenessProbe" "readinessProbe" }}
+{{- with get $.Values.gateway $kind }}
+{{ $kind }}:
+  {{- include "mcp-tunnel.probe" . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- if include "mcp-tunnel.isSidecar" . }}
+# Its SIGTERM comes when cloudflared has ended, and with it every stream. So it drains from the beginning of the end on.
+lifecycle:
+  preStop:
+    exec:
+      command: [/mcp-proxy, stop]
+{{- else }}
+{{- with include "mcp-tunnel.preStopSeconds" . | int64 }}
+lifecycle:
+  preStop:
+    sleep:
+      seconds: {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Below a container that serves: image, arguments, variables and mounts of mcp-proxy. */}}
 {{- define "mcp-tunnel.proxyContainer" -}}
 {{- $managed := .Values.setup.enabled -}}
@@ -110,9 +139,23 @@ volumeMounts:
 {{- include "mcp-tunnel.seconds" (kindIs "invalid" $timeout | ternary "30s" $timeout) -}}
 {{- end -}}
 
+{{/* Whether the proxy is a native sidecar, which Kubernetes has for good from 1.33 on; empty where it is not. */}}
+{{- define "mcp-tunnel.isSidecar" -}}
+{{- $wanted := .Values.gateway.nativeSidecar -}}
+{{- if kindIs "invalid" $wanted -}}
+{{- $wanted = semverCompare ">=1.33.0-0" .Capabilities.KubeVersion.Version -}}
+{{- end -}}
+{{- if $wanted -}}true{{- end -}}
+{{- end -}}
+
+{{/* Whether a hook can sleep, so that SIGTERM comes later: a native sidecar's comes too late for that. */}}
+{{- define "mcp-tunnel.hookSleeps" -}}
+{{- if and (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) (not (include "mcp-tunnel.isSidecar" .)) -}}true{{- end -}}
+{{- end -}}
+
 {{/* Seconds between the end of a pod and SIGTERM to its proxy. */}}
 {{- define "mcp-tunnel.preStopSeconds" -}}
-{{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version -}}
+{{- if include "mcp-tunnel.hookSleeps" . -}}
 {{- int64 .Values.gateway.preStopSleepSeconds -}}
 {{- else -}}
 0
@@ -124,7 +167,7 @@ volumeMounts:
 {{- $delay := .Values.gateway.config.shutdown_delay -}}
 {{- if not (kindIs "invalid" $delay) -}}
 {{- include "mcp-tunnel.seconds" $delay -}}
-{{- else if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version -}}
+{{- else if include "mcp-tunnel.hookSleeps" . -}}
 0
 {{- else -}}
 {{- int64 .Values.gateway.preStopSleepSeconds -}}

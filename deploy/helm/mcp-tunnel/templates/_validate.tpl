@@ -76,6 +76,19 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- with .Values.autoscaling -}}
+{{- if .enabled -}}
+{{- if not (or .targetCPUUtilizationPercentage .targetMemoryUtilizationPercentage .targetActiveStreams) -}}
+{{- $errors = append $errors "autoscaling.enabled: needs something to aim at: targetCPUUtilizationPercentage, targetMemoryUtilizationPercentage or targetActiveStreams" -}}
+{{- end -}}
+{{- if and .targetActiveStreams (not $.Values.metrics.enabled) -}}
+{{- $errors = append $errors "autoscaling.targetActiveStreams: needs metrics.enabled: true, or the NetworkPolicy keeps Prometheus out, and nobody counts" -}}
+{{- end -}}
+{{- if lt (int64 .maxReplicas) (int64 .minReplicas) -}}
+{{- $errors = append $errors (printf "autoscaling.maxReplicas: %d is less than minReplicas, %d" (int64 .maxReplicas) (int64 .minReplicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $port := int64 .Values.gateway.adminPort -}}
 {{- if or (eq $port 8080) (eq $port (int64 .Values.cloudflared.metricsPort)) -}}
 {{- $errors = append $errors (printf "gateway.adminPort: %d is taken in the pod, by mcp-proxy's listener or cloudflared's metrics: choose another, such as 8081" $port) -}}
