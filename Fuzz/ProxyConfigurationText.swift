@@ -18,7 +18,7 @@ func checkProxyConfigurationText(_ bytes: [UInt8]) {
         }
         return
     }
-    checkRoutes(configuration)
+    for tunnel in configuration.perTunnel { checkRoutes(tunnel) }
     _ = UpstreamPolicy(
         allowed: configuration.upstream.allowedIPs, validationDisabled: configuration.upstream.disableIPValidation)
     let durations = [
@@ -43,7 +43,8 @@ func checkProxyConfigurationText(_ bytes: [UInt8]) {
         listenAddress: configuration.listenAddress, tls: configuration.tls, routes: configuration.routes,
         tunnelDomain: configuration.tunnelDomain, logLevel: configuration.logLevel, logFormat: configuration.logFormat,
         shutdownTimeout: configuration.shutdownTimeout, threads: configuration.threads,
-        upstream: configuration.upstream, webSocket: configuration.webSocket, limits: configuration.limits)
+        upstream: configuration.upstream, webSocket: configuration.webSocket, limits: configuration.limits,
+        tunnels: configuration.tunnels)
     precondition(again == configuration, "what a file may say, code may not")
 }
 

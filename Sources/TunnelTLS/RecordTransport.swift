@@ -20,6 +20,9 @@ struct RecordTransport {
     /// Set while `TLSEngine.sign` runs, and no longer: a second ClientHello stops the handshake again.
     var maySign = false
 
+    /// The server that the client asked for, where there are several. Held: the callbacks look at it.
+    var chosen: TLSContext?
+
     /// Where OpenSSL took the records that came, which is where it decrypts them as well: in its read buffer.
     private var taken: (start: UnsafeMutableRawPointer, end: UnsafeMutableRawPointer)?
 
@@ -33,6 +36,12 @@ struct RecordTransport {
     }
 
     private init() { input = UnsafeRawBufferPointer(start: nil, count: 0) }
+
+    /// Frees what ``make()`` has made, once nothing looks at it any more.
+    static func free(_ transport: UnsafeMutablePointer<RecordTransport>) {
+        transport.deinitialize(count: 1)
+        transport.deallocate()
+    }
 
     /// Bytes of the input that OpenSSL has not taken.
     var remaining: Int { input.count }

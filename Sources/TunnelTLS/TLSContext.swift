@@ -11,6 +11,10 @@ final class TLSContext: Sendable {
     private let alpn: [UInt8]
     /// Nil: no tickets.
     private let tickets: TicketKeys?
+    /// Of its scope.
+    let number: Int
+    /// Of a context that only chooses another one.
+    let names: ServerNames?
 
     /// Suites for TLS 1.2: forward secret and authenticated only, as TLS 1.3 has them. The smaller AES first: it is
     /// the faster one and nobody breaks it.
@@ -23,7 +27,8 @@ final class TLSContext: Sendable {
     private static let maxChainBytes = 100 * 1_024
 
     init(
-        server: Bool, versions: ClosedRange<TLSVersion>, alpn: [String], tickets: TicketKeys?
+        server: Bool, versions: ClosedRange<TLSVersion>, alpn: [String], tickets: TicketKeys?, number: Int = 0,
+        names: ServerNames? = nil
     ) throws(TLSError) {
         let operation = "make context"
         ERR_clear_error()
@@ -33,6 +38,7 @@ final class TLSContext: Sendable {
         // From here on a throw runs deinit, which frees the context.
         self.pointer = pointer
         self.tickets = tickets
+        (self.number, self.names) = (number, names)
         self.alpn = Self.encode(alpn)
         guard alpn.allSatisfy({ (1...255).contains($0.utf8.count) }) else {
             throw TLSError(operation: operation, detail: "an ALPN name has 1 to 255 bytes")
@@ -62,26 +68,57 @@ final class TLSContext: Sendable {
         names.flatMap { [UInt8(truncatingIfNeeded: $0.utf8.count)] + Array($0.utf8) }
     }
 
+    /// A server's context, with versions and protocols alone.
+    convenience init(
+        _ options: TLSServerOptions, tickets: TicketKeys? = nil, number: Int, names: ServerNames? = nil
+    ) throws(TLSError) {
+        guard options.minVersion <= options.maxVersion else {
+            throw TLSError(operation: "make context", detail: "minVersion is above maxVersion")
+        }
+        try self.init(
+            server: true, versions: options.minVersion...options.maxVersion, alpn: options.alpn, tickets: tickets,
+            number: number, names: names)
+    }
+
     /// Makes the context a server's: identity, answer to ALPN, tickets.
-    func serve(as identity: TLSIdentity) throws(TLSError) {
-        let operation = "use certificate"
+    ///
+    /// - Parameter scope: the name that sessions are bound to besides the chain.
+    func serve(as identity: TLSIdentity, scope: String?) throws(TLSError) {
         try use(identity)
         if !alpn.isEmpty { SSL_CTX_set_alpn_select_cb(pointer, chooseProtocol, nil) }
         SSL_CTX_set_cert_cb(pointer, pauseBeforeSigning, nil)
-        if tickets == nil {
+        guard try setUpTickets(areGiven: tickets != nil) else { return }
+        // The chain's own: with keys that are shared, a session of another certificate ends in a full handshake all
+        // the same, so whoever comes back sees the certificate that is in force.
+        let context = try identity.sessionContext(scope)
+        guard SSL_CTX_set_session_id_context(pointer, context, CUnsignedInt(context.count)) == 1 else {
+            throw .fromQueue("use certificate")
+        }
+    }
+
+    /// Makes the context one that connections begin with until their server is known. A connection keeps from it what OpenSSL
+    /// copies when it is made: versions, options, modes, and how tickets are given. The callback for tickets is called by
+    /// this context too, and looks at the one that was chosen.
+    func serve(choosing options: TLSServerOptions) throws(TLSError) {
+        SSL_CTX_set_client_hello_cb(pointer, chooseServer, nil)
+        COpenSSL_CTX_set_mode(pointer, Int(SSL_MODE_NO_AUTO_CHAIN))
+        _ = try setUpTickets(areGiven: options.sessionTickets)
+    }
+
+    /// - Returns: whether there are tickets.
+    private func setUpTickets(areGiven: Bool) throws(TLSError) -> Bool {
+        guard areGiven else {
             SSL_CTX_set_options(pointer, COpenSSL_OP_NO_TICKET())
             SSL_CTX_set_num_tickets(pointer, 0)
-            return
+            return false
         }
         // One ticket after a full handshake; each resumption gives the next one (`handleTicket`).
         SSL_CTX_set_num_tickets(pointer, 1)
         SSL_CTX_set_timeout(pointer, Int(TLSServerContext.ticketLifetime))
-        // The chain's own: with keys that are shared, a session of another certificate ends in a full handshake all
-        // the same, so whoever comes back sees the certificate that is in force.
-        let context = identity.chainDigest
-        guard SSL_CTX_set_session_id_context(pointer, context, CUnsignedInt(context.count)) == 1,
-            SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer, sealOrOpenTicket) == 1
-        else { throw .fromQueue(operation) }
+        guard SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer, sealOrOpenTicket) == 1 else {
+            throw .fromQueue("use certificate")
+        }
+        return true
     }
 
     /// Shows that identity, or as a client has it ready for a server that asks.
@@ -165,9 +202,9 @@ final class TLSContext: Sendable {
     }
 
     /// The value behind a connection of ours.
-    fileprivate static func of(_ ssl: OpaquePointer?) -> TLSContext? {
+    static func of(_ ssl: OpaquePointer?) -> TLSContext? {
         guard let data = COpenSSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)) else { return nil }
-        // SAFETY: set in init to self; the engine that drives `ssl` holds the context.
+        // SAFETY: set in init to self; the engine that drives `ssl` holds the context, and its transport the chosen one.
         return Unmanaged<TLSContext>.fromOpaque(data).takeUnretainedValue()
     }
 }

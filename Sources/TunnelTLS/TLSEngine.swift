@@ -76,6 +76,16 @@ public struct TLSEngine: ~Copyable, Sendable {
         self.init(parts, server.context, allowance: Self.maxHandshakeBytes.fromClient)
     }
 
+    /// A connection of the server that the client will ask for by name.
+    ///
+    /// - Parameter pausesBeforeSigning: as above; at a server whose signatures take no time it does not stop all the same.
+    public init(choice: TLSServerChoice, pausesBeforeSigning: Bool = false) throws(TLSError) {
+        let parts = try Self.makeParts(choice.context)
+        SSL_set_accept_state(parts.ssl)
+        parts.transport.pointee.pausesBeforeSigning = pausesBeforeSigning
+        self.init(parts, choice.context, allowance: Self.maxHandshakeBytes.fromClient)
+    }
+
     /// A connection of a client, to be begun with `start`.
     ///
     /// - Parameter serverName: host name or address literal; what the server's certificate must name.
@@ -91,11 +101,16 @@ public struct TLSEngine: ~Copyable, Sendable {
             if let session, SSL_set_session(parts.ssl, session.pointer) != 1 { throw .fromQueue("resume") }
         } catch {
             SSL_free(parts.ssl)
-            parts.transport.deallocate()
+            RecordTransport.free(parts.transport)
             throw error
         }
         self.init(parts, client.context, allowance: Self.maxHandshakeBytes.fromServer)
     }
+
+    /// Which server a server's connection is of: the number in the scope of its context, 0 where there is none.
+    ///
+    /// Where the client chooses, it counts once the handshake is complete.
+    public var serverNumber: Int { transport.pointee.chosen?.number ?? context.number }
 
     private typealias Parts = (ssl: OpaquePointer, transport: UnsafeMutablePointer<RecordTransport>)
 
@@ -122,7 +137,7 @@ public struct TLSEngine: ~Copyable, Sendable {
         if !hasFailed { SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
         transport.pointee.wipe()
         SSL_free(ssl)
-        transport.deallocate()
+        RecordTransport.free(transport)
     }
 
     /// Appends a client's first flight to `output`. Does nothing for a server, or the second time.

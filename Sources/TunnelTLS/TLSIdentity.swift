@@ -95,6 +95,16 @@ public final class TLSIdentity: Sendable {
         }
     }
 
+    /// What sessions are bound to.
+    ///
+    /// - Parameter scope: a name that they are bound to besides the chain.
+    func sessionContext(_ scope: String?) throws(TLSError) -> [UInt8] {
+        guard let scope else { return chainDigest }
+        do throws(PKIError) { return try (chainDigest + Array(scope.utf8)).sha256() } catch {
+            throw TLSError(operation: "use certificate", detail: error.reason)
+        }
+    }
+
     private static func key(_ file: [UInt8]) throws(TLSIdentityError) -> PrivateKey {
         do throws(PKIError) { return try PrivateKey(file: file) } catch {
             switch error.code {

@@ -33,6 +33,8 @@ public final class TLSServerContext: Sendable {
 
     public let identity: TLSIdentity
     public let options: TLSServerOptions
+    /// `nil` for the only server behind its listener.
+    public let scope: TLSServerScope?
     let context: TLSContext
 
     /// Whether a full handshake takes long enough to hold up an event loop: then its engines pause before they sign.
@@ -41,23 +43,21 @@ public final class TLSServerContext: Sendable {
     /// - Parameter ticketKeys: the keys shared with the server's other contexts. Nil: a key of its own, never rotated.
     ///   Whatever is shared, a session is resumed under the chain that it was made with and under no other.
     ///   Unused without `sessionTickets`.
+    /// - Parameter scope: which of several servers it belongs to.
     /// - Throws: for an empty range of versions, an ALPN name that is not 1 to 255 bytes, or an identity that
     ///   OpenSSL finds too weak (RSA under 2,048 bits).
     public init(
-        identity: TLSIdentity, options: TLSServerOptions = TLSServerOptions(), ticketKeys: TicketKeys? = nil
+        identity: TLSIdentity, options: TLSServerOptions = TLSServerOptions(), ticketKeys: TicketKeys? = nil,
+        scope: TLSServerScope? = nil
     ) throws(TLSError) {
-        guard options.minVersion <= options.maxVersion else {
-            throw TLSError(operation: "make context", detail: "minVersion is above maxVersion")
-        }
         var tickets: TicketKeys?
         if options.sessionTickets {
             if let ticketKeys { tickets = ticketKeys } else { tickets = try TicketKeys() }
         }
-        context = try TLSContext(
-            server: true, versions: options.minVersion...options.maxVersion, alpn: options.alpn, tickets: tickets)
-        try context.serve(as: identity)
+        context = try TLSContext(options, tickets: tickets, number: scope?.number ?? 0)
+        try context.serve(as: identity, scope: scope?.name)
         self.identity = identity
-        self.options = options
+        (self.options, self.scope) = (options, scope)
     }
 }
 
@@ -74,13 +74,19 @@ public final class ServerCredentials: Sendable {
     }
 
     public let options: TLSServerOptions
+    /// `nil` for the only server behind its listener.
+    public let scope: TLSServerScope?
     private let snapshot: Mutex<InForce>
 
-    public init(identity: TLSIdentity, options: TLSServerOptions = TLSServerOptions()) throws(TLSError) {
+    /// - Parameter scope: which of several servers they are of.
+    public init(
+        identity: TLSIdentity, options: TLSServerOptions = TLSServerOptions(), scope: TLSServerScope? = nil
+    ) throws(TLSError) {
         let ticketKeys = try TicketKeys()
-        let context = try TLSServerContext(identity: identity, options: options, ticketKeys: ticketKeys)
+        let context = try TLSServerContext(
+            identity: identity, options: options, ticketKeys: ticketKeys, scope: scope)
         snapshot = Mutex(InForce(context: context, ticketKeys: ticketKeys))
-        self.options = options
+        (self.options, self.scope) = (options, scope)
     }
 
     /// The context for the next connection.
@@ -98,7 +104,8 @@ public final class ServerCredentials: Sendable {
         let isSame = identity.chainDigest == inForce.context.identity.chainDigest
         let keepsKeys = isSame || inForce.ticketKeys.areShared
         let ticketKeys = keepsKeys ? inForce.ticketKeys : try TicketKeys()
-        let context = try TLSServerContext(identity: identity, options: options, ticketKeys: ticketKeys)
+        let context = try TLSServerContext(
+            identity: identity, options: options, ticketKeys: ticketKeys, scope: scope)
         // The old context may be the last reference to a big chain: freed after the lock, not under it.
         let old = snapshot.withLock { current in
             let old = current

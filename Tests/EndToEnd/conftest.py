@@ -224,7 +224,7 @@ def start(
     ceilings: list[Ceiling] = []
 
     def start_proxy(
-        routes: Routes, *, arguments: list[str] | None = None, collect: bool = True, program: Path | None = None,
+        routes: Routes | None, *, arguments: list[str] | None = None, collect: bool = True, program: Path | None = None,
         before: list[str] | None = None, user: int | None = None, pass_fds: tuple[int, ...] = (), **changes: object
     ) -> Proxy:
         file = tmp_path / f"config-{len(running)}.yaml"
@@ -257,9 +257,10 @@ def start(
         raise failures[0]
 
 
-def write_configuration(file: Path, base: dict, routes: Routes, **changes: object) -> None:
-    """Write a configuration file in one step, as an editor or a volume mount would."""
-    targets = {name: target if isinstance(target, str) else target.url for name, target in routes.items()}
+def write_configuration(file: Path, base: dict, routes: Routes | None, **changes: object) -> None:
+    """Write a configuration file in one step, as an editor or a volume mount would. Without routes it has `tunnels`."""
+    targets = None if routes is None else {
+        name: target if isinstance(target, str) else target.url for name, target in routes.items()}
     fresh = file.with_suffix(".new")
     fresh.write_text(yaml(merged(base, {**changes, "routes": targets})))
     fresh.rename(file)

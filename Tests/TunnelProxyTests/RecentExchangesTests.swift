@@ -67,6 +67,7 @@ import Testing
         #expect(!cause.id.isEmpty && !words.title.isEmpty && !words.remedy.isEmpty && words.title != cause.id)
         let isOwn = [
             .methodRefused, .pathRefused, .limit, .shutdown, .requestMalformed, .requestStalled, .clientStalled,
+            .misdirected,
         ].contains(cause)
         #expect((Fault.named(cause.id) == nil) == isOwn)
     }

@@ -32,7 +32,7 @@ import TunnelCore
 
     /// Names that change with every reload do not make the table grow.
     @Test func theTableIsBounded() {
-        var slots = RouteSlots([])
+        var slots = RouteSlots([] as [String])
         var highest = 0
         for round in 0..<1000 {
             slots = RouteSlots(["a\(round)", "b\(round)"], after: slots)

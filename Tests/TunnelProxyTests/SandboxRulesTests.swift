@@ -41,6 +41,31 @@ import TunnelIO
         #expect(try rules(routes + "admin_addr: 127.0.0.1:8081", listen: ":0").connect == .any)
     }
 
+    @Test func `each tunnel's files and ports are its own`() throws {
+        let text = """
+            listen_addr: ":8080"
+            tunnels:
+              a.example:
+                tls: {cert_file: /a/tls.crt, key_file: /a-key/tls.key, ticket_keys_file: /a-tickets/keys}
+                routes: {echo: 'http://10.0.0.1:9000'}
+              b.example:
+                tls: {cert_file: /b/tls.crt, key_file: /b/tls.key}
+                routes: {echo: 'http://10.0.0.2:9001'}
+                route_options: {echo: {set_headers: {X-Key: {file: /b-secrets/key}}}}
+            """
+        let configuration = try ProxyConfiguration.parse(Array(text.utf8), file: "config.yaml")
+        let found = configuration.sandboxRules(file: "/etc/mcp/config.yaml", system: [], environment: [:]) {
+            [String($0[..<($0.lastIndex(of: "/") ?? $0.startIndex)])]
+        }
+        #expect(found.readable.starts(with: ["/etc/mcp", "/a", "/a-key", "/a-tickets", "/b", "/b-secrets"]))
+        #expect(found.connect == .only([53, 9000, 9001]))
+        var state = SandboxState(mode: .required)
+        (state.confinesPorts, state.rules.connect) = (true, .only([53, 9000]))
+        let error = #expect(throws: ConfigurationError.self) { try configuration.checkRoom(in: state) }
+        #expect(error?.diagnostics.map(\.field) == ["tunnels.b.example.routes.echo"])
+        #expect(error?.diagnostics.first?.mark?.line == 8)
+    }
+
     @Test func `a collector is reached, where spans are sent`() throws {
         let environment = [
             "OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector:4999", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/otlp/ca.pem",

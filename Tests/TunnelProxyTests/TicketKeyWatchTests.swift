@@ -15,7 +15,7 @@ import TunnelTestSupport
         #expect(bench.credentials.ticketKeys.areShared && bench.news == ["session ticket keys loaded"])
         let line = bench.log.lines(with: "session ticket keys loaded").first ?? ""
         #expect(line.contains(bench.path) && line.contains("key=\(bench.credentials.ticketKeys.sealingName)"))
-        for _ in 0..<3 { bench.watch.look() }
+        for _ in 0..<3 { bench.look() }
         #expect(bench.news.count == 1)
     }
 
@@ -25,7 +25,7 @@ import TunnelTestSupport
         let name = bench.credentials.ticketKeys.sealingName
         try file.rotate(now: 2)
         try bench.write(file.text)
-        for _ in 0..<3 { bench.watch.look() }
+        for _ in 0..<3 { bench.look() }
         #expect(bench.news.dropFirst() == ["session ticket keys reloaded"])
         #expect(bench.credentials.ticketKeys.sealingName != name)
         #expect(bench.state.reloads.count(.ticketKeys, succeeded: true) == 1)
@@ -34,10 +34,10 @@ import TunnelTestSupport
     /// Kubernetes brings a file that `setup` has made since, and an old folder has none at all.
     @Test func aFileThatComesLaterIsTaken() throws {
         let bench = try Bench(file: nil)
-        for _ in 0..<3 { bench.watch.look() }
+        for _ in 0..<3 { bench.look() }
         #expect(bench.news.isEmpty && !bench.credentials.ticketKeys.areShared)
         try bench.write(TicketKeyFile.generate(now: 1).text)
-        bench.watch.look()
+        bench.look()
         #expect(bench.news == ["session ticket keys reloaded"] && bench.credentials.ticketKeys.areShared)
     }
 
@@ -47,13 +47,13 @@ import TunnelTestSupport
         let bench = try Bench(file: file)
         let name = bench.credentials.ticketKeys.sealingName
         if let text { try bench.write(Array(text.utf8)) } else { unlink(bench.path) }
-        for _ in 0..<3 { bench.watch.look() }
+        for _ in 0..<3 { bench.look() }
         #expect(bench.news.dropFirst() == ["session ticket keys not reloaded, the old ones stay"])
         #expect(bench.log.lines(with: "not reloaded").first?.contains(bench.path) == true)
         #expect(bench.credentials.ticketKeys.areShared && bench.credentials.ticketKeys.sealingName == name)
         #expect(bench.state.reloads.count(.ticketKeys, succeeded: false) == 1)
         try bench.write(file.text)
-        for _ in 0..<3 { bench.watch.look() }
+        for _ in 0..<3 { bench.look() }
         #expect(bench.news.dropFirst(2) == ["session ticket keys are those in force again"])
     }
 
@@ -61,7 +61,7 @@ import TunnelTestSupport
     @Test func withoutTheFieldTheKeysAreOurOwn() throws {
         let bench = try Bench(file: .generate(now: 1))
         try bench.reload { $0.tls.ticketKeysFile = nil }
-        for _ in 0..<2 { bench.watch.look() }
+        for _ in 0..<2 { bench.look() }
         #expect(bench.news.dropFirst() == ["session ticket keys are this proxy's own"])
         let name = bench.credentials.ticketKeys.sealingName
         #expect(!bench.credentials.ticketKeys.areShared)
@@ -118,6 +118,8 @@ import TunnelTestSupport
         }
 
         deinit { unlink(path) }
+
+        func look() { watch.look(state.snapshot.configuration) }
 
         func write(_ text: [UInt8]) throws { try TestIdentity.write(text, to: path) }
 

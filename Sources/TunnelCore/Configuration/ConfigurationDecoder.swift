@@ -17,12 +17,19 @@ package struct ConfigurationDecoder {
     package init(file: String?) { self.file = file }
 
     /// Reads `document` into `root`. A field that is missing or null keeps the value it has in `root`.
+    ///
+    /// - Parameters:
+    ///   - waived: fields that need not be there although they are required,
+    ///   - alternative: where the document has this one.
     package mutating func decode<Root>(
-        _ document: YAMLNode, _ fields: [ConfigurationField<Root>], into root: inout Root
+        _ document: YAMLNode, _ fields: [ConfigurationField<Root>], into root: inout Root,
+        waiving waived: Set<String> = [], beside alternative: String = ""
     ) {
         let schema = Schema(fields)
         decodeSection(document, path: "", schema, into: &root)
+        let isWaived = !alternative.isEmpty && marks[alternative] != nil
         for field in fields where field.isRequired && marks[field.name] == nil && !hasFailed(field.name) {
+            if isWaived, waived.contains(field.name) { continue }
             let sections = sequence(first: parent(of: field.name)) { $0.isEmpty ? nil : parent(of: $0) }
             report(
                 "missing, and required", remedy: "set it", field: field.name,

@@ -25,7 +25,7 @@ extension MetricsSum {
                 routes.indices.compactMap { index in
                     let start = index * RouteLayout.exemplar + RouteLayout.firstByte
                     let histogram = HistogramValue(routeWords[start..<start + SeriesLayout.count], .request)
-                    return histogram.count > 0 ? MetricSample([routeLabel(index)], .histogram(histogram)) : nil
+                    return histogram.count > 0 ? MetricSample(routeLabels(index), .histogram(histogram)) : nil
                 }),
             perRoute(
                 "http_server_active_requests", .gauge, "Requests under way.", RouteLayout.active),
@@ -46,13 +46,16 @@ extension MetricsSum {
                         return count == 0
                             ? nil
                             : MetricSample(
-                                [routeLabel(index), MetricLabel("error_type", failure.label)], .count(count))
+                                routeLabels(index) + [MetricLabel("error_type", failure.label)], .count(count))
                     }
                 }),
         ]
     }
 
-    private func routeLabel(_ index: Int) -> MetricLabel { MetricLabel("route", routes[index].name) }
+    private func routeLabels(_ index: Int) -> [MetricLabel] {
+        let route = MetricLabel("route", routes[index].name)
+        return routes[index].tunnel.map { [MetricLabel("tunnel", $0), route] } ?? [route]
+    }
 
     private func perRoute(
         _ name: String, _ kind: MetricFamily.Kind, _ help: String, _ word: Int
@@ -62,7 +65,7 @@ extension MetricsSum {
             routes.indices.map { index in
                 let count = routeWords[index * RouteLayout.exemplar + word]
                 return MetricSample(
-                    [routeLabel(index)], kind == .gauge ? .number(Double(Int64(bitPattern: count))) : .count(count))
+                    routeLabels(index), kind == .gauge ? .number(Double(Int64(bitPattern: count))) : .count(count))
             })
     }
 
@@ -79,8 +82,7 @@ extension MetricsSum {
                 }
                 samples.append(
                     MetricSample(
-                        [
-                            routeLabel(index),
+                        routeLabels(index) + [
                             MetricLabel("method", RouteLayout.methods[place / RouteLayout.statuses.count]),
                             MetricLabel("status", RouteLayout.statuses[place % RouteLayout.statuses.count]),
                         ], .histogram(histogram)))

@@ -5,9 +5,13 @@ package struct MetricsSum: Sendable {
     /// A route whose counters are shown.
     package struct Route: Sendable {
         package let name: String
+        /// Told by a label of its own where there are several.
+        package let tunnel: String?
         package let slot: RouteSlot
 
-        package init(name: String, slot: RouteSlot) { (self.name, self.slot) = (name, slot) }
+        package init(name: String, tunnel: String? = nil, slot: RouteSlot) {
+            (self.name, self.tunnel, self.slot) = (name, tunnel, slot)
+        }
     }
 
     struct Exemplar {

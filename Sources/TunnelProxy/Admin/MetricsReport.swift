@@ -71,14 +71,16 @@ struct MetricsReport {
     // MARK: Facts
 
     private var certificates: MetricFamily {
-        let identity = shared.credentials.current.identity
-        let ends = [("leaf", identity.leaf), ("ca", identity.lastIssuer)]
-        return MetricFamily(
+        MetricFamily(
             "mcp_tunnel_certificate_not_after_timestamp_seconds", .gauge,
             "When the certificate in force ends, since 1970; of the CA where the file holds it.",
-            ends.compactMap { name, certificate in
-                certificate.map {
-                    MetricSample([MetricLabel("certificate", name)], .number(Double($0.notAfter)))
+            shared.snapshot.tunnels.flatMap { tunnel -> [MetricSample] in
+                guard let identity = shared.identities[tunnel.number]?.current.identity else { return [] }
+                let labels = tunnel.name.map { [MetricLabel("tunnel", $0)] } ?? []
+                return [("leaf", identity.leaf), ("ca", identity.lastIssuer)].compactMap { name, certificate in
+                    certificate.map {
+                        MetricSample(labels + [MetricLabel("certificate", name)], .number(Double($0.notAfter)))
+                    }
                 }
             })
     }

@@ -57,7 +57,7 @@ extension Page {
 
     // MARK: Facts
 
-    var facts: Markup { "\(farSideCard)\(certificateCard)\(trafficCard)\(configurationCard)" }
+    var facts: Markup { "\(farSideCard)\(certificateCard)\(tunnelsCard)\(trafficCard)\(configurationCard)" }
 
     private func card(_ title: StaticString, _ content: Markup) -> Markup {
         let title = Markup(stringLiteral: title)
@@ -104,6 +104,18 @@ extension Page {
                 ("SHA-256", "<code title=\"\(certificate.fingerprint)\">\(String(certificate.fingerprint.prefix(16)))…</code>"),
             ]))
             """)
+    }
+
+    /// Where there are several: the one above is the certificate that ends first.
+    private var tunnelsCard: Markup {
+        guard let tunnels = status.tunnels else { return "" }
+        let rows = tunnels.map { tunnel -> Markup in
+            let routes: Markup = tunnel.routes == 1 ? "1 route" : "\(tunnel.routes) routes"
+            let days = tunnel.certificate.daysLeft
+            let left: Markup = tunnel.certificate.lifeSpentPercent > 100 ? "expired" : "certificate for \(days) days"
+            return "<div><dt>\(tunnel.domain)</dt><dd>\(routes), \(left)</dd></div>"
+        }
+        return card("Tunnels", "<dl>\(rows)</dl>")
     }
 
     private var trafficCard: Markup {

@@ -5,6 +5,8 @@ internal import TunnelTLS
 
 /// Whether traffic should be sent to the proxy: it is not about to end, its certificate is one that clients take, and a tunnel
 /// opened from the outside, through its own listener, comes to a handshake with that certificate.
+///
+/// Of several tunnels one that can be used is enough: the others are not to suffer for one whose certificate has ended.
 final class ProxyReadiness {
     /// One of the conditions, all of which must hold.
     struct Condition: Encodable {
@@ -51,11 +53,30 @@ final class ProxyReadiness {
     }
 
     private var certificateCondition: Condition {
-        let leaf = context.shared.credentials.current.identity.leaf
-        let check = CertificateCheck(context.shared.snapshot.configuration).ofDomain
-        let failure = check.failures(leaf, now: SystemClock.now().seconds).first
-        let detail = failure.map { "\($0)" } ?? "valid until \(UnixTime(seconds: leaf.notAfter))"
-        return Condition(id: "certificate", holds: failure == nil, detail: detail)
+        let all = certificates
+        let failures = all.compactMap { certificate in
+            certificate.failure.map { (certificate.tunnel.name.map { "\($0): " } ?? "") + "\($0)" }
+        }
+        let end = all.filter { $0.failure == nil }.map(\.leaf.notAfter).min()
+        let detail = failures + (end.map { ["valid until \(UnixTime(seconds: $0))"] } ?? [])
+        return Condition(id: "certificate", holds: end != nil, detail: detail.joined(separator: "; "))
+    }
+
+    private typealias TunnelCertificate = (tunnel: ProxySnapshot.Tunnel, leaf: Certificate, failure: StartupFinding?)
+
+    /// Of each tunnel its certificate, and why no client would take it.
+    private var certificates: [TunnelCertificate] {
+        let now = SystemClock.now().seconds
+        return context.shared.snapshot.tunnels.compactMap { tunnel in
+            guard let leaf = context.shared.identities[tunnel.number]?.current.identity.leaf else { return nil }
+            return (tunnel, leaf, CertificateCheck(tunnel.configuration).ofDomain.failures(leaf, now: now).first)
+        }
+    }
+
+    /// The tunnel that is tried: the first that can be used.
+    private var candidate: TunnelCertificate? {
+        let all = certificates
+        return all.first { $0.failure == nil } ?? all.first
     }
 
     private var selfTestCondition: Condition {
@@ -78,7 +99,7 @@ final class ProxyReadiness {
         if isReady != wasReady { tell(isReady) }
         wasReady = isReady
         let now = Reactor.clock()
-        let fingerprint = context.shared.credentials.current.identity.fingerprint
+        let fingerprint = candidate?.leaf.fingerprint
         let isDue: Bool
         switch selfTest {
         case .pending: isDue = true
@@ -95,14 +116,15 @@ final class ProxyReadiness {
         // A loop's time is that of the beginning of its turn.
         testTime = Reactor.clock() &- 100_000_000...UInt64.max
         defer { testTime = testTime.lowerBound...Reactor.clock() }
-        let check = CertificateCheck(context.shared.snapshot.configuration)
-        let expected = context.shared.credentials.current.identity.leaf
         do {
+            guard let (tunnel, expected, _) = candidate else { throw FarSideError("no tunnel has a certificate") }
+            let check = CertificateCheck(tunnel.configuration)
             let farSide = try await FarSide.connect(
                 to: context.address.fromThisHost, host: check.anyHost, within: Self.testLimit, on: worker.reactor)
             try await farSide.openWebSocket()
             let shown = try Certificate(der: try await farSide.inspectCertificate(name: check.anyHost))
-            guard shown == expected || shown == context.shared.credentials.current.identity.leaf else {
+            let present = context.shared.identities[tunnel.number]?.current.identity.leaf
+            guard shown == expected || shown == present else {
                 throw FarSideError("\(context.address) shows another certificate than ours")
             }
             selfTest = .passed

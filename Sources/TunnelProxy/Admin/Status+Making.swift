@@ -23,18 +23,30 @@ struct StatusMaker {
 
     private func make(_ wall: UnixTime, _ clock: UInt64) -> Status {
         let snapshot = context.shared.snapshot
-        let identity = context.shared.credentials.current.identity
+        let tunnels = snapshot.tunnels.compactMap { tunnel in
+            context.shared.identities[tunnel.number].map { (tunnel: tunnel, identity: $0.current.identity) }
+        }
         let log = context.shared.log
-        let routes = snapshot.routes.map { facts(of: $0, snapshot, wall, clock) }
-        let certificate = CertificateCheck(snapshot.configuration).findings(identity.leaf, now: wall.seconds)
+        let routes = zip(snapshot.routes, snapshot.names).map { facts(of: $0, $1, snapshot, wall, clock) }
+        let findings = tunnels.flatMap { tunnel, identity in
+            CertificateCheck(tunnel.configuration).findings(identity.leaf, now: wall.seconds)
+        }
+        let first = tunnels.min { $0.identity.notAfter < $1.identity.notAfter }
         return Status(
             time: wall.description, instance: instanceFacts(clock), domain: snapshot.configuration.tunnelDomain,
             listener: "\(context.address)", readiness: readinessFacts,
             configuration: Status.Configuration(
                 hash: snapshot.configuration.publicHash, logLevel: log.threshold.rawValue,
                 logFormat: snapshot.configuration.logFormat.rawValue),
-            reloads: reloads(wall), certificate: certificateFacts(identity, wall),
-            findings: (snapshot.findings + certificate).map {
+            reloads: reloads(wall), certificate: first.map { certificateFacts($0.identity, wall) } ?? .none,
+            tunnels: snapshot.configuration.tunnels.isEmpty
+                ? nil
+                : tunnels.map { tunnel, identity in
+                    Status.TunnelFacts(
+                        domain: tunnel.name ?? "", routes: tunnel.configuration.routes.count,
+                        certificate: certificateFacts(identity, wall))
+                },
+            findings: (snapshot.findings + findings).map {
                 Status.Note(
                     id: $0.id.rawValue, level: $0.level.rawValue, text: $0.text, detail: $0.detail, remedy: $0.remedy)
             },
@@ -95,18 +107,19 @@ struct StatusMaker {
     // MARK: Routes and requests
 
     private func facts(
-        of route: ProxySnapshot.Route, _ snapshot: ProxySnapshot, _ wall: UnixTime, _ clock: UInt64
+        of route: ProxySnapshot.Route, _ names: ProxySnapshot.Names, _ snapshot: ProxySnapshot, _ wall: UnixTime,
+        _ clock: UInt64
     ) -> Status.RouteFacts {
-        let series = collector.history.series[route.name]
+        let series = collector.history.series[names.label]
         let (verdict, reason) = RouteVerdict.of(series, refusal: snapshot.refusal(of: route))
         let total = series?.total ?? RecentExchanges.Tally()
         return Status.RouteFacts(
-            route: route.name, url: snapshot.publicURL(of: route), upstream: route.upstream.description,
+            route: names.label, tunnel: names.tunnel, url: names.publicURL, upstream: route.upstream.description,
             verdict: verdict,
             reason: reason, requests: total.requests, failures: total.failures, latencyMs: series?.recent.latencyMs,
             lastStatus: total.lastStatus > 0 ? Int(total.lastStatus) : nil,
             last: moment(total.lastFinished, wall, clock),
-            history: collector.history.history(of: route.name))
+            history: collector.history.history(of: names.label))
     }
 
     private func failures(_ wall: UnixTime, _ clock: UInt64) -> [Status.FailureGroup] {

@@ -17,7 +17,10 @@ struct Status: Encodable, Sendable {
     var readiness: Readiness
     var configuration: Configuration
     var reloads: [Reload]
+    /// Of several tunnels the one that ends first.
     var certificate: CertificateFacts
+    /// Left out where there is a single tunnel.
+    var tunnels: [TunnelFacts]?
     /// What should be looked at, of configuration and certificate.
     var findings: [Note]
     var sandbox: Sandbox
@@ -87,6 +90,18 @@ struct Status: Encodable, Sendable {
         var lifeSpentPercent: Int64
         var fingerprint: String
         var key: String
+
+        /// Of nothing.
+        static let none = CertificateFacts(
+            subject: "", issuer: "", names: [], notBefore: "", notAfter: "", daysLeft: 0, lifeSpentPercent: 0,
+            fingerprint: "", key: "")
+    }
+
+    /// One of several tunnels.
+    struct TunnelFacts: Encodable, Sendable {
+        var domain: String
+        var routes: Int
+        var certificate: CertificateFacts
     }
 
     /// Something that an operator should know.
@@ -149,7 +164,10 @@ struct Status: Encodable, Sendable {
     }
 
     struct RouteFacts: Encodable, Sendable {
+        /// Its key; with several tunnels the whole host name.
         var route: String
+        /// The domain of its tunnel, where there are several.
+        var tunnel: String?
         var url: String?
         var upstream: String
         var verdict: RouteVerdict

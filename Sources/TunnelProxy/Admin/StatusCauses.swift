@@ -23,6 +23,10 @@ extension FailureCause {
             Words(
                 title: "the path is not in the route's list",
                 remedy: "add it to paths in route_options if clients of yours ask for it")
+        case .misdirected:
+            Words(
+                title: "the host is another tunnel's than the connection's",
+                remedy: "nothing: a client that has one connection for both opens another one")
         case .shutdown:
             Words(
                 title: "the proxy ended before the response did",

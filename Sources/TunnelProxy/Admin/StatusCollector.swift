@@ -102,8 +102,8 @@ final class StatusCollector {
     private func take(_ answers: [Copy?], now: UInt64) {
         let snapshot = context.shared.snapshot
         if routeNames.last?.generation != snapshot.generation {
-            routeNames = routeNames.suffix(3) + [(snapshot.generation, snapshot.routes.map(\.name))]
-            history.keep(only: Set(snapshot.routes.map(\.name)))
+            routeNames = routeNames.suffix(3) + [(snapshot.generation, snapshot.names.map(\.label))]
+            history.keep(only: Set(snapshot.names.map(\.label)))
         }
         history.advance(to: now)
         var entries: [RecentExchanges.Entry] = []

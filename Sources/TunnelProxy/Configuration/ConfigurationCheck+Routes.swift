@@ -1,13 +1,68 @@
 import TunnelCore
 
-/// Checks `route_options`: each value, that the route is there, and that nothing is wider than what holds for all.
+/// Checks a tunnel's `routes` and `route_options`: each value, that the route is there, and that nothing is wider than what
+/// holds for all.
 extension ConfigurationCheck {
+    mutating func checkRoutes(_ configuration: ProxyConfiguration) {
+        let list = configuration.field("routes")
+        if configuration.routes.isEmpty, decoder.diagnostics.allSatisfy({ !$0.field.hasPrefix(list) }) {
+            report(list, "no routes", "add at least one 'name: scheme://host:port'")
+        }
+        let canVerify =
+            configuration.upstream.tls.caFile != nil || configuration.upstream.tls.includeSystemCAs
+            || decoder.hasFailed("upstream.tls.ca_file") || decoder.hasFailed("upstream.tls.include_system_cas")
+        let hasDomain =
+            configuration.tunnelDomain != nil || decoder.hasFailed("tunnel_domain")
+        var seen: Set<String> = []
+        for (index, route) in configuration.routes.enumerated() {
+            let field = "\(list).\(decoder.written("\(list)[\(index)]", else: Diagnostic.excerpt(route.key)))"
+            let mark = decoder.marks["\(list)[\(index)]"]
+            // A bare key may be a number: the name that it stands for ends in the tunnel domain.
+            if !AddressSyntax.isHostName(route.key), !AddressSyntax.isLabel(route.key) {
+                decoder.report(
+                    "not a host name", remedy: "use letters, digits, hyphens and dots: a subdomain or a full host name",
+                    field: field, at: mark)
+            } else if !seen.insert(route.key).inserted {
+                decoder.report(
+                    "duplicate route", remedy: "keep one of them; host names do not differ by case", field: field,
+                    at: mark)
+            } else if !route.key.contains("."), !hasDomain {
+                decoder.report(
+                    "a bare subdomain needs the tunnel domain",
+                    remedy: "set tunnel_domain or -tunnel-domain, or write the full host name", field: field, at: mark)
+            } else if !configuration.places.prefix.isEmpty, let domain = configuration.tunnelDomain,
+                route.key.contains("."), !route.key.hasSuffix(".\(domain)"), route.key != domain
+            {
+                decoder.report(
+                    "not a name of this tunnel",
+                    remedy:
+                        "write the label that stands before .\(domain), or move it to the tunnel that it belongs to",
+                    field: field, at: mark)
+            }
+            if let path = route.upstream.socketPath {
+                let own = [configuration.listenAddress, configuration.adminAddress]
+                if own.contains(.unix(path: path)) {
+                    decoder.report(
+                        "the proxy listens there itself", remedy: "lead the route to an MCP server", field: field,
+                        at: mark)
+                }
+            }
+            let ownCA = configuration.routeOptions[route.key]?.tls.caFile != nil
+            if route.upstream.scheme == .https, !canVerify, !ownCA {
+                decoder.report(
+                    "an https upstream needs certificates to trust",
+                    remedy: "set upstream.tls.ca_file, or upstream.tls.include_system_cas: true", field: field,
+                    at: mark)
+            }
+        }
+    }
+
     mutating func checkRouteOptions(_ configuration: ProxyConfiguration) {
         let keys = configuration.routes.map(\.key)
         for (key, options) in configuration.routeOptions.sorted(by: { $0.key < $1.key }) {
-            let field = "route_options.\(key)"
+            let field = configuration.field("route_options.\(key)")
             guard let route = configuration.routes.first(where: { $0.key == key }) else {
-                if decoder.hasFailed("routes") { continue }
+                if decoder.hasFailed(configuration.field("routes")) { continue }
                 let remedy = nearestName(to: key, among: keys).map { "did you mean \($0)?" } ?? "write it as in routes"
                 report(field, "no such route", remedy)
                 continue
@@ -25,7 +80,7 @@ extension ConfigurationCheck {
                 }
             }
             checkLimits(field, options)
-            checkRanges(field, options, route, configuration.upstream)
+            checkRanges(field, options, route, configuration)
             checkTLS(field, options.tls, route)
             checkHeaders(field, options.setHeaders)
             checkLists(field, options)
@@ -54,8 +109,9 @@ extension ConfigurationCheck {
     }
 
     private mutating func checkRanges(
-        _ field: String, _ options: RouteOptions, _ route: Route, _ upstream: ProxyConfiguration.Upstream
+        _ field: String, _ options: RouteOptions, _ route: Route, _ configuration: ProxyConfiguration
     ) {
+        let (upstream, wider) = (configuration.upstream, configuration.field("upstream.allowed_ips"))
         guard let ranges = options.allowedIPs else { return }
         let list = "\(field).allowed_ips"
         if ranges.isEmpty {
@@ -64,10 +120,10 @@ extension ConfigurationCheck {
         if route.upstream.socketPath != nil {
             return report(list, "the upstream is a socket, which has no address", "remove it")
         }
-        guard !upstream.disableIPValidation, !decoder.hasFailed("upstream.allowed_ips") else { return }
+        guard !upstream.disableIPValidation, !decoder.hasFailed(wider) else { return }
         for (index, range) in ranges.enumerated() where !upstream.allowedIPs.contains(where: { $0.holds(range) }) {
             report(
-                "\(list)[\(index)]", "\(range) is not within upstream.allowed_ips",
+                "\(list)[\(index)]", "\(range) is not within \(wider)",
                 "a route's list can only be narrower: allow it there too, or remove it")
         }
     }

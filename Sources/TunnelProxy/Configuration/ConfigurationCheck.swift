@@ -5,7 +5,7 @@ import TunnelCore
 struct ConfigurationCheck {
     var decoder: ConfigurationDecoder
     /// The field that a tunnel domain given on the command line is reported as.
-    private let tunnelDomainField: String
+    let tunnelDomainField: String
 
     /// Continues with what `decoder` has found: fields that it refused are not judged again.
     init(decoder: ConfigurationDecoder, tunnelDomainField: String = "tunnel_domain") {
@@ -20,9 +20,8 @@ struct ConfigurationCheck {
 
     mutating func run(_ configuration: ProxyConfiguration) {
         checkGeneral(configuration)
-        checkRoutes(configuration)
         checkUpstream(configuration.upstream)
-        checkRouteOptions(configuration)
+        if hasSeveral(configuration) { checkTunnels(configuration) } else { checkTunnel(configuration) }
         checkKeepAlive(configuration)
         checkWebSocket(configuration.webSocket)
         checkLimits(configuration.limits)
@@ -52,72 +51,43 @@ struct ConfigurationCheck {
         range("shutdown_delay", configuration.shutdownDelay, from: .zero)
         range("shutdown_timeout", configuration.shutdownTimeout, from: .zero)
         range("threads", configuration.threads, 0...256)
-        required("tls.cert_file", configuration.tls.certFile)
-        required("tls.key_file", configuration.tls.keyFile)
-        if let file = configuration.tls.ticketKeysFile {
-            if file.isEmpty { report("tls.ticket_keys_file", "empty path", "name a file, or leave the field out") }
-            if !configuration.tls.sessionTickets {
-                report(
-                    "tls.ticket_keys_file", "has no effect beside session_tickets: false", "remove one of the two")
-            }
-        }
         range("tls.reload_interval", configuration.tls.reloadInterval, from: .milliseconds(10))
         range("tls.handshake_timeout", configuration.tls.handshakeTimeout, from: .milliseconds(1))
-        if let domain = configuration.tunnelDomain, !AddressSyntax.isHostName(domain) || !domain.contains(".") {
-            let written = decoder.written(tunnelDomainField, else: Diagnostic.excerpt(domain))
+    }
+
+    /// What a tunnel has for itself.
+    mutating func checkTunnel(_ configuration: ProxyConfiguration) {
+        checkIdentity(configuration)
+        checkRoutes(configuration)
+        checkRouteOptions(configuration)
+    }
+
+    private mutating func checkIdentity(_ configuration: ProxyConfiguration) {
+        required(configuration.field("tls.cert_file"), configuration.tls.certFile)
+        required(configuration.field("tls.key_file"), configuration.tls.keyFile)
+        if let file = configuration.tls.ticketKeysFile {
+            let field = configuration.field("tls.ticket_keys_file")
+            if file.isEmpty { report(field, "empty path", "name a file, or leave the field out") }
+            if !configuration.tls.sessionTickets {
+                report(field, "has no effect beside session_tickets: false", "remove one of the two")
+            }
+        }
+        // Of several tunnels it is a key, and looked at with the others.
+        guard configuration.places.prefix.isEmpty else { return }
+        checkDomain(configuration.tunnelDomain, tunnelDomainField)
+    }
+
+    mutating func checkDomain(_ domain: String?, _ field: String) {
+        if let domain, !AddressSyntax.isHostName(domain) || !domain.contains(".") {
+            let written = decoder.written(field, else: Diagnostic.excerpt(domain))
             let isVariable = Diagnostic.variable(in: written) != nil
             report(
-                tunnelDomainField,
+                field,
                 isVariable ? "variables are not expanded: \"\(written)\"" : "not a domain name \"\(written)\"",
                 isVariable
                     ? Diagnostic.variableRemedy
                     : "write it as the Console shows it, such as abcd1234.tunnel.anthropic.com, without '*.' and dot at"
                         + " the end")
-        }
-    }
-
-    private mutating func checkRoutes(_ configuration: ProxyConfiguration) {
-        if configuration.routes.isEmpty, decoder.diagnostics.allSatisfy({ !$0.field.hasPrefix("routes") }) {
-            report("routes", "no routes", "add at least one 'name: scheme://host:port'")
-        }
-        let canVerify =
-            configuration.upstream.tls.caFile != nil || configuration.upstream.tls.includeSystemCAs
-            || decoder.hasFailed("upstream.tls.ca_file") || decoder.hasFailed("upstream.tls.include_system_cas")
-        let hasDomain =
-            configuration.tunnelDomain != nil || decoder.hasFailed("tunnel_domain")
-        var seen: Set<String> = []
-        for (index, route) in configuration.routes.enumerated() {
-            let field = "routes.\(decoder.written("routes[\(index)]", else: Diagnostic.excerpt(route.key)))"
-            let mark = decoder.marks["routes[\(index)]"]
-            // A bare key may be a number: the name that it stands for ends in the tunnel domain.
-            if !AddressSyntax.isHostName(route.key), !AddressSyntax.isLabel(route.key) {
-                decoder.report(
-                    "not a host name", remedy: "use letters, digits, hyphens and dots: a subdomain or a full host name",
-                    field: field, at: mark)
-            } else if !seen.insert(route.key).inserted {
-                decoder.report(
-                    "duplicate route", remedy: "keep one of them; host names do not differ by case", field: field,
-                    at: mark)
-            } else if !route.key.contains("."), !hasDomain {
-                decoder.report(
-                    "a bare subdomain needs the tunnel domain",
-                    remedy: "set tunnel_domain or -tunnel-domain, or write the full host name", field: field, at: mark)
-            }
-            if let path = route.upstream.socketPath {
-                let own = [configuration.listenAddress, configuration.adminAddress]
-                if own.contains(.unix(path: path)) {
-                    decoder.report(
-                        "the proxy listens there itself", remedy: "lead the route to an MCP server", field: field,
-                        at: mark)
-                }
-            }
-            let ownCA = configuration.routeOptions[route.key]?.tls.caFile != nil
-            if route.upstream.scheme == .https, !canVerify, !ownCA {
-                decoder.report(
-                    "an https upstream needs certificates to trust",
-                    remedy: "set upstream.tls.ca_file, or upstream.tls.include_system_cas: true", field: field,
-                    at: mark)
-            }
         }
     }
 

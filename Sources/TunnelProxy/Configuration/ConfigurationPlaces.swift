@@ -5,6 +5,10 @@ internal import TunnelCore
 struct ConfigurationPlaces: Sendable, Equatable {
     var file: String?
     var marks: [String: YAMLMark] = [:]
+    /// Of one of several tunnels: where its own fields stand, with a dot; empty for the only one.
+    var prefix = ""
+    /// It has a list of addresses of its own there.
+    var hasOwnRanges = false
 
     static func == (a: Self, b: Self) -> Bool { true }
 }
@@ -16,6 +20,17 @@ extension ProxyConfiguration {
     }
 
     func diagnostic(_ field: String, _ problem: String, remedy: String) -> Diagnostic {
-        Diagnostic(file: places.file, mark: places.marks[field], field: field, problem: problem, remedy: remedy)
+        let field = self.field(field)
+        return Diagnostic(file: places.file, mark: places.marks[field], field: field, problem: problem, remedy: remedy)
+    }
+
+    /// What a field of the single tunnel is called where this one is one of several.
+    func field(_ name: String) -> String {
+        guard !places.prefix.isEmpty else { return name }
+        if name == "upstream.allowed_ips" { return places.hasOwnRanges ? "\(places.prefix)allowed_ips" : name }
+        let isOwn = Self.fieldsOfTunnel.contains { own in
+            name == own || name.hasPrefix("\(own).") || name.hasPrefix("\(own)[")
+        }
+        return isOwn ? places.prefix + name : name
     }
 }

@@ -32,6 +32,7 @@ extension ProxyConfiguration {
 
             ConfigurationField("routes", \.routeList, isRequired: true),
             ConfigurationField("route_options", \.routeOptionsMap),
+            ConfigurationField("tunnels", \.tunnelMap),
 
             ConfigurationField("upstream.allowed_ips", \.allowedRanges),
             ConfigurationField("upstream.disable_ip_validation", \.upstream.disableIPValidation),
@@ -112,6 +113,10 @@ extension ProxyConfiguration {
         get { RouteOptionsMap(byRoute: routeOptions) }
         set { routeOptions = newValue.byRoute }
     }
+    fileprivate var tunnelMap: TunnelMap {
+        get { TunnelMap(tunnels: tunnels) }
+        set { tunnels = newValue.tunnels }
+    }
     fileprivate var requestRate: RequestRate {
         get { RequestRate(value: limits.rate) }
         set { limits.rate = newValue.value }
@@ -176,48 +181,6 @@ extension ProxyConfiguration.Upstream.ForwardedHeaders: ConfigurationValue {
         case nil: readName(node, field: field, &decoder)
         }
     }
-}
-
-/// `routes` as a field: a mapping from host names to upstreams. What keys must look like is checked with the whole.
-private struct RouteList: ConfigurationValue {
-    static var typeName: String { "map[string]string" }
-
-    var routes: [Route]
-
-    static func read(_ node: YAMLNode, field: String, _ decoder: inout ConfigurationDecoder) -> RouteList? {
-        guard case .mapping(let entries) = node.content else {
-            return decoder.mismatch(
-                node, RouteList.self, field: field,
-                remedy: "write one 'name: scheme://host:port' a line, without dashes")
-        }
-        var routes: [Route] = []
-        for entry in entries {
-            guard let key = entry.key.text else { continue }
-            let path = "\(field).\(Diagnostic.excerpt(key))"
-            guard !entry.value.isNull else {
-                decoder.report(
-                    "the upstream is missing", remedy: "write \(Diagnostic.excerpt(key)): http://host:port",
-                    field: path,
-                    at: entry.value.mark)
-                continue
-            }
-            guard let text = String.read(entry.value, field: path, &decoder) else { continue }
-            do throws(UpstreamAddressError) {
-                let route = Route(key: key, upstream: try UpstreamAddress(text))
-                // The index keeps two spellings of one key apart, until the check of the whole has seen both.
-                decoder.marks["\(field)[\(routes.count)]"] = entry.key.mark
-                decoder.texts["\(field)[\(routes.count)]"] = key
-                routes.append(route)
-            } catch {
-                decoder.report(
-                    "\(error) \"\(Diagnostic.excerpt(withoutCredentials(text)))\"", remedy: error.detail, field: path,
-                    at: entry.value.mark)
-            }
-        }
-        return RouteList(routes: routes)
-    }
-
-    var shown: String { routes.isEmpty ? "none" : "\(routes.count) routes" }
 }
 
 /// `allowed_ips` as a field.
@@ -341,13 +304,6 @@ private struct SampleRatio: ConfigurationValue {
     }
 
     var shown: String { value.map { "\($0)" } ?? "none" }
-}
-
-/// The text with what stands before an `@` left out: in a mistaken URL that is a user name and a password.
-private func withoutCredentials(_ text: String) -> String {
-    guard let at = text.lastIndex(of: "@") else { return text }
-    let start = text.firstRange(of: "://")?.upperBound ?? text.startIndex
-    return start < at ? "\(text[..<start])...\(text[at...])" : text
 }
 
 /// Permission bits, written as chmod(1) takes them.

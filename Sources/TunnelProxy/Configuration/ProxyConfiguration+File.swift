@@ -20,7 +20,7 @@ extension ProxyConfiguration {
         }
         var configuration = ProxyConfiguration(blank: ())
         var decoder = ConfigurationDecoder(file: file)
-        decoder.decode(document, fields, into: &configuration)
+        decoder.decode(document, fields, into: &configuration, waiving: Set(fieldsOfTunnel), beside: "tunnels")
         configuration.tunnelDomain = configuration.tunnelDomain?.lowercased()
         var tunnelDomainField = "tunnel_domain"
         if let tunnelDomain, !tunnelDomain.isEmpty {

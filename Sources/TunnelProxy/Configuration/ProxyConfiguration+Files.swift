@@ -40,9 +40,10 @@ extension ProxyConfiguration {
             }
             self[keyPath: field.path] = String(file)
         }
-        for key in routeOptions.keys {
-            routeOptions[key]?.mapFiles { _, name in name.isEmpty || name.hasPrefix("/") ? name : folder + name }
-        }
+        // Nobody has named these to 0.1, which looked in the working folder.
+        func resolved(_ name: String) -> String { name.isEmpty || name.hasPrefix("/") ? name : folder + name }
+        for key in routeOptions.keys { routeOptions[key]?.mapFiles { _, name in resolved(name) } }
+        for index in tunnels.indices { tunnels[index].mapFiles { _, name in resolved(name) } }
         if !problems.isEmpty { throw ConfigurationError(problems) }
     }
 }

@@ -38,6 +38,9 @@ public struct ProxyConfiguration: Sendable, Equatable {
     public internal(set) var routes: [Route]
     /// What some routes have for themselves, by their keys.
     public internal(set) var routeOptions: [String: RouteOptions] = [:]
+    /// Several tunnels, each with its own domain, certificate and routes. Empty for a single one, which has them in
+    /// ``tunnelDomain``, ``tls``, ``routes`` and ``routeOptions``.
+    public internal(set) var tunnels: [Tunnel] = []
     public internal(set) var upstream: Upstream
     public internal(set) var webSocket: WebSocket
     public internal(set) var limits: Limits
@@ -51,6 +54,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
     /// Where its fields were read, for what shows only when it is put in force.
     var places = ConfigurationPlaces()
 
+    /// - Parameter tunnels: in place of `routes`, `routeOptions`, `tunnelDomain` and the files of `tls`, which stay empty then.
     /// - Throws: everything that the same values would be refused for in a file.
     public init(
         listenAddress: ListenAddress, listenMode: Int = 0o660, listenGroup: String? = nil, tls: TLS, routes: [Route],
@@ -59,7 +63,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         webSocket: WebSocket = WebSocket(), limits: Limits = Limits(), http2: HTTP2 = HTTP2(),
         adminAddress: ListenAddress? = nil, adminHosts: [String] = [], shutdownDelay: Duration = .zero,
         metrics: Metrics = Metrics(), logMCP: Bool = false, trace: Trace = Trace(),
-        routeOptions: [String: RouteOptions] = [:]
+        routeOptions: [String: RouteOptions] = [:], tunnels: [Tunnel] = []
     ) throws(ConfigurationError) {
         self.listenAddress = listenAddress
         self.listenMode = listenMode
@@ -82,6 +86,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         self.logMCP = logMCP
         self.trace = trace
         self.routeOptions = routeOptions
+        self.tunnels = tunnels
 
         var check = ConfigurationCheck(decoder: ConfigurationDecoder(file: nil))
         check.run(self)
@@ -98,7 +103,7 @@ public struct ProxyConfiguration: Sendable, Equatable {
         logMCP = false
         shutdownTimeout = .seconds(30)
         threads = 0
-        tls = TLS(certFile: "", keyFile: "")
+        tls = TLS()
         routes = []
         upstream = Upstream()
         webSocket = WebSocket()
@@ -146,6 +151,9 @@ extension ProxyConfiguration {
             self.certFile = certFile
             self.keyFile = keyFile
         }
+
+        /// For several tunnels, each of which names files of its own.
+        public init() { self.init(certFile: "", keyFile: "") }
 
         public enum Version: String, Sendable, CaseIterable {
             case tls12 = "1.2"

@@ -12,26 +12,48 @@ package enum PublicFields {
     }
 
     /// Names and values as `docs/configuration.md` has them, in its order; a route is `routes.KEY`, and of
-    /// `route_options.KEY` there are the fields that are set.
+    /// `route_options.KEY` there are the fields that are set. Below
+    /// `tunnels.DOMAIN` are those of one of several tunnels.
     package static func of(_ configuration: ProxyConfiguration) -> [Field] {
         ProxyConfiguration.fields.flatMap { field -> [Field] in
-            if field.name == "routes" {
-                return configuration.routes.map { Field(name: "routes.\($0.key)", value: $0.upstream.description) }
+            switch field.name {
+            case "tunnels": return configuration.tunnels.flatMap { of($0) }
+            case let name where !configuration.tunnels.isEmpty && ProxyConfiguration.fieldsOfTunnel.contains(name):
+                return []
+            case "routes": return routes(configuration.routes)
+            case "route_options": return options(configuration.routeOptions)
+            default:
+                return names.contains(field.name) ? [Field(name: field.name, value: field.shown(configuration))] : []
             }
-            if field.name == "route_options" {
-                return configuration.routeOptions.sorted { $0.key < $1.key }.flatMap { key, options in
-                    RouteOptions.fields.filter { ofRoute.contains($0.name) && $0.shown(options) != $0.shown(.init()) }
-                        .map { Field(name: "route_options.\(key).\($0.name)", value: $0.shown(options)) }
-                }
+        }
+    }
+
+    private static func of(_ tunnel: ProxyConfiguration.Tunnel) -> [Field] {
+        let prefix = "tunnels.\(tunnel.domain)."
+        return ProxyConfiguration.Tunnel.fields.flatMap { field -> [Field] in
+            switch field.name {
+            case "routes": return routes(tunnel.routes, prefix)
+            case "route_options": return options(tunnel.routeOptions, prefix)
+            default: return [Field(name: prefix + field.name, value: field.shown(tunnel))]
             }
-            return names.contains(field.name) ? [Field(name: field.name, value: field.shown(configuration))] : []
+        }
+    }
+
+    private static func routes(_ routes: [Route], _ prefix: String = "") -> [Field] {
+        routes.map { Field(name: "\(prefix)routes.\($0.key)", value: $0.upstream.description) }
+    }
+
+    private static func options(_ byRoute: [String: RouteOptions], _ prefix: String = "") -> [Field] {
+        byRoute.sorted { $0.key < $1.key }.flatMap { key, options in
+            RouteOptions.fields.filter { ofRoute.contains($0.name) && $0.shown(options) != $0.shown(.init()) }
+                .map { Field(name: "\(prefix)route_options.\(key).\($0.name)", value: $0.shown(options)) }
         }
     }
 
     package static let names: Set<String> = [
         "listen_addr", "listen_mode", "listen_group", "log_level", "log_format", "shutdown_timeout", "shutdown_delay",
         "admin_addr", "admin_hosts", "cloudflared_metrics", "tunnel_domain", "threads", "config_watch", "sandbox",
-        "sandbox_ports", "routes", "route_options",
+        "sandbox_ports", "routes", "route_options", "tunnels",
         "tls.cert_file", "tls.key_file", "tls.reload_interval", "tls.handshake_timeout", "tls.min_version",
         "tls.alpn", "tls.session_tickets", "tls.ticket_keys_file", "upstream.allowed_ips",
         "upstream.disable_ip_validation", "upstream.tls.ca_file",

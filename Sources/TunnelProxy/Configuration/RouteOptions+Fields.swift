@@ -55,7 +55,7 @@ extension RouteOptions {
 }
 
 /// A value that a route may have for itself.
-private struct Own<Value: ConfigurationValue>: ConfigurationValue {
+struct Own<Value: ConfigurationValue>: ConfigurationValue {
     static var typeName: String { Value.typeName }
     static var kindName: String { Value.kindName }
 

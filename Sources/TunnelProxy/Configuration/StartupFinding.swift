@@ -44,8 +44,11 @@ public struct StartupFinding: Hashable, Sendable, CustomStringConvertible {
 
 extension Log {
     /// Tells a finding.
-    func report(_ finding: StartupFinding) {
+    ///
+    /// - Parameter tunnel: that it is about, where there are several.
+    func report(_ finding: StartupFinding, of tunnel: String? = nil) {
         self(finding.level, finding.text) { line in
+            if let tunnel { line.field("tunnel", tunnel) }
             line.field("finding", finding.id.rawValue)
             line.field("detail", finding.detail)
             line.field("remedy", finding.remedy)

@@ -26,6 +26,8 @@ final class HTTP2Server: RequestServer {
     let worker: Worker
     let stream: any ByteStream
     private let upstreams: UpstreamPools
+    /// Whose requests it serves, by its number.
+    private let tunnel: Int
     /// Names the connection in the log.
     let connectionNumber: UInt64
     let clientAddress: [UInt8]
@@ -68,10 +70,10 @@ final class HTTP2Server: RequestServer {
     private static let drainTimeout: UInt64 = 1_000_000_000
 
     init(
-        _ stream: any ByteStream, received: consuming ByteBuffer, _ upstreams: UpstreamPools, number: UInt64,
-        clientAddress: [UInt8], on worker: Worker
+        _ stream: any ByteStream, received: consuming ByteBuffer, _ upstreams: UpstreamPools, tunnel: Int,
+        number: UInt64, clientAddress: [UInt8], on worker: Worker
     ) {
-        (self.stream, self.worker, self.upstreams) = (stream, worker, upstreams)
+        (self.stream, self.worker, self.upstreams, self.tunnel) = (stream, worker, upstreams, tunnel)
         (connectionNumber, self.clientAddress) = (number, clientAddress)
         input = received
         snapshot = worker.snapshot
@@ -282,7 +284,7 @@ final class HTTP2Server: RequestServer {
     private func place(_ id: UInt32) -> HTTP2ServerStream {
         requestCount += 1
         if requestCount == 1 { onFirstRequest?() }
-        let stream = parked.popLast() ?? HTTP2ServerStream(self, Exchange(on: worker, upstreams))
+        let stream = parked.popLast() ?? HTTP2ServerStream(self, Exchange(on: worker, upstreams, tunnel: tunnel))
         if let slot = core.slot(of: id) {
             while streams.count <= slot { streams.append(nil) }
             streams[slot] = stream

@@ -77,7 +77,8 @@ final class TunnelConnection {
         phase = .shakingHands(stream)
         wait(for: .handshake)
         stream.start(early: upgrade.early)
-        guard await shakeHands(stream), !isEnding else {
+        // Its tunnel may have been taken out meanwhile.
+        guard await shakeHands(stream), !isEnding, worker.snapshot.holds(tunnel: stream.tunnelNumber) else {
             await stream.close(lastWord)
             return nil
         }
@@ -85,12 +86,21 @@ final class TunnelConnection {
         return (stream, await chooseServer(stream))
     }
 
+    /// The tunnels of another snapshot are in force: one that is none of them gets no more requests.
+    func adopt(_ snapshot: ProxySnapshot) {
+        guard case .serving(let stream, let server) = phase, !snapshot.holds(tunnel: stream.tunnelNumber) else {
+            return
+        }
+        server.takeNoMoreRequests()
+    }
+
     /// By ALPN; a client that offered nothing there may begin with HTTP/2 all the same (RFC 9113 §3.3).
     private func chooseServer(_ stream: TunnelStream) async -> any RequestServer {
         let reader = RequestReader(stream, on: worker)
         if stream.applicationProtocol != ApplicationProtocol.http2.rawValue {
             let server = HTTP1Server(
-                reader, Exchange(on: worker, upstreams), number: number, clientAddress: clientAddress, on: worker)
+                reader, Exchange(on: worker, upstreams, tunnel: stream.tunnelNumber), number: number,
+                clientAddress: clientAddress, on: worker)
             server.onFirstRequest = { [unowned self] in settle() }
             phase = .serving(stream, server)
             let snapshot = worker.snapshot
@@ -101,7 +111,8 @@ final class TunnelConnection {
             else { return server }
         }
         let server = HTTP2Server(
-            stream, received: reader.takeInput(), upstreams, number: number, clientAddress: clientAddress, on: worker)
+            stream, received: reader.takeInput(), upstreams, tunnel: stream.tunnelNumber, number: number,
+            clientAddress: clientAddress, on: worker)
         server.onFirstRequest = { [unowned self] in settle() }
         phase = .serving(stream, server)
         return server
@@ -210,10 +221,14 @@ final class TunnelConnection {
     private func openStream(_ upgrade: WebSocketUpgrade) -> TunnelStream? {
         let snapshot = worker.snapshot
         let websocket = snapshot.configuration.webSocket
-        let context = worker.shared.credentials.current
         let engine: TLSEngine
         do throws(TLSError) {
-            engine = try TLSEngine(server: context, pausesBeforeSigning: context.isSigningExpensive)
+            switch worker.shared.identities.door {
+            case .one(let credentials):
+                let context = credentials.current
+                engine = try TLSEngine(server: context, pausesBeforeSigning: context.isSigningExpensive)
+            case .several(let choice): engine = try TLSEngine(choice: choice, pausesBeforeSigning: true)
+            }
         } catch {
             worker.log(.error, "tls session failed") { $0.field("error", error.description) }
             return nil

@@ -14,6 +14,23 @@ extension Exchange {
         static let ofAll = Places(rawValue: 2)
     }
 
+    /// For a host that the tunnel has no route for. One that is another tunnel's was sent the wrong way: a client may have one
+    /// connection for both, because their certificates allow it (RFC 9113 §9.1.1), and opens another one for 421.
+    @inline(never)
+    func refusalWithoutRoute(_ server: any ServerStream) -> Admission {
+        var isMisdirected = false
+        server.withHead { head, bytes in
+            isMisdirected = snapshot.isMisdirected(bytes.extracting(head.authority), of: tunnel)
+        }
+        guard isMisdirected else {
+            warn("no route for host") { line in labels.writeHost(to: &line) }
+            return .refused(502, "No route configured for host", .refused, fields: [])
+        }
+        warn("host of another tunnel") { line in labels.writeHost(to: &line) }
+        record.fail(.misdirected)
+        return .refused(421, "This connection is for another tunnel", .refused, fields: [])
+    }
+
     /// By the route's lists of methods and paths; and adds its lines to a request that passes.
     @inline(__always)
     func refusalByLists(_ route: Int, _ server: any ServerStream) -> Admission? {

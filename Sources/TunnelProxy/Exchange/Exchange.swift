@@ -52,6 +52,8 @@ final class Exchange: RequestHandler {
 
     let worker: Worker
     let upstreams: UpstreamPools
+    /// Whose routes it goes by: its connection's, by its number.
+    let tunnel: Int
     var snapshot: ProxySnapshot
     var server: (any ServerStream)?
     var client: (any ClientStream)?
@@ -98,8 +100,8 @@ final class Exchange: RequestHandler {
     /// Bytes that a direction moves before others on the loop get their turn.
     static let turnBytes = 256 * 1024
 
-    init(on worker: Worker, _ upstreams: UpstreamPools) {
-        (self.worker, self.upstreams) = (worker, upstreams)
+    init(on worker: Worker, _ upstreams: UpstreamPools, tunnel: Int) {
+        (self.worker, self.upstreams, self.tunnel) = (worker, upstreams, tunnel)
         snapshot = worker.snapshot
         tally = ExchangeTally(on: worker)
     }
@@ -179,7 +181,7 @@ final class Exchange: RequestHandler {
     @inline(never)
     private func admit(_ server: any ServerStream, _ inFlight: Int) -> Admission {
         var route: Int?
-        server.withHead { head, bytes in route = snapshot.route(for: bytes.extracting(head.authority)) }
+        server.withHead { head, bytes in route = snapshot.route(for: bytes.extracting(head.authority), of: tunnel) }
         routeName = route.map { snapshot.routes[$0].name }
         tally.enter(route.map { snapshot.routes[$0].slot } ?? .none, on: worker)
         self.route = route.map { Int32(truncatingIfNeeded: $0) } ?? -1
@@ -190,10 +192,7 @@ final class Exchange: RequestHandler {
             worker.metrics.count(.limit(.maxRequests))
             return .refused(503, "Too many requests in flight", .limit, fields: [(name: "Retry-After", value: "1")])
         }
-        guard let route else {
-            warn("no route for host") { line in labels.writeHost(to: &line) }
-            return .refused(502, "No route configured for host", .refused, fields: [])
-        }
+        guard let route else { return refusalWithoutRoute(server) }
         guard server.request.method != .connect else {
             return .refused(501, "CONNECT is not supported", .badRequest, fields: [])
         }

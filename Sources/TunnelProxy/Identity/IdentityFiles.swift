@@ -5,12 +5,13 @@ internal import TunnelTLS
 
 /// The certificate and the key on disk, read as a pair.
 struct IdentityFiles: Sendable {
-    let certificateFile: String
-    let keyFile: String
+    private let certificateFile: (field: String, path: String)
+    private let keyFile: (field: String, path: String)
 
-    init(_ tls: ProxyConfiguration.TLS) {
-        certificateFile = tls.certFile
-        keyFile = tls.keyFile
+    /// - Parameter tunnel: whose they are.
+    init(of tunnel: ProxyConfiguration) {
+        certificateFile = (tunnel.field("tls.cert_file"), tunnel.tls.certFile)
+        keyFile = (tunnel.field("tls.key_file"), tunnel.tls.keyFile)
     }
 
     /// What both files hold. Whoever reads it wipes it: it has the key.
@@ -36,12 +37,14 @@ struct IdentityFiles: Sendable {
 
     /// - Throws: ``FileFailure`` with the field whose file it is.
     func read() throws(FileFailure) -> Contents {
-        let certificate = try read(certificateFile, "tls.cert_file")
-        return Contents(certificate: certificate, key: try read(keyFile, "tls.key_file"))
+        let certificate = try read(certificateFile)
+        return Contents(certificate: certificate, key: try read(keyFile))
     }
 
-    private func read(_ file: String, _ field: String) throws(FileFailure) -> [UInt8] {
-        do throws(FileError) { return try FileBytes.read(file) } catch { throw FileFailure(field: field, error: error) }
+    private func read(_ file: (field: String, path: String)) throws(FileFailure) -> [UInt8] {
+        do throws(FileError) { return try FileBytes.read(file.path) } catch {
+            throw FileFailure(field: file.field, error: error)
+        }
     }
 
     struct FileFailure: Error, CustomStringConvertible {
@@ -55,12 +58,13 @@ struct IdentityFiles: Sendable {
         do throws(TLSIdentityError) {
             return try TLSIdentity(certificates: contents.certificate, privateKey: contents.key)
         } catch {
-            throw ProxyError("tls.cert_file \(certificateFile), tls.key_file \(keyFile): \(error)")
+            throw ProxyError(
+                "\(certificateFile.field) \(certificateFile.path), \(keyFile.field) \(keyFile.path): \(error)")
         }
     }
 }
 
-/// What the files held from which a proxy began.
+/// What the files held from which a tunnel began.
 struct FilesAtStart: Sendable {
     let identity: IdentityFiles.Digest
     /// `nil` where the keys of session tickets are the proxy's own.
@@ -68,11 +72,11 @@ struct FilesAtStart: Sendable {
 }
 
 extension ProxyConfiguration {
-    /// Reads the identity that the proxy is to begin with.
+    /// Reads the identity that a tunnel is to begin with.
     ///
     /// - Throws: ``ConfigurationError`` for a file that cannot be read, ``ProxyError`` for a pair that cannot be used.
     func readIdentity() throws -> (identity: TLSIdentity, digest: IdentityFiles.Digest) {
-        let files = IdentityFiles(tls)
+        let files = IdentityFiles(of: self)
         var contents: IdentityFiles.Contents
         do throws(IdentityFiles.FileFailure) { contents = try files.read() } catch {
             throw self.error(
@@ -81,5 +85,24 @@ extension ProxyConfiguration {
         }
         defer { contents.wipe() }
         return (try files.identity(of: contents), try IdentityFiles.Digest(of: contents))
+    }
+}
+
+extension ProxySnapshot.Tunnel {
+    /// Reads what the tunnel is to begin with: its certificate, and the keys of its session tickets.
+    ///
+    /// - Throws: as `readIdentity()`; and ``ConfigurationError`` for a file of ticket keys that cannot be used.
+    func readCredentials() throws -> (credentials: ServerCredentials, files: FilesAtStart) {
+        let tls = configuration.tls
+        let (identity, digest) = try configuration.readIdentity()
+        let options = TLSServerOptions(
+            minVersion: tls.minVersion == .tls13 ? .tls13 : .tls12, alpn: tls.alpn.map(\.rawValue),
+            sessionTickets: tls.sessionTickets)
+        let credentials = try ServerCredentials(
+            identity: identity, options: options, scope: TLSServerScope(name: name, number: number))
+        return (
+            credentials,
+            FilesAtStart(identity: digest, ticketKeys: try credentials.shareTicketKeys(configuration))
+        )
     }
 }

@@ -8,6 +8,7 @@ internal import TunnelTLS
 package struct TicketKeySource: Sendable {
     private let path: String
 
+    /// - Parameter tls: of a tunnel.
     /// - Returns: `nil` where clients get no tickets, or the proxy has keys of its own for them.
     package init?(_ tls: ProxyConfiguration.TLS) {
         guard tls.sessionTickets, let file = tls.ticketKeysFile else { return nil }
@@ -42,7 +43,7 @@ package struct TicketKeySource: Sendable {
 }
 
 extension ServerCredentials {
-    /// Puts the keys of the configuration's file in force, for a server that is about to start.
+    /// Puts the keys of a tunnel's file in force, for a server that is about to start.
     ///
     /// - Returns: what they are known by; `nil` where the keys are the server's own.
     /// - Throws: ``ConfigurationError`` for a file that is there and cannot be used.
@@ -76,21 +77,26 @@ final class TicketKeyWatch: Sendable {
     /// Keys of our own are replaced this often; the previous ones still open older tickets.
     private static let life: Int64 = 3600
 
+    private let number: Int
+    private let credentials: ServerCredentials
     private let shared: SharedState
     private let seen: Mutex<Seen>
 
-    /// - Parameter inForce: what the keys in force are known by.
-    init(inForce: [UInt8]?, _ shared: SharedState) {
+    /// - Parameters:
+    ///   - inForce: what the keys in force are known by.
+    ///   - number: of the tunnel.
+    init(inForce: [UInt8]?, _ number: Int, _ credentials: ServerCredentials, _ shared: SharedState) {
         seen = Mutex(Seen(inForce: inForce))
-        self.shared = shared
+        (self.number, self.credentials, self.shared) = (number, credentials, shared)
         if inForce != nil { tell("session ticket keys loaded") }
     }
 
-    private var keys: TicketKeys { shared.credentials.ticketKeys }
+    private var keys: TicketKeys { credentials.ticketKeys }
 
     /// Takes the file's keys into use if they are new. One look at a time.
-    func look() {
-        let configuration = shared.snapshot.configuration
+    ///
+    /// - Parameter configuration: of the tunnel.
+    func look(_ configuration: ProxyConfiguration) {
         do {
             guard let source = TicketKeySource(configuration.tls) else { return try goOnWithOwn() }
             guard var contents = try source.read() else {
@@ -120,13 +126,16 @@ final class TicketKeyWatch: Sendable {
         }
         guard wereShared else { return }
         try keys.rotate()
-        shared.log(.info, "session ticket keys are this proxy's own")
+        shared.log(.info, "session ticket keys are this proxy's own") { writeTunnel(to: &$0) }
     }
 
     /// Makes a new key of our own where it is time.
     func rotate(now: Int64) {
         do throws(TLSError) { _ = try keys.rotateIfDue(now: now, every: Self.life) } catch {
-            shared.log(.error, "ticket keys not rotated") { $0.field("error", error.description) }
+            shared.log(.error, "ticket keys not rotated") { line in
+                writeTunnel(to: &line)
+                line.field("error", error.description)
+            }
         }
     }
 
@@ -137,15 +146,23 @@ final class TicketKeyWatch: Sendable {
         }
         guard isNews else { return }
         let message = "session ticket keys not reloaded, the old ones stay"
-        shared.log(.warn, message) { $0.field("reason", reason) }
+        shared.log(.warn, message) { line in
+            writeTunnel(to: &line)
+            line.field("reason", reason)
+        }
         shared.reloads.note(.ticketKeys, by: "watch", succeeded: false, reason, at: SystemClock.now())
     }
 
     private func tell(_ message: String) {
         shared.log(.info, message) { line in
-            line.field("file", shared.snapshot.configuration.tls.ticketKeysFile ?? "")
+            writeTunnel(to: &line)
+            line.field("file", shared.snapshot.tunnel(number)?.configuration.tls.ticketKeysFile ?? "")
             // Stands in each ticket: replicas that show the same one seal with the same key.
             line.field("key", keys.sealingName)
         }
+    }
+
+    private func writeTunnel(to line: inout LogLine) {
+        if let name = shared.snapshot.tunnel(number)?.name { line.field("tunnel", name) }
     }
 }

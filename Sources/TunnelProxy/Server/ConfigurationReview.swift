@@ -5,6 +5,9 @@ package import TunnelTLS
 
 /// A configuration as the proxy would have it in force, with nothing opened: what `mcp-proxy check` asks.
 ///
+/// What it says of routes and a certificate is of one tunnel; of several each has a review of its own
+/// (`ProxyConfiguration.perTunnel`), and the whole has one for the findings.
+///
 /// One exists so that the check judges by the very rules that the proxy goes by: its routes, its policy, its CAs.
 package struct ConfigurationReview: Sendable {
     private let snapshot: ProxySnapshot
@@ -52,11 +55,12 @@ package struct ConfigurationReview: Sendable {
 
     // MARK: Routes
 
-    /// The route for a host name as it stands in a request.
+    /// The route for a host name as it stands in a request to the only tunnel.
     package func route(for host: String) -> Route? {
         var host = host
-        let index = host.withUTF8 { snapshot.route(for: $0.span) }
-        return index.map { configuration.routes[$0] }
+        let tunnel = snapshot.tunnels[0]
+        let index = host.withUTF8 { snapshot.route(for: $0.span, of: tunnel.number) }
+        return index.map { tunnel.configuration.routes[$0] }
     }
 
     /// The host name at which Claude reaches a route; for a route that it cannot reach, the key.
@@ -92,11 +96,11 @@ package struct ConfigurationReview: Sendable {
     ///   - ca: the CA's file, where the certificate is to be held against it.
     ///   - now: seconds since 1970.
     package static func identity(of configuration: ProxyConfiguration, ca: [UInt8]?, now: Int64) -> Identity {
-        let files = IdentityFiles(configuration.tls)
+        let files = IdentityFiles(of: configuration)
         var review = Identity()
         var contents: IdentityFiles.Contents
         do throws(IdentityFiles.FileFailure) { contents = try files.read() } catch {
-            review.failure = (.certificateUnreadable, "\(error.field): \(error)")
+            review.failure = (.certificateUnreadable, "\(configuration.field(error.field)): \(error)")
             return review
         }
         defer { contents.wipe() }

@@ -88,8 +88,12 @@ extension ProxyConfiguration {
     /// Where connections go, with the field and the key of its place. A Unix socket has no port.
     private var dialled: [(field: String, mark: String, port: UInt16)] {
         var list: [(field: String, mark: String, port: UInt16)] = []
-        for (index, route) in routes.enumerated() where route.upstream.socketPath == nil {
-            list.append(("routes.\(Diagnostic.excerpt(route.key))", "routes[\(index)]", route.upstream.port))
+        for tunnel in perTunnel {
+            let field = tunnel.field("routes")
+            for (index, route) in tunnel.routes.enumerated() where route.upstream.socketPath == nil {
+                list.append(
+                    ("\(field).\(Diagnostic.excerpt(route.key))", "\(field)[\(index)]", route.upstream.port))
+            }
         }
         if let metrics = cloudflaredMetrics {
             list.append(("cloudflared_metrics", "cloudflared_metrics", metrics.port))
@@ -98,17 +102,22 @@ extension ProxyConfiguration {
     }
 
     private var neededFiles: [(field: String, path: String)] {
-        var files = [("tls.cert_file", tls.certFile), ("tls.key_file", tls.keyFile)]
-        if let file = tls.ticketKeysFile { files.append(("tls.ticket_keys_file", file)) }
+        let tunnels = perTunnel
+        var files = tunnels.flatMap { tunnel -> [(field: String, path: String)] in
+            let tls = tunnel.tls
+            let own = [
+                ("tls.cert_file", tls.certFile), ("tls.key_file", tls.keyFile),
+                ("tls.ticket_keys_file", tls.ticketKeysFile ?? ""),
+            ]
+            return own.filter { !$0.1.isEmpty }.map { (tunnel.field($0.0), $0.1) }
+        }
         if let file = upstream.tls.caFile { files.append(("upstream.tls.ca_file", file)) }
-        for (key, options) in routeOptions.sorted(by: { $0.key < $1.key }) {
-            var options = options
-            options.mapFiles { field, path in
-                files.append(("route_options.\(key).\(field)", path))
-                return path
+        for tunnel in tunnels {
+            for (key, options) in tunnel.routeOptions.sorted(by: { $0.key < $1.key }) {
+                files += options.files.map { (tunnel.field("route_options.\(key).\($0.field)"), $0.path) }
             }
         }
-        return files.map { (field: $0.0, path: $0.1) }
+        return files
     }
 }
 

@@ -38,7 +38,8 @@ public final class ProxyServer: Sendable {
 
     let shared: SharedState
     private let parts: Mutex<Parts>
-    private let filesAtStart: FilesAtStart
+    /// By the tunnels' numbers.
+    private let filesAtStart: [Int: FilesAtStart]
 
     /// Reads the certificate, its key and the CA files, and checks that all fit together. Opens nothing yet.
     ///
@@ -55,16 +56,18 @@ public final class ProxyServer: Sendable {
     ) throws {
         parts = Mutex(Parts(passed: passed))
         let snapshot = try ProxySnapshot(configuration, listeners: configuration.policyListeners)
-        let (identity, digest) = try configuration.readIdentity()
-        let options = TLSServerOptions(
-            minVersion: configuration.tls.minVersion == .tls13 ? .tls13 : .tls12,
-            alpn: configuration.tls.alpn.map(\.rawValue),
-            sessionTickets: configuration.tls.sessionTickets)
-        let credentials = try ServerCredentials(identity: identity, options: options)
-        filesAtStart = FilesAtStart(
-            identity: digest, ticketKeys: try credentials.shareTicketKeys(configuration))
+        let read = try Self.readCredentials(of: snapshot.tunnels)
+        filesAtStart = read.mapValues(\.files)
         shared = SharedState(
-            snapshot, credentials: credentials, log: log, tracer: try Tracer.make(configuration), sandbox: sandbox)
+            snapshot, identities: try TunnelCredentials(snapshot.tunnels, read.mapValues(\.credentials)), log: log,
+            tracer: try Tracer.make(configuration), sandbox: sandbox)
+    }
+
+    /// By the tunnels' numbers.
+    private static func readCredentials(
+        of tunnels: [ProxySnapshot.Tunnel]
+    ) throws -> [Int: (credentials: ServerCredentials, files: FilesAtStart)] {
+        Dictionary(uniqueKeysWithValues: try tunnels.map { ($0.number, try $0.readCredentials()) })
     }
 
     deinit {
@@ -166,13 +169,17 @@ public final class ProxyServer: Sendable {
     /// What an operator should know of the configuration and the certificate in force; empty where nothing is wrong.
     public var findings: [StartupFinding] {
         let snapshot = shared.snapshot
-        let leaf = shared.credentials.current.identity.leaf
         return snapshot.findings
-            + CertificateCheck(snapshot.configuration).findings(leaf, now: SystemClock.now().seconds)
+            + snapshot.tunnels.flatMap { tunnel -> [StartupFinding] in
+                guard let leaf = shared.identities[tunnel.number]?.current.identity.leaf else { return [] }
+                return CertificateCheck(tunnel.configuration).findings(leaf, now: SystemClock.now().seconds)
+            }
     }
 
-    /// When the certificate in force ends, in seconds since 1970.
-    package var certificateEnd: Int64 { shared.credentials.current.identity.notAfter }
+    /// When the certificate in force ends, in seconds since 1970; of several tunnels the first one's to end.
+    package var certificateEnd: Int64 {
+        shared.snapshot.tunnels.compactMap { shared.identities[$0.number]?.current.identity.notAfter }.min() ?? 0
+    }
 
     /// Has each loop post `signal` as soon as it gets to it. A loop that is hung does not.
     ///
@@ -213,9 +220,16 @@ public final class ProxyServer: Sendable {
     /// - Parameter cause: who asked.
     func reload(_ configuration: ProxyConfiguration, by cause: String) throws -> [String] {
         if let sandbox = shared.sandbox { try configuration.checkRoom(in: sandbox) }
-        let (kept, before) = try shared.replaceSnapshot { current in
-            let (next, kept) = current.configuration.reloading(configuration)
-            return (try ProxySnapshot(next, after: current), (kept, current.findings))
+        let (kept, before, files, _) = try shared.replaceSnapshot { current in
+            let (configuration, kept) = current.configuration.reloading(configuration)
+            let next = try ProxySnapshot(configuration, after: current)
+            // A tunnel that is new has to have a certificate; of the others the watch reads them.
+            let fresh = try Self.readCredentials(of: next.tunnels.filter { shared.identities[$0.number] == nil })
+            let adoption = try shared.identities.prepare(next.tunnels, fresh.mapValues(\.credentials))
+            return (next, (kept, current.findings, fresh.mapValues(\.files), adoption))
+        } then: { _, _, _, adoption in
+            // Behind the snapshot: nobody is to shake hands with a tunnel that has no routes yet.
+            shared.identities.adopt(adoption)
         }
         let snapshot = shared.snapshot
         shared.log.threshold = configuration.logLevel
@@ -223,7 +237,7 @@ public final class ProxyServer: Sendable {
         RunningProxy.logRoutes(snapshot, to: shared.log)
         for finding in snapshot.findings where !before.contains(finding) { shared.log.report(finding) }
         // Also one that began to run meanwhile.
-        running?.adopt(snapshot)
+        running?.adopt(snapshot, files)
         let detail = kept.isEmpty ? "in force" : "in force, but for \(kept.joined(separator: ", ")): needs a restart"
         shared.reloads.note(.configuration, by: cause, succeeded: true, detail, at: SystemClock.now())
         return kept

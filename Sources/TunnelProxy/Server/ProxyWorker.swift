@@ -50,8 +50,12 @@ final class ProxyWorker: WorkerHolder {
         worker.shared.memory.sessionEnded(on: worker.reactor)
     }
 
-    /// Forgets what belongs to upstreams that are no longer configured.
-    func adopt(_ snapshot: ProxySnapshot) { upstreams.keep(only: Set(snapshot.routes.map(\.key))) }
+    /// Forgets what belongs to upstreams that are no longer configured, and ends the connections of such tunnels when the
+    /// requests that are under way on them are over.
+    func adopt(_ snapshot: ProxySnapshot) {
+        upstreams.keep(only: Set(snapshot.routes.map(\.key)))
+        for connection in connections.values { connection.adopt(snapshot) }
+    }
 
     // MARK: Ending
 

@@ -22,9 +22,9 @@ struct RunningProxy: Sendable {
 
     /// Binds and starts serving.
     ///
-    /// - Parameter files: what the identity in use and the keys of session tickets were made from.
+    /// - Parameter files: what the tunnels' credentials were made from, by their numbers.
     static func open(
-        _ shared: SharedState, _ files: FilesAtStart, _ passed: PassedListeners
+        _ shared: SharedState, _ files: [Int: FilesAtStart], _ passed: PassedListeners
     ) throws -> RunningProxy {
         // What a reload has put in force meanwhile counts.
         let configuration = shared.snapshot.configuration
@@ -39,8 +39,7 @@ struct RunningProxy: Sendable {
                 (try ProxySnapshot(current.configuration, listeners: own, after: current), ())
             }
             try shared.tracer?.start(shared.log)
-            let watcher = IdentityWatcher(
-                configuration.tls, inForce: files.identity, ticketKeys: files.ticketKeys, shared, group.loops[0])
+            let watcher = IdentityWatcher(configuration.tls, files, shared, group.loops[0])
             shared.log(.info, "listening") { line in
                 line.field("addr", "\(listeners.address)")
                 line.field("loops", group.loops.count)
@@ -87,18 +86,21 @@ struct RunningProxy: Sendable {
     }
 
     static func logRoutes(_ snapshot: ProxySnapshot, to log: Log) {
-        for route in snapshot.routes {
+        for (route, names) in zip(snapshot.routes, snapshot.names) {
             log(.info, "route configured") { line in
+                if let tunnel = names.tunnel { line.field("tunnel", tunnel) }
                 line.field("route", route.name)
                 line.field("upstream", route.upstream.description)
-                if let url = snapshot.publicURL(of: route) { line.field("url", url) }
+                if let url = names.publicURL { line.field("url", url) }
             }
         }
     }
 
     /// Takes up what a new snapshot changes outside of requests.
-    func adopt(_ snapshot: ProxySnapshot) {
-        watcher.adopt()
+    ///
+    /// - Parameter files: what the credentials of tunnels that are new were made from.
+    func adopt(_ snapshot: ProxySnapshot, _ files: [Int: FilesAtStart]) {
+        watcher.adopt(files)
         onEachWorker { $0.adopt(snapshot) }
     }
 

@@ -11,11 +11,17 @@ struct Egress: Sendable {
         /// Of the route itself, within the list that holds for all.
         var allowedIPs: [IPPrefix]?
         var tls = RouteOptions.TLS()
+        /// Of several: no two of them share a connection.
+        var tunnel: String?
+        /// Of the tunnel itself, in place of the list that holds for all.
+        var tunnelIPs: [IPPrefix]?
 
         /// What holds for all, and nothing besides.
         static let common = Settings()
     }
 
+    /// What holds for all, or for the tunnel.
+    private let policy: UpstreamPolicy
     /// Has to allow an address too.
     private let ownPolicy: UpstreamPolicy?
     /// `nil` when no `https` route needs it.
@@ -23,17 +29,18 @@ struct Egress: Sendable {
     private let serverName: String?
     private let pins: [String]
 
-    init(_ settings: Settings, tls: TLSClientContext?, listeners: [UpstreamPolicy.Listener]) {
+    init(
+        _ settings: Settings, tls: TLSClientContext?, _ policy: UpstreamPolicy, listeners: [UpstreamPolicy.Listener]
+    ) {
+        self.policy = policy
         ownPolicy = settings.allowedIPs.map { UpstreamPolicy(allowed: $0, ownListeners: listeners) }
         self.tls = tls
         (serverName, pins) = (settings.tls.serverName, settings.tls.pins)
     }
 
-    /// - Parameter common: the verdict of the policy that holds for all.
-    func verdict(
-        _ address: IPAddress, port: UInt16, after common: UpstreamPolicy.Verdict
-    ) -> UpstreamPolicy.Verdict {
-        guard common.isAllowed, let ownPolicy else { return common }
+    func verdict(_ address: IPAddress, port: UInt16) -> UpstreamPolicy.Verdict {
+        let wider = policy.verdict(address, port: port)
+        guard wider.isAllowed, let ownPolicy else { return wider }
         return ownPolicy.verdict(address, port: port)
     }
 

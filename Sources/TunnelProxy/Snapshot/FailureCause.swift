@@ -12,6 +12,8 @@ enum FailureCause: UInt8, CaseIterable, Sendable {
     case closed, notHTTP, silent, brokenOff, stalled, unaskedUpgrade
     // The upstream's own responses that no healthy MCP server gives.
     case hostRefused, rateLimited, serverError
+    /// The host is another tunnel's.
+    case misdirected
 
     /// The name in `/status` and in the table of faults.
     var id: String {
@@ -43,6 +45,7 @@ enum FailureCause: UInt8, CaseIterable, Sendable {
         case .hostRefused: "mcp-host-refused"
         case .rateLimited: "mcp-rate-limited"
         case .serverError: "mcp-server-error"
+        case .misdirected: "request-misdirected"
         }
     }
 
@@ -59,7 +62,7 @@ enum FailureCause: UInt8, CaseIterable, Sendable {
     /// What the metrics of the route count it as; `nil` where no upstream is to blame, or it gave a whole response.
     var upstreamFailure: UpstreamFailure? {
         switch self {
-        case .none, .routeUnknown, .methodRefused, .pathRefused, .limit, .shutdown: nil
+        case .none, .routeUnknown, .misdirected, .methodRefused, .pathRefused, .limit, .shutdown: nil
         case .requestMalformed, .requestStalled, .clientStalled, .stalled: nil
         case .hostRefused, .rateLimited, .serverError: nil
         case .nameUnknown, .nameTimeout, .nameFailed: .dns

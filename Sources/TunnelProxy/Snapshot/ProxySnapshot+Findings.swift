@@ -7,8 +7,7 @@ extension ProxySnapshot {
     var findings: [StartupFinding] { policyFindings + upstreamFindings + listenerFindings + keyFindings }
 
     private var policyFindings: [StartupFinding] {
-        let upstream = configuration.upstream
-        if upstream.disableIPValidation {
+        if configuration.upstream.disableIPValidation {
             return [
                 StartupFinding(
                     .validationOff, "upstream addresses are not validated",
@@ -16,46 +15,63 @@ extension ProxySnapshot {
                     remedy: "remove it and list the ranges of your servers in upstream.allowed_ips")
             ]
         }
-        return upstream.allowedIPs.filter { $0.length == 0 }.map { range in
+        var told: Set<String> = []
+        return tunnels.flatMap { tunnel in
+            let field = tunnel.configuration.field("upstream.allowed_ips")
+            guard told.insert(field).inserted else { return [StartupFinding]() }
+            return everyAddress(tunnel.configuration.upstream.allowedIPs, field)
+        }
+    }
+
+    private func everyAddress(_ ranges: [IPPrefix], _ field: String) -> [StartupFinding] {
+        ranges.filter { $0.length == 0 }.map { range in
             StartupFinding(
                 .everyAddressAllowed, "upstream addresses are not validated",
-                detail: "upstream.allowed_ips holds \(range): a route or a DNS name may lead to any address",
+                detail: "\(field) holds \(range): a route or a DNS name may lead to any address",
                 remedy: "list the ranges of your servers in its place")
         }
     }
 
     private var upstreamFindings: [StartupFinding] {
-        routes.compactMap { route -> StartupFinding? in
+        zip(routes, names).compactMap { route, names -> StartupFinding? in
             guard let address = IPAddress(route.upstream.host) else { return nil }
             let verdict = verdict(address, of: route.key)
             guard !verdict.isAllowed else { return nil }
             return StartupFinding(
                 .upstreamRefused, UpstreamPolicy.refusal(for: address),
-                detail: "route \(route.name) leads to \(route.upstream), which is refused: \(verdict.name)",
+                detail: "route \(names.label) leads to \(route.upstream), which is refused: \(verdict.name)",
                 remedy: verdict == .denied(.ownListener)
                     ? "lead the route to an MCP server" : "list \(address) in upstream.allowed_ips if it is meant")
         }
     }
 
     /// Whether other users than the file's own and its group can read a key or another secret.
-    private var keyFindings: [StartupFinding] {
+    private var keyFindings: [StartupFinding] { tunnels.flatMap { keyFindings(of: $0.configuration) } }
+
+    private func keyFindings(of configuration: ProxyConfiguration) -> [StartupFinding] {
         let tls = configuration.tls
-        var found = [finding(of: tls.keyFile, "tls.key_file", "the private key can be read by every user")]
+        let ticketKeys = configuration.field("tls.ticket_keys_file")
+        var found = [
+            finding(of: tls.keyFile, configuration.field("tls.key_file"), "the private key can be read by every user")
+        ]
         if tls.sessionTickets, let file = tls.ticketKeysFile {
             found.append(
                 finding(
-                    of: file, "tls.ticket_keys_file", "the keys of session tickets can be read by every user"))
+                    of: file, ticketKeys, "the keys of session tickets can be read by every user"))
             if access(file, F_OK) != 0, errno == ENOENT {
                 found.append(
                     StartupFinding(
                         .ticketKeysMissing, "the keys of session tickets are this proxy's own",
-                        detail: "tls.ticket_keys_file \(file) is not there: no other proxy resumes this one's sessions",
+                        detail: "\(ticketKeys) \(file) is not there: no other proxy resumes this one's sessions",
                         remedy: "setup renew-cert makes the file; it is taken up when it comes"))
             }
         }
         let ofRoutes = configuration.routeOptions.sorted { $0.key < $1.key }.flatMap { key, options in
             options.files.filter { $0.field.hasSuffix("key_file") || $0.field.hasPrefix("set_headers.") }
-                .map { finding(of: $0.path, "route_options.\(key).\($0.field)", "a secret can be read by every user") }
+                .map {
+                    let field = configuration.field("route_options.\(key).\($0.field)")
+                    return finding(of: $0.path, field, "a secret can be read by every user")
+                }
         }
         return (found + ofRoutes).compactMap { $0 }
     }

@@ -4,6 +4,16 @@ internal import TunnelTLS
 
 /// What a request is served by: one configuration, resolved into tables. Immutable; a reload swaps the whole.
 final class ProxySnapshot: Sendable {
+    /// A tunnel, the only one or one of several.
+    struct Tunnel: Sendable {
+        /// By which connections know it.
+        let number: Int
+        /// How it is told from the others; `nil` where it is the only one, and needs no name.
+        let name: String?
+        /// As if it were the only one.
+        let configuration: ProxyConfiguration
+    }
+
     struct Route: Sendable {
         /// The key in `routes`, for logs.
         let name: String
@@ -22,6 +32,16 @@ final class ProxySnapshot: Sendable {
         var upstream: UpstreamAddress { key.address }
     }
 
+    /// What a route is called where it is told of, which requests do not look at.
+    struct Names: Sendable {
+        /// How its tunnel is told from others; `nil` where it is the only one.
+        let tunnel: String?
+        /// Of all routes of all tunnels its own: the key, or with several tunnels the whole host name.
+        let label: String
+        /// Where Claude reaches it; see `ProxyConfiguration.publicURL(of:)`.
+        let publicURL: String?
+    }
+
     /// What another snapshot of the same configuration reads again.
     enum Rereading {
         /// Everything.
@@ -38,8 +58,15 @@ final class ProxySnapshot: Sendable {
     /// Counts those whose certificates and CAs may be others.
     private let tlsGeneration: UInt64
     let listeners: [UpstreamPolicy.Listener]
+    /// In the order of the file.
+    let tunnels: [Tunnel]
+    private let tunnelNumbers: TunnelNumbers
+    /// Of all tunnels, one behind the other.
     let routes: [Route]
+    /// In the order of `routes`.
+    let names: [Names]
     let routeSlots: RouteSlots
+    /// What holds where a tunnel has no list of its own.
     let policy: UpstreamPolicy
     let headLimits: HeadLimits
     let http2Limits: HTTP2Limits
@@ -53,7 +80,7 @@ final class ProxySnapshot: Sendable {
     /// By which addresses and TLS connections are made; what holds for all first.
     let egresses: [Egress]
     private let egressSettings: [Egress.Settings]
-    /// By the keys of the routes.
+    /// By the labels of the routes.
     let limiters: [String: RouteLimiters]
     /// What the files of `route_options` held.
     let routeFiles: RouteFiles.Digests
@@ -63,7 +90,7 @@ final class ProxySnapshot: Sendable {
     private let ownLimiters: RouteLimiters
     /// Whether there is a route whose event streams get comments.
     let keepsEventStreamsAlive: Bool
-    private let table: RouteTable
+    private let tables: TunnelTables
 
     // The configuration's durations in the loop's unit.
     let headerTimeout: UInt64
@@ -97,12 +124,26 @@ final class ProxySnapshot: Sendable {
         let tls =
             keepsTLS ? (context: previous?.upstreamTLS, trust: nil) : try ProxySnapshot.upstreamTLS(configuration)
         upstreamTLS = tls.context
-        let slots = RouteSlots(configuration.routes.map(\.key), after: previous?.routeSlots)
+        var numbers = previous?.tunnelNumbers ?? TunnelNumbers()
+        let hasSeveral = !configuration.tunnels.isEmpty
+        let tunnels = configuration.perTunnel.map { alone in
+            let name = hasSeveral ? alone.tunnelDomain : nil
+            return Tunnel(number: numbers.number(of: name), name: name, configuration: alone)
+        }
+        (self.tunnels, tunnelNumbers) = (tunnels, numbers)
+        let slots = RouteSlots(
+            tunnels.flatMap { tunnel in
+                tunnel.configuration.routes.map { RouteSlots.Name($0.key, of: tunnel.name) }
+            }, after: previous?.routeSlots)
         routeSlots = slots
+        policy = UpstreamPolicy(
+            allowed: configuration.upstream.allowedIPs,
+            validationDisabled: configuration.upstream.disableIPValidation,
+            ownListeners: listeners, localAddresses: SocketAddress.interfaceAddresses())
         let resolved = try RouteResolution(
-            configuration, slots.slots, listeners: listeners, common: tls.context,
+            tunnels, slots.slots, policy, listeners: listeners, common: tls.context,
             commonTrust: tls.trust, after: previous, keepsTLS: keepsTLS)
-        (routes, hostRules) = (resolved.routes, resolved.hostRules)
+        (routes, names, hostRules) = (resolved.routes, resolved.names, resolved.hostRules)
         (egresses, egressSettings) = (resolved.egresses, resolved.egressSettings)
         (limiters, routeFiles) = (resolved.limiters, resolved.files)
         let allowsTheSame =
@@ -111,12 +152,16 @@ final class ProxySnapshot: Sendable {
             && previous?.configuration.upstream.disableIPValidation == configuration.upstream.disableIPValidation
             && previous?.listeners == listeners
         policyGeneration = (previous?.policyGeneration ?? 0) + (allowsTheSame ? 0 : 1)
-        table = try RouteTable(
-            routes: routes.enumerated().map { (host: $1.name, value: $0) }, tunnelDomain: configuration.tunnelDomain)
-        policy = UpstreamPolicy(
-            allowed: configuration.upstream.allowedIPs,
-            validationDisabled: configuration.upstream.disableIPValidation,
-            ownListeners: listeners, localAddresses: SocketAddress.interfaceAddresses())
+        var index = 0
+        let tables = try tunnels.map { tunnel in
+            let own = tunnel.configuration.routes.enumerated().map { (host: $1.key, value: index + $0) }
+            index += own.count
+            return (
+                number: tunnel.number, domain: tunnel.name,
+                routes: try RouteTable(routes: own, tunnelDomain: tunnel.configuration.tunnelDomain)
+            )
+        }
+        self.tables = TunnelTables(tables, end: numbers.end)
         let limits = configuration.limits
         headLimits = HeadLimits(maxBytes: limits.maxHeaderBytes, maxFields: limits.maxHeaders)
         http2Limits = configuration.http2Limits
@@ -152,8 +197,9 @@ final class ProxySnapshot: Sendable {
         (limiters, routeFiles, ownLimiters) = (other.limiters, other.routeFiles, other.ownLimiters)
         (rate, places) = (other.rate, other.places)
         (routes, hostRules) = (other.routes.map { $0 }, other.hostRules.map { $0 })
-        routeSlots = other.routeSlots
-        (policy, headLimits, upstreamTLS, table) = (other.policy, other.headLimits, other.upstreamTLS, other.table)
+        (routeSlots, names) = (other.routeSlots, other.names)
+        (policy, headLimits, upstreamTLS) = (other.policy, other.headLimits, other.upstreamTLS)
+        (tunnels, tunnelNumbers, tables) = (other.tunnels, other.tunnelNumbers, TunnelTables(copyOf: other.tables))
         http2Limits = other.http2Limits
         (upgradeLimits, connectionLimit) = (other.upgradeLimits, other.connectionLimit)
         (headerTimeout, upgradeTimeout) = (other.headerTimeout, other.upgradeTimeout)
@@ -170,8 +216,10 @@ final class ProxySnapshot: Sendable {
         let tls = configuration.upstream.tls
         // A file that is named is read even where no route needs it yet, so that a mistake shows at once.
         let anchors = try tls.caFile.map { file in try authorities(in: file, configuration) }
-        let isNeeded = configuration.routes.contains { route in
-            route.upstream.scheme == .https && configuration.routeOptions[route.key]?.tls.caFile == nil
+        let isNeeded = configuration.perTunnel.contains { tunnel in
+            tunnel.routes.contains { route in
+                route.upstream.scheme == .https && tunnel.routeOptions[route.key]?.tls.caFile == nil
+            }
         }
         guard anchors != nil || isNeeded else { return (nil, nil) }
         let trust: TrustStore
@@ -209,17 +257,22 @@ final class ProxySnapshot: Sendable {
 
     /// What the policy says of an address that a route's upstream has.
     func verdict(_ address: IPAddress, of route: UpstreamKey) -> UpstreamPolicy.Verdict {
-        let port = route.address.port
-        return egresses[route.egress].verdict(address, port: port, after: policy.verdict(address, port: port))
+        egresses[route.egress].verdict(address, port: route.address.port)
     }
 
-    /// Where Claude reaches a route; see `ProxyConfiguration.publicURL(of:)`.
-    func publicURL(of route: Route) -> String? {
-        configuration.publicURL(of: TunnelProxy.Route(key: route.name, upstream: route.upstream))
+    /// The index in `routes` of a tunnel's route for a Host value.
+    func route(for authority: Span<UInt8>, of tunnel: Int) -> Int? { tables.lookup(authority, of: tunnel) }
+
+    /// Whether a Host value without a route there is another tunnel's (RFC 9110 §15.5.20).
+    func isMisdirected(_ authority: Span<UInt8>, of tunnel: Int) -> Bool {
+        tables.isMisdirected(authority, of: tunnel)
     }
 
-    /// The index in `routes` of the route for a Host value.
-    func route(for authority: Span<UInt8>) -> Int? { table.lookup(authority) }
+    /// Whether the tunnel is still configured.
+    func holds(tunnel: Int) -> Bool { tables.holds(tunnel) }
+
+    /// The tunnel of that number; `nil` where it is no longer configured.
+    func tunnel(_ number: Int) -> Tunnel? { tunnels.first { $0.number == number } }
 }
 
 extension Duration {

@@ -19,14 +19,17 @@ struct RouteFiles: Sendable {
     private(set) var digests = Digests()
     private let configuration: ProxyConfiguration
 
-    init(_ configuration: ProxyConfiguration) { self.configuration = configuration }
+    /// - Parameter digests: of other tunnels' files.
+    init(_ configuration: ProxyConfiguration, _ digests: Digests = Digests()) {
+        (self.configuration, self.digests) = (configuration, digests)
+    }
 
     // MARK: Looking again
 
     /// What the files hold now; those that cannot be read are left out.
     static func digests(of configuration: ProxyConfiguration) -> Digests {
         var files = RouteFiles(configuration)
-        for options in configuration.routeOptions.values {
+        for options in configuration.perTunnel.flatMap(\.routeOptions.values) {
             for (field, path) in options.files {
                 var content = (try? files.read(path, isTLS: field.hasPrefix("tls."))) ?? []
                 content.wipe()

@@ -8,15 +8,24 @@ struct RouteSlots: Sendable {
     /// Routes that are gone, whose counters are still shown.
     static let maxGone = 100
 
+    /// A route, among those of all tunnels.
+    struct Name: Sendable, Hashable {
+        let route: String
+        /// `nil` where its tunnel is the only one.
+        let tunnel: String?
+
+        init(_ route: String, of tunnel: String? = nil) { (self.route, self.tunnel) = (route, tunnel) }
+    }
+
     private struct Entry {
         /// `nil` once the slot is free.
-        var name: String?
+        var name: Name?
         var generation: UInt64
         /// In which change the route went; `nil` while it is configured.
         var gone: UInt64?
     }
     /// By the index of the slot; the first is that of requests without a route.
-    private var entries = [Entry(name: "", generation: RouteSlot.none.generation, gone: nil)]
+    private var entries = [Entry(name: Name(""), generation: RouteSlot.none.generation, gone: nil)]
     private var changes: UInt64 = 0
 
     /// The slots of routes, in their order.
@@ -25,10 +34,10 @@ struct RouteSlots: Sendable {
     /// - Parameters:
     ///   - names: of the routes of a configuration; each is different.
     ///   - previous: of the configuration before.
-    init(_ names: [String], after previous: RouteSlots? = nil) {
+    init(_ names: [Name], after previous: RouteSlots? = nil) {
         if let previous { (entries, changes) = (previous.entries, previous.changes + 1) }
         let configured = Set(names)
-        var known: [String: Int] = [:]
+        var known: [Name: Int] = [:]
         for index in entries.indices.dropFirst() {
             guard let name = entries[index].name else { continue }
             known[name] = index
@@ -50,7 +59,7 @@ struct RouteSlots: Sendable {
     /// All whose counters are shown.
     var shown: [MetricsSum.Route] {
         entries.indices.compactMap { index in
-            entries[index].name.map { MetricsSum.Route(name: $0, slot: slot(index)) }
+            entries[index].name.map { MetricsSum.Route(name: $0.route, tunnel: $0.tunnel, slot: slot(index)) }
         }
     }
 

@@ -6,7 +6,8 @@ internal import TunnelTLS
 /// What all workers of one proxy share: the configuration and the certificate in force, counters, and the log.
 final class SharedState: Sendable {
     let log: Log
-    let credentials: ServerCredentials
+    /// Of each tunnel.
+    let identities: TunnelCredentials
     /// `nil` where the proxy takes no part in traces.
     let tracer: Tracer?
     /// What confines the process; `nil` where the program that the proxy runs in sees to that, or nobody.
@@ -37,10 +38,10 @@ final class SharedState: Sendable {
     let reloads = ReloadJournal()
 
     init(
-        _ snapshot: ProxySnapshot, credentials: ServerCredentials, log: Log, tracer: Tracer? = nil,
+        _ snapshot: ProxySnapshot, identities: TunnelCredentials, log: Log, tracer: Tracer? = nil,
         sandbox: SandboxState? = nil
     ) {
-        (self.credentials, self.log, self.tracer, self.sandbox) = (credentials, log, tracer, sandbox)
+        (self.identities, self.log, self.tracer, self.sandbox) = (identities, log, tracer, sandbox)
         current = Mutex(snapshot)
     }
 
@@ -57,8 +58,10 @@ final class SharedState: Sendable {
     }
 
     /// Puts what `make` makes of the snapshot in force into its place, with nobody in between.
+    ///
+    /// - Parameter then: what goes with it, done before anybody else puts another one in its place.
     func replaceSnapshot<Result: Sendable>(
-        _ make: (ProxySnapshot) throws -> (ProxySnapshot, Result)
+        _ make: (ProxySnapshot) throws -> (ProxySnapshot, Result), then: (Result) -> Void = { _ in }
     ) rethrows -> Result {
         // A lock of its own, because a new snapshot reads files, and no request waits for that.
         try changes.withLock { _ in
@@ -67,6 +70,7 @@ final class SharedState: Sendable {
                 $0 = next
                 versions.add(1, ordering: .releasing)
             }
+            then(result)
             return result
         }
     }

@@ -105,6 +105,7 @@ final class TunnelStream: SocketReader, ByteStream {
     var tlsVersion: String { transport.tlsVersion }
     var cipher: String { transport.cipher }
     var isResumed: Bool { transport.isResumed }
+    var tunnelNumber: Int { transport.serverNumber }
     var applicationProtocol: String? { transport.applicationProtocol }
 
     // MARK: ByteStream

@@ -84,6 +84,7 @@ package struct TunnelTransport: ~Copyable {
     package var tlsVersion: String { ask { $0.version?.rawValue ?? "" } ?? "" }
     package var cipher: String { ask { $0.cipher ?? "" } ?? "" }
     package var isResumed: Bool { ask { $0.isResumed } ?? false }
+    package var serverNumber: Int { ask { $0.serverNumber } ?? 0 }
     package var tlsGroup: String? { ask { $0.group } ?? nil }
     package var applicationProtocol: String? { ask { $0.alpn } ?? nil }
     package var peerFingerprint: String? { ask { $0.peerFingerprint } ?? nil }

@@ -32,7 +32,9 @@ enum Check {
         }
         do throws(ConfigurationError) {
             let configuration = try file.parse(contents)
-            report.checks.append(.pass(id, "\(options.configuration): \(configuration.routes.count) routes"))
+            let count = configuration.perTunnel.reduce(0) { $0 + $1.routes.count }
+            let tunnels = configuration.tunnels.isEmpty ? "" : " of \(configuration.tunnels.count) tunnels"
+            report.checks.append(.pass(id, "\(options.configuration): \(count) routes\(tunnels)"))
             return configuration
         } catch {
             report.checks += error.diagnostics.map {
@@ -52,27 +54,30 @@ enum Check {
     private static func look(at configuration: ProxyConfiguration, _ options: CheckOptions, _ report: inout CheckReport)
     {
         report.tunnelDomain = configuration.tunnelDomain
-        let review: ConfigurationReview?
+        let reviews: [ConfigurationReview]
         do {
-            let made = try ConfigurationReview(configuration)
-            report.checks += SettingsCheck.run(made)
-            review = made
+            report.checks += SettingsCheck.run(try ConfigurationReview(configuration))
+            reviews = try configuration.perTunnel.map { try ConfigurationReview($0) }
         } catch {
             report.checks.append(.found(.verificationCA, in: "settings", evidence: ["\(error)"]))
-            review = nil
+            reviews = []
         }
         report.checks.append(SettingsCheck.sandbox(configuration, file: options.configuration))
-        report.checks += SettingsCheck.certificate(configuration, ca: options.ca)
-        report.checks += SettingsCheck.ticketKeys(configuration)
+        let hasSeveral = !configuration.tunnels.isEmpty
+        for tunnel in configuration.perTunnel {
+            let results = SettingsCheck.certificate(tunnel, ca: options.ca) + SettingsCheck.ticketKeys(tunnel)
+            // Whose they are is shown where a route is.
+            report.checks += hasSeveral ? results.map { $0.of(tunnel.tunnelDomain ?? "") } : results
+        }
         let outcome: CheckRun.Outcome
-        do { outcome = try CheckRun.run(configuration, review, options) } catch {
+        do { outcome = try CheckRun.run(configuration, reviews, options) } catch {
             report.checks.append(
                 .found(.nameFailed, in: "routes", summary: "no loop could be started", evidence: ["\(error)"]))
             return
         }
         report.checks.append(SettingsCheck.clock(dates: outcome.dates, now: SystemClock.now().seconds))
         report.checks += outcome.results
-        if review == nil { report.checks.append(.skip("routes", "upstream.tls.ca_file cannot be used")) }
+        if reviews.isEmpty { report.checks.append(.skip("routes", "upstream.tls.ca_file cannot be used")) }
         report.routes = outcome.routes
     }
 }
@@ -89,7 +94,7 @@ final class CheckRun {
     private enum Job {
         case edge
         case cloudflared(UpstreamAddress)
-        case route(Route)
+        case route(Route, ConfigurationReview)
     }
 
     private struct Part {
@@ -101,7 +106,7 @@ final class CheckRun {
     /// At a time. Each takes a thread of the resolver and a connection at most.
     private static let width = 32
 
-    private let review: ConfigurationReview?
+    private let hasSeveral: Bool
     private let options: CheckOptions
     private let reactor: Reactor
     private let jobs: [Job]
@@ -111,24 +116,25 @@ final class CheckRun {
     private let whenDone: (Outcome) -> Void
 
     private init(
-        _ configuration: ProxyConfiguration, _ review: ConfigurationReview?, _ options: CheckOptions,
+        _ configuration: ProxyConfiguration, _ reviews: [ConfigurationReview], _ options: CheckOptions,
         on reactor: Reactor,
         whenDone: @escaping (Outcome) -> Void
     ) {
-        (self.review, self.options, self.reactor, self.whenDone) = (review, options, reactor, whenDone)
+        (self.options, self.reactor, self.whenDone) = (options, reactor, whenDone)
+        hasSeveral = !configuration.tunnels.isEmpty
         jobs =
             (options.edge ? [.edge] : []) + (configuration.cloudflaredMetrics.map { [.cloudflared($0)] } ?? [])
-            + (review == nil ? [] : configuration.routes.map { .route($0) })
+            + reviews.flatMap { review in review.configuration.routes.map { .route($0, review) } }
         parts = Array(repeating: Part(), count: jobs.count)
     }
 
     /// Blocks until all are done.
     static func run(
-        _ configuration: ProxyConfiguration, _ review: ConfigurationReview?, _ options: CheckOptions
+        _ configuration: ProxyConfiguration, _ reviews: [ConfigurationReview], _ options: CheckOptions
     ) throws -> Outcome {
         let (loop, box) = (try Loop(), Box())
         loop.spawn { loop in
-            let run = CheckRun(configuration, review, options, on: loop.reactor) { result in
+            let run = CheckRun(configuration, reviews, options, on: loop.reactor) { result in
                 box.outcome.withLock { $0 = result }
                 loop.stop()
             }
@@ -166,9 +172,9 @@ final class CheckRun {
         case .edge: return Part(results: await EdgeCheck.run(options, on: reactor))
         case .cloudflared(let address):
             return Part(results: [await EdgeCheck.cloudflared(address, options, on: reactor)])
-        case .route(let route):
-            guard let review else { return Part() }
-            let check = RouteCheck(review, route, options, on: reactor)
+        case .route(let route, let review):
+            let name = hasSeveral ? review.publicHost(of: route) : route.key
+            let check = RouteCheck(review, route, named: name, options, on: reactor)
             await check.run()
             return Part(results: check.results, route: check.report, date: check.date)
         }

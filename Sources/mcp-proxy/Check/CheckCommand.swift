@@ -49,15 +49,15 @@ enum CheckCommand {
     }
 
     private static func explain(_ url: String, _ options: CheckOptions, json: Bool) throws -> ExitStatus {
-        let review: ConfigurationReview
+        let reviews: [ConfigurationReview]
         do {
             let file = ConfigurationFile(path: options.configuration, tunnelDomain: options.tunnelDomain)
-            review = try ConfigurationReview(try file.parse(try file.read()))
+            reviews = try file.parse(try file.read()).perTunnel.map { try ConfigurationReview($0) }
         } catch {
             ProxyProgram.complain("mcp-proxy check: \(error)")
             return .usage
         }
-        let explanation = try Explanation.of(url, review, timeout: options.timeout)
+        let explanation = try Explanation.of(url, reviews, timeout: options.timeout)
         print(json ? explanation.json : explanation.text)
         return explanation.status
     }

@@ -14,7 +14,7 @@ struct CheckResult: Encodable, Sendable {
     /// What was looked at; stable.
     let id: String
     let level: Level
-    /// The key in `routes`, where one is concerned.
+    /// The key in `routes`, where one is concerned; with several tunnels its host name, or a tunnel's domain.
     var route: String?
     /// The name of what was found, as docs/troubleshooting.md has it; with `warn` and `fail`.
     var fault: String?

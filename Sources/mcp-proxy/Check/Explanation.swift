@@ -24,8 +24,10 @@ struct Explanation: Encodable, Sendable {
         ([url] + steps.map { "  \($0)" } + (next.map { ["next: \($0)"] } ?? [])).joined(separator: "\n")
     }
 
-    static func of(_ url: String, _ review: ConfigurationReview, timeout: Duration) throws -> Explanation {
+    /// - Parameter reviews: of each tunnel.
+    static func of(_ url: String, _ reviews: [ConfigurationReview], timeout: Duration) throws -> Explanation {
         var explanation = Explanation(url: Diagnostic.excerpt(url, limit: 2048))
+        guard let review = explanation.findTunnel(reviews) else { return explanation }
         guard let route = explanation.findRoute(review) else { return explanation }
         if let path = route.upstream.socketPath {
             explanation.steps.append("\(path) is a socket that the configuration names: dialled")
@@ -56,8 +58,22 @@ struct Explanation: Encodable, Sendable {
 
     // MARK: Route
 
+    private var given: String { url.contains("://") ? url : "https://\(url)" }
+
+    /// The one that the host belongs to, where there are several.
+    private mutating func findTunnel(_ reviews: [ConfigurationReview]) -> ConfigurationReview? {
+        guard reviews.count > 1, let host = AuthorizationCheck.host(of: given) else { return reviews.first }
+        let domains = reviews.compactMap(\.configuration.tunnelDomain)
+        guard let index = domains.firstIndex(where: { host == $0 || host.hasSuffix(".\($0)") }) else {
+            steps.append("host \(host): it is not below the domain of a tunnel")
+            stop(.noRoute, "tunnels: \(domains.prefix(8).joined(separator: ", "))")
+            return nil
+        }
+        steps.append("host \(host): tunnel \(domains[index])")
+        return reviews[index]
+    }
+
     private mutating func findRoute(_ review: ConfigurationReview) -> Route? {
-        let given = url.contains("://") ? url : "https://\(url)"
         if given.hasPrefix("http://") { steps.append("Claude comes by https only; http:// is read as https://") }
         guard let host = AuthorizationCheck.host(of: given) else {
             stop(.noRoute, "this is no URL with a host name")

@@ -9,6 +9,7 @@ import TunnelProxy
 final class RouteCheck {
     private let review: ConfigurationReview
     private let route: Route
+    private let name: String
     private let options: CheckOptions
     private let times: StepTimes
     private let reactor: Reactor
@@ -27,11 +28,14 @@ final class RouteCheck {
     private static let maxAddresses = 8
     private static let noticeDays: Int64 = 14
 
-    init(_ review: ConfigurationReview, _ route: Route, _ options: CheckOptions, on reactor: Reactor) {
-        (self.review, self.route, self.options, self.reactor) = (review, route, options, reactor)
+    /// - Parameter name: by which it is told from others; with several tunnels the key is not enough.
+    init(
+        _ review: ConfigurationReview, _ route: Route, named name: String, _ options: CheckOptions, on reactor: Reactor
+    ) {
+        (self.review, self.route, self.name, self.options, self.reactor) = (review, route, name, options, reactor)
         times = StepTimes(step: options.timeout, on: reactor)
         report = RouteReport(
-            name: route.key, publicUrl: review.configuration.publicURL(of: route), upstream: "\(route.upstream)")
+            name: name, publicUrl: review.configuration.publicURL(of: route), upstream: "\(route.upstream)")
     }
 
     func run() async {
@@ -59,7 +63,7 @@ final class RouteCheck {
         }
     }
 
-    private func add(_ result: CheckResult) { results.append(result.of(route.key)) }
+    private func add(_ result: CheckResult) { results.append(result.of(name)) }
 
     private func skip(after step: Step) {
         for next in Step.allCases.drop(while: { $0 != step }).dropFirst() {

@@ -20,7 +20,8 @@ enum Healthcheck {
         path: ["healthcheck"], summary: "open a tunnel to a running proxy, to see that it serves",
         details: """
             Exit status 0 if it agrees within \(timeout.components.seconds) s and its certificate is valid now and for the tunnel, else 1
-            and the reason. With -addr the tunnel's domain is known by -tunnel-domain only.
+            and the reason. With -addr the tunnel's domain is known by -tunnel-domain only; a proxy with several tunnels
+            has to be asked for one of them so.
             """,
         flags: [address, listenerOnly, .config, .tunnelDomain], example: "mcp-proxy healthcheck -addr 127.0.0.1:8080"
     ) { arguments in
@@ -28,16 +29,19 @@ enum Healthcheck {
             throw UsageError("flags -addr and -config exclude each other")
         }
         do {
-            var certificate = CertificateCheck(tunnelDomain: arguments[.tunnelDomain])
+            var certificates = [CertificateCheck(tunnelDomain: arguments[.tunnelDomain])]
             let place: Place
             if let given = try arguments[address].map({ try Place($0) }) {
                 place = given
             } else {
                 let configuration = try ProxyConfiguration.load(arguments)
                 place = .address(try target(of: configuration.listenAddress))
-                certificate = CertificateCheck(configuration).ofDomain
+                certificates = configuration.perTunnel.map { CertificateCheck($0).ofDomain }
             }
-            try check(place, certificate: arguments.has(listenerOnly) ? nil : certificate)
+            if arguments.has(listenerOnly) { try check(place) }
+            for certificate in certificates where !arguments.has(listenerOnly) {
+                try check(place, certificate: certificate)
+            }
             return .done
         } catch let error as UsageError {
             throw error

@@ -41,9 +41,15 @@ import TunnelProxy
                 name: "route_options.ROUTE.\($0.name)", type: $0.typeName, defaultValue: $0.shown(RouteOptions()),
                 saysRestart: $0.needsRestart)
         }
+        let blank = ProxyConfiguration.Tunnel(domain: "", certFile: "", keyFile: "", routes: [])
+        let ofTunnel = ProxyConfiguration.Tunnel.fields.map {
+            Row(
+                name: "tunnels.DOMAIN.\($0.name)", type: $0.typeName, defaultValue: $0.shown(blank),
+                saysRestart: $0.needsRestart)
+        }
         let decoded = ProxyConfiguration.fields.flatMap {
             [Row(name: $0.name, type: $0.typeName, defaultValue: $0.shown(.defaults), saysRestart: $0.needsRestart)]
-                + ($0.name == "route_options" ? ofRoute : [])
+                + ($0.name == "route_options" ? ofRoute : $0.name == "tunnels" ? ofTunnel : [])
         }
         #expect(documented.filter { !decoded.contains($0) } == [], "in the page and not in the decoder")
         #expect(decoded.filter { !documented.contains($0) } == [], "in the decoder and not in the page")
@@ -54,14 +60,14 @@ import TunnelProxy
         page.components(between: "```yaml\n", and: "```")
     }
 
-    /// The long sample has every field, and each optional one at its default.
+    /// The long sample has every field, and each optional one at its default; but for `tunnels`, which takes the place of others.
     @Test func itsFullSampleIsComplete() throws {
         let sample = try #require(Self.samples(try Self.page()).max { $0.utf8.count < $1.utf8.count })
         var decoder = ConfigurationDecoder(file: "sample")
         var configuration = ProxyConfiguration.defaults
         decoder.decode(try YAMLNode.parse(Array(sample.utf8)), ProxyConfiguration.fields, into: &configuration)
         #expect(decoder.diagnostics == [])
-        for field in ProxyConfiguration.fields {
+        for field in ProxyConfiguration.fields where field.name != "tunnels" {
             #expect(decoder.marks[field.name] != nil, "\(field.name) is missing in the sample")
             let shown = field.shown(.defaults)
             #expect(shown == "none" || field.shown(configuration) == shown, "\(field.name) is not at its default")

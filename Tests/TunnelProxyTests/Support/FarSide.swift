@@ -22,8 +22,8 @@ final class FarSide {
     }
 
     /// Connects, upgrades and shakes hands.
-    convenience init(port: UInt16) throws {
-        try self.init(connect(port: port))
+    convenience init(port: UInt16, serverName: String = TestIdentity.domain) throws {
+        try self.init(connect(port: port), serverName: serverName)
         try upgrade()
         try shakeHands()
     }
