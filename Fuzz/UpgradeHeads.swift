@@ -6,6 +6,7 @@ import TunnelCore
 /// in it that the peer could have put there. A response that is accepted agrees to nothing that was not offered.
 func checkUpgradeHeads(_ bytes: [UInt8]) {
     checkRequest(bytes)
+    checkHandshake(bytes)
     checkResponse(bytes)
 }
 
@@ -26,12 +27,37 @@ private func checkRequest(_ bytes: [UInt8]) {
             checkAccepted(acceptance, of: bytes[..<size], wanted: deflate)
         case .reject(let rejection):
             precondition([400, 405, 426].contains(rejection.status), "another status than the RFC has")
-            let text = rejection.reason + rejection.headerLines
-            precondition(text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F || $0 == 0x0D || $0 == 0x0A })
-            precondition(rejection.headerLines.isEmpty || rejection.headerLines.hasSuffix("\r\n"))
-            precondition(!rejection.reason.contains("\n") && !rejection.headerLines.contains("\r\n\r\n"), "two")
+            let text = rejection.fields.reduce(rejection.reason) { $0 + $1.name + $1.value }
+            precondition(text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }, "more than one line")
         }
     }
+}
+
+/// A whole handshake takes exactly what the parts of it take, wherever its bytes are cut.
+private func checkHandshake(_ bytes: [UInt8]) {
+    let limits = HeadLimits(maxBytes: 4_096, maxFields: 40)
+    func outcome(first: Int) -> (consumed: Int, status: UInt16)? {
+        var handshake = ServerHandshake(subprotocols: ["mcp"], deflate: DeflateParameters(), limits: limits)
+        do throws(ServerHandshake.Refusal) {
+            var request = try handshake.check(bytes.span.extracting(..<first))
+            if request == nil { request = try handshake.check(bytes.span) }
+            return request.map { ($0.consumed, 101) }
+        } catch {
+            var response = ByteBuffer()
+            error.appendResponse(into: &response)
+            let sent = response.array
+            var head = ResponseHead()
+            precondition((try? head.parse(sent.span, requestMethod: .get)) != nil, "a refusal that cannot be read")
+            return (0, error.status)
+        }
+    }
+    let whole = outcome(first: bytes.count)
+    precondition(outcome(first: bytes.count / 2).map(\.status) == whole.map(\.status), "a cut decides")
+    guard let whole, whole.status == 101 else { return }
+    var head = RequestHead()
+    guard (try? head.parse(bytes.span, limits: limits)) == whole.consumed, head.framing.isEmpty,
+        case .upgrade = UpgradeRequest(head, in: bytes.span).evaluate(deflate: DeflateParameters())
+    else { preconditionFailure("an upgrade that is none") }
 }
 
 private func checkAccepted(

@@ -45,10 +45,12 @@ public struct ErrorResponse {
         }
     }
 
-    /// The reason phrase of RFC 9110 §15 for the statuses that we send ourselves; empty for others.
+    /// The reason phrase of RFC 9110 §15 for the errors that a server says by itself; empty for others.
     public static func reasonPhrase(_ status: UInt16) -> StaticString {
         switch status {
         case 400: "Bad Request"
+        case 401: "Unauthorized"
+        case 403: "Forbidden"
         case 404: "Not Found"
         case 405: "Method Not Allowed"
         case 408: "Request Timeout"

@@ -95,6 +95,11 @@ package enum HTTPToken {
         text.utf8.allSatisfy { $0 >= 0x20 && $0 != HTTPByte.delete || $0 == HTTPByte.tab }
     }
 
+    /// Whether name and value can stand in a head as one field.
+    package static func isField(_ field: (name: String, value: String)) -> Bool {
+        isToken(field.name) && isFieldValue(field.value)
+    }
+
     /// Whether the text can stand in a request line as its target: visible ASCII without "#" (RFC 9112 §3.2).
     package static func isTarget(_ text: some StringProtocol) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy { HTTPByteSet.target.contains($0) }

@@ -33,7 +33,7 @@ public struct ClientHandshake: Sendable {
         guard HTTPToken.isTarget(host), HTTPToken.isTarget(path), path.hasPrefix("/"),
             WebSocketHandshake.isValidKey(key),
             subprotocols.allSatisfy({ HTTPToken.isToken($0) }),
-            headers.allSatisfy({ HTTPToken.isToken($0.name) && HTTPToken.isFieldValue($0.value) })
+            headers.allSatisfy(HTTPToken.isField)
         else { throw WebSocketError(code: .policyViolation, reason: "a part of the request is malformed") }
         self.host = host
         self.path = path

@@ -53,23 +53,26 @@ public struct UpgradeRequest: Sendable {
         public let deflate: DeflateParameters?
 
         /// Appends the response, a 101.
-        public func appendResponse(into buffer: inout ByteBuffer) {
+        ///
+        /// - Parameter fields: further fields. One that could not stand in a head is left out.
+        public func appendResponse(fields: [(name: String, value: String)] = [], into buffer: inout ByteBuffer) {
             WebSocketHandshake.appendServerResponse(
-                acceptFor: key, subprotocol: subprotocol, extensions: extensions, into: &buffer)
+                acceptFor: key, subprotocol: subprotocol, extensions: extensions, fields: fields, into: &buffer)
         }
     }
 
     /// Why there is no WebSocket, and how to say so.
-    public struct Rejection: Equatable, Sendable {
+    public struct Rejection: Sendable {
         /// 400, 405 or 426.
         public let status: Int
         /// One line for the response's body and our log; holds nothing the peer sent.
         public let reason: String
-        /// The header lines that go with the status, each ended by CRLF; may be empty.
-        public let headerLines: String
+        /// The fields that go with the status, as ``ErrorResponse`` takes them: with Upgrade among them Connection has to
+        /// name it, and is not here.
+        public let fields: [(name: String, value: String)]
     }
 
-    public enum Decision: Equatable, Sendable {
+    public enum Decision: Sendable {
         case upgrade(Acceptance)
         case reject(Rejection)
     }
@@ -111,16 +114,15 @@ public struct UpgradeRequest: Sendable {
 
 extension UpgradeRequest.Rejection {
     fileprivate static let method = Self(
-        status: 405, reason: "a WebSocket is opened with GET", headerLines: "Allow: GET\r\n")
+        status: 405, reason: "a WebSocket is opened with GET", fields: [("Allow", "GET")])
     // RFC 9110 §15.5.22 and §7.8: 426 names the protocol in Upgrade, which Connection lists.
     fileprivate static let notUpgrade = Self(
-        status: 426, reason: "this address speaks WebSocket only",
-        headerLines: "Upgrade: websocket\r\nConnection: Upgrade\r\n")
+        status: 426, reason: "this address speaks WebSocket only", fields: [("Upgrade", "websocket")])
     // RFC 6455 §4.4.
     fileprivate static let version = Self(
         status: 426, reason: "WebSocket version 13 is required",
-        headerLines: "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n")
-    fileprivate static func bad(_ reason: String) -> Self { Self(status: 400, reason: reason, headerLines: "") }
+        fields: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", WebSocketHandshake.version)])
+    fileprivate static func bad(_ reason: String) -> Self { Self(status: 400, reason: reason, fields: []) }
 }
 
 /// What both sides of the opening handshake compute and write (RFC 6455 §1.3 and §4.2.2).
@@ -167,8 +169,10 @@ public enum WebSocketHandshake {
     /// - Parameter subprotocol: one of those the client asked for. Left out if it is not a token.
     /// - Parameter extensions: the value that `DeflateParameters.choose(from:)` made. Left out if it could not stand in
     ///   a header field.
+    /// - Parameter fields: further fields. One that could not stand in a head is left out.
     public static func appendServerResponse(
-        acceptFor key: String, subprotocol: String? = nil, extensions: String? = nil, into buffer: inout ByteBuffer
+        acceptFor key: String, subprotocol: String? = nil, extensions: String? = nil,
+        fields: [(name: String, value: String)] = [], into buffer: inout ByteBuffer
     ) {
         buffer.append("HTTP/1.1 101 Switching Protocols\r\n" as StaticString)
         buffer.append("Upgrade: websocket\r\nConnection: Upgrade\r\n" as StaticString)
@@ -178,6 +182,9 @@ public enum WebSocketHandshake {
         }
         if let extensions, HTTPToken.isFieldValue(extensions) {
             buffer.append("Sec-WebSocket-Extensions: \(extensions)\r\n" as String)
+        }
+        for field in fields where HTTPToken.isField(field) {
+            buffer.append("\(field.name): \(field.value)\r\n" as String)
         }
         buffer.append("\r\n" as StaticString)
     }

@@ -34,7 +34,7 @@ struct WebSocketUpgrade {
         deadline.cancel()
         switch outcome {
         case .head(let size):
-            let request = reader.input.withBytes { upgradeRequest(reader.head, $0) }
+            let request = reader.input.withBytes { UpgradeRequest(reader.head, in: $0) }
             reader.consume(size)
             switch decide(request, worker, room, number: number, peer: peer) {
             case .upgrade(let acceptance):
@@ -90,7 +90,7 @@ struct WebSocketUpgrade {
             }
             return .refuse(
                 OwnResponse(
-                    status: UInt16(rejection.status), body: rejection.reason, fields: fields(of: rejection)))
+                    status: UInt16(rejection.status), body: rejection.reason, fields: rejection.fields))
         case .upgrade(let acceptance):
             return room.takePlace() ? .upgrade(acceptance) : .refuse(tooMany(worker, number: number))
         }
@@ -102,37 +102,6 @@ struct WebSocketUpgrade {
         worker.metrics.count(.limit(.maxConnections))
         worker.log(.warn, "too many connections") { $0.field("id", number) }
         return OwnResponse(status: 503, body: "Too many connections", fields: retry)
-    }
-
-    private static func upgradeRequest(_ head: RequestHead, _ bytes: Span<UInt8>) -> UpgradeRequest {
-        var request = UpgradeRequest(method: text(head.methodRange, bytes), httpMinorVersion: Int(head.minorVersion))
-        for field in head.fields {
-            let value = text(field.value, bytes)
-            switch field.id {
-            case .connection: request.connection.append(value)
-            case .upgrade: request.upgrade.append(value)
-            case .secWebSocketVersion: request.version.append(value)
-            case .secWebSocketKey: request.key.append(value)
-            case .secWebSocketProtocol: request.protocols.append(value)
-            case .secWebSocketExtensions: request.extensions.append(value)
-            default: break
-            }
-        }
-        return request
-    }
-
-    private static func text(_ range: Range<Int>, _ bytes: Span<UInt8>) -> String {
-        bytes.extracting(range).withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
-    }
-
-    /// The rejection's lines as fields. Connection is left out: the answer names its own.
-    private static func fields(of rejection: UpgradeRequest.Rejection) -> [(name: String, value: String)] {
-        rejection.headerLines.split(separator: "\r\n").compactMap { line in
-            guard let colon = line.firstRange(of: ": ") else { return nil }
-            let name = String(line.prefix(upTo: colon.lowerBound))
-            let value = String(line.suffix(from: colon.upperBound))
-            return name == "Connection" ? nil : (name, value)
-        }
     }
 
     /// Sends a short response and closes without destroying it.

@@ -55,14 +55,17 @@ import TunnelCore
     /// Each status brings the fields that it must have.
     @Test func rejectionFields() {
         var request = Self.request()
+        func fields() -> [String]? { Self.rejected(request.evaluate())?.fields.map { "\($0.name): \($0.value)" } }
         request.version = ["12"]
-        #expect(
-            Self.rejected(request.evaluate())?.headerLines
-                == "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n")
+        #expect(fields() == ["Upgrade: websocket", "Sec-WebSocket-Version: 13"])
         request.upgrade = []
-        #expect(Self.rejected(request.evaluate())?.headerLines == "Upgrade: websocket\r\nConnection: Upgrade\r\n")
+        #expect(fields() == ["Upgrade: websocket"])
         request.method = "PUT"
-        #expect(Self.rejected(request.evaluate())?.headerLines == "Allow: GET\r\n")
+        #expect(fields() == ["Allow: GET"])
+        request.method = "GET"
+        request.upgrade = ["websocket"]
+        request.version = ["13", "13"]
+        #expect(fields() == [])
     }
 
     @Test(arguments: [("mcp", "mcp"), (nil, nil), ("other", nil), ("MCP", nil)] as [(String?, String?)])
