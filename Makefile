@@ -126,25 +126,43 @@ fresh-test: swift ## a plain Debian 12 made for it, in which `make demo` and `ma
 fuzz: swift build-packages ## each fuzzer for 60 s (FUZZ_SECONDS=...), as many at a time as there are cores
 	Fuzz/run --seconds $(or $(FUZZ_SECONDS),60)
 
-# Where the benchmarks leave their tables, and what those say of which commit they are.
+# Where the benchmarks leave their figures, tables and charts, and what those say of which commit they are.
+RESULTS := out/bench.json
 TABLES := out/bench.md
+CHARTS := out/charts
 MEASURED = --commit "$$(git describe --always --dirty)"
 
-bench: release test-packages ## all benchmarks, each beside nginx
+# Whom the proxy is measured beside. Without Debian's Go there is no reference, and it is left out.
+OTHERS := --compare nginx --compare haproxy --compare reference
+OTHER_PACKAGES := haproxy golang-go golang-github-gorilla-websocket-dev
+
+bench: release test-packages ## all benchmarks, beside nginx, HAProxy and a proxy in Go, with charts in out/charts
+	@Tests/Support/need $(OTHER_PACKAGES)
 	$(RELEASE) --product tunnel-bench
 	@mkdir -p out
-	.build/release/tunnel-bench run --compare nginx --json out/bench.json --markdown $(TABLES) $(MEASURED)
+	Benchmarks/Reference/build
+	.build/release/tunnel-bench run $(OTHERS) --json $(RESULTS) --markdown $(TABLES) $(MEASURED)
+	Benchmarks/Charts/draw $(RESULTS) $(CHARTS)
 	swift build --product tunnels-api-fake
 	Benchmarks/SetupBench/run --json out/bench-setup.json --markdown $(TABLES:bench.md=bench-setup.md) $(MEASURED)
 
 bench-record: TABLES := docs/performance.md
-bench-record: bench ## the benchmarks, whose tables take the place of those in docs/performance.md
+bench-record: CHARTS := docs/charts
+bench-record: RESULTS := docs/charts/bench.json
+bench-record: bench ## the benchmarks, whose tables and charts take the place of those in docs/performance.md
 	Benchmarks/ScaleBench/scale --update
 
-bench-quick: release test-packages ## the benchmarks in under two minutes
+# One of each kind: that every side still runs.
+OTHERS_QUICK := post-32 h2-1x32 connect-resumed download-1 upload-1 events-200 h2-idle
+
+bench-quick: release test-packages ## the benchmarks in under three minutes, most of them without the others
+	@Tests/Support/need $(OTHER_PACKAGES)
 	$(RELEASE) --product tunnel-bench
 	@mkdir -p out
+	Benchmarks/Reference/build
 	.build/release/tunnel-bench run --quick --json out/bench-quick.json
+	.build/release/tunnel-bench run --quick $(OTHERS) --json out/bench-others.json $(addprefix --scenario ,$(OTHERS_QUICK))
+	Benchmarks/Charts/draw out/bench-others.json out/charts-quick
 	swift build --product tunnels-api-fake
 	Benchmarks/SetupBench/run --runs 3 --json out/bench-setup-quick.json
 	Benchmarks/ScaleBench/run --idle 500 --busy 50 --seconds 3 --no-cpu --within 0.5

@@ -3,13 +3,13 @@ import Glibc
 /// `tunnel-bench`: the benchmark and the two programs it starts.
 enum BenchCommand {
     static let usage = """
-        Usage: tunnel-bench run [--quick] [--compare nginx] [--scenario NAME] [--side NAME] [--pairs N]
-                                [--json FILE] [--markdown FILE] [--commit NAME] [--proxy PATH]
+        Usage: tunnel-bench run [--quick] [--compare SERVER] [--scenario NAME] [--side NAME] [--pairs N]
+                                [--json FILE] [--markdown FILE] [--commit NAME] [--proxy PATH] [--reference PATH]
                tunnel-bench upstream
                tunnel-bench load --kind KIND --mode tunnel|direct --port PORT --ca FILE ...
 
           --quick           every scenario in small, within two minutes
-          --compare nginx   measure nginx in turn with the proxy and print ratios
+          --compare SERVER  measure nginx, haproxy or reference in turn with the proxy; may be given again
           --scenario NAME   only scenarios whose name begins with NAME; may be given again
           --side NAME       only sides whose name begins with NAME, without ratios; may be given again
           --pairs N         runs of each side (default 3 with --compare, else 1)
@@ -17,6 +17,7 @@ enum BenchCommand {
           --markdown FILE   write the table there, into a page between its two marks or as a new file
           --commit NAME     the commit that the page says was measured
           --proxy PATH      the proxy's binary (default: beside this one)
+          --reference PATH  that of Benchmarks/Reference (default: out/tunnel-reference); without it, it is left out
         """
 
     static func run(_ arguments: [String]) -> CInt {

@@ -4,7 +4,8 @@ import Testing
 
 struct MarkdownTableTests {
     private let table = MarkdownTable(
-        commit: "0123abc", date: "2026-11-28", processors: 2, isQuick: false, runs: 3, table: "post-1  7\n")
+        about: Report.About(commit: "0123abc", date: "2026-11-28", processors: 2, isQuick: false, runs: 3),
+        table: "post-1  7\n")
     private var marks: String { "\(MarkdownTable.begin)\nold\n\(MarkdownTable.end)\n" }
 
     @Test func saysOfWhatItIs() {
@@ -20,7 +21,7 @@ struct MarkdownTableTests {
 
                 """)
         var quick = table
-        (quick.isQuick, quick.runs) = (true, 1)
+        (quick.about.isQuick, quick.about.runs) = (true, 1)
         #expect(quick.text.contains("\nA short run (`--quick`) of commit"))
         #expect(quick.text.contains("one run of each side"))
     }

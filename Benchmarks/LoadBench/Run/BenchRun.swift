@@ -5,10 +5,12 @@ import Glibc
 /// The sides of a scenario are measured in turn, A B A B, and each ratio is the median over the pairs: what else the
 /// machine does then hits both alike.
 final class BenchRun {
-    private let options: RunOptions
+    private var options: RunOptions
     private let workshop: Workshop
     private var report = Report()
     private let pairs: Int
+    private var progress = Progress(plan: [], now: 0)
+    private var display = ProgressDisplay()
 
     /// Part of all processors that others may use during a run before it is made again.
     private static let maxForeignShare = 0.15
@@ -16,10 +18,21 @@ final class BenchRun {
 
     init(_ options: RunOptions) throws {
         self.options = options
-        pairs = options.pairs ?? (options.comparesNginx && !options.isQuick ? 3 : 1)
+        pairs = options.pairs ?? (!options.compared.isEmpty && !options.isQuick ? 3 : 1)
         LiveChildren.endWithUs()
         BenchRun.raiseDescriptorLimit()
         workshop = try Workshop(options)
+        if options.compared.contains(.reference), access(options.referencePath, X_OK) != 0 {
+            Output.complain("no \(options.referencePath): it is left out; Benchmarks/Reference/build makes it, with Go")
+            self.options.compared.remove(.reference)
+        }
+        report.about = Report.About(
+            commit: options.commit, date: MarkdownTable.today(), processors: Int(sysconf(CInt(_SC_NPROCESSORS_ONLN))),
+            isQuick: options.isQuick, runs: pairs)
+        let plan = Scenario.all.filter { isChosen($0.name) }.flatMap { scenario in
+            Array(repeating: seconds(of: scenario), count: sides(of: scenario).count * pairs)
+        }
+        progress = Progress(plan: plan, now: Clock.now())
     }
 
     /// - Returns: whether every scenario could be measured, whatever came out.
@@ -29,6 +42,7 @@ final class BenchRun {
         for scenario in Scenario.all where isChosen(scenario.name) {
             do { try measure(scenario) } catch {
                 isGood = false
+                display.clear()
                 Output.complain("\(scenario.name): \(error)")
                 if LiveChildren.isEnding { return false }
             }
@@ -42,11 +56,7 @@ final class BenchRun {
         Output.write("\n" + report.table)
         if let file = options.jsonFile { try TextFile.write(report.json, to: file) }
         if let file = options.markdownFile {
-            let table = MarkdownTable(
-                commit: options.commit, date: MarkdownTable.today(),
-                processors: Int(sysconf(CInt(_SC_NPROCESSORS_ONLN))), isQuick: options.isQuick, runs: pairs,
-                table: report.table)
-            try table.write(to: file)
+            try MarkdownTable(about: report.about, table: report.table).write(to: file)
         }
         return isGood
     }
@@ -68,10 +78,7 @@ final class BenchRun {
     private func measure(_ scenario: Scenario) throws {
         var scenario = scenario
         if !options.sides.isEmpty { scenario.targets = [] }
-        let sides = scenario.sides.filter { side in
-            (options.comparesNginx || side.server == .proxy)
-                && (options.sides.isEmpty || options.sides.contains { side.label.hasPrefix($0) })
-        }
+        let sides = sides(of: scenario)
         var servers = try sides.map { try start($0, scenario) }
         var results = Array(repeating: [Measurement](), count: sides.count)
         for round in 0..<pairs {
@@ -86,14 +93,31 @@ final class BenchRun {
                 load.target.routes = side.routes
                 // Memory is not a stranger's to change, and a second load would find that of the first.
                 let mayRepeat = !options.isQuick && !scenario.needsFreshServer
+                display.show(progress, scenario.name, side.label)
                 var result = try measureQuietly(
                     load, beside: side.beside, on: servers[index], mayRepeat: mayRepeat)
                 if load.kind == .idle { result = result.perStream(load.connections * max(1, load.streams)) }
                 results[index].append(result)
+                progress.finish(seconds(of: scenario))
+                display.clear()
                 Output.write(Report.line(scenario.name, side.label, result) + "\n")
             }
         }
         report.add(scenario, sides, results)
+    }
+
+    /// Those that were asked for.
+    private func sides(of scenario: Scenario) -> [Scenario.Side] {
+        scenario.sides.filter { side in
+            (side.server == .proxy || options.compared.contains(side.server))
+                && (options.sides.isEmpty || options.sides.contains { side.label.hasPrefix($0) })
+        }
+    }
+
+    /// What a run of it asks for, with a start and an end.
+    private func seconds(of scenario: Scenario) -> Double {
+        let times = options.isQuick ? scenario.quick : scenario.full
+        return times.warmUp + times.seconds + 0.3
     }
 
     /// Measures; and again, a few times at most, when strangers used much of the machine meanwhile.
@@ -115,6 +139,9 @@ final class BenchRun {
         case .proxy: try ProxyUnderTest(workshop, identity: side.identity, routes: side.routes, settings: side.settings)
         case .nginx: try NginxUnderTest(workshop, identity: side.identity, isHTTP2: isHTTP2)
         case .plainNginx: try NginxUnderTest(workshop, identity: side.identity, isHTTP2: isHTTP2, isTuned: false)
+        case .haproxy: try HAProxyUnderTest(workshop, identity: side.identity, load: scenario.load)
+        case .reference:
+            try ReferenceUnderTest(workshop, identity: side.identity, program: options.referencePath)
         }
     }
 

@@ -5,20 +5,15 @@ struct MarkdownTable {
     static let begin = "<!-- tunnel-bench: begin -->"
     static let end = "<!-- tunnel-bench: end -->"
 
-    var commit: String
-    /// Of the run, as in 2026-11-28.
-    var date: String
-    var processors: Int
-    var isQuick: Bool
-    var runs: Int
+    var about: Report.About
     var table: String
 
     var text: String {
-        let kind = isQuick ? "A short run (`--quick`)" : "A run"
-        let times = runs == 1 ? "one run of each side" : "medians of \(runs) runs of each side"
+        let kind = about.isQuick ? "A short run (`--quick`)" : "A run"
+        let times = about.runs == 1 ? "one run of each side" : "medians of \(about.runs) runs of each side"
         return """
             \(MarkdownTable.begin)
-            \(kind) of commit `\(commit)`, \(date), \(processors) processors, \(times).
+            \(kind) of commit `\(about.commit)`, \(about.date), \(about.processors) processors, \(times).
 
             ```
             \(table)```

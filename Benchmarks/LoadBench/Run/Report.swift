@@ -15,8 +15,28 @@ struct Report {
         var isReached: Bool
     }
 
+    private struct Ratio {
+        var scenario: String
+        var side: String
+        var over: String
+        var metric: String
+        var pairs: [Double]
+    }
+
+    /// What was measured, where and when.
+    var about = About()
     private var rows: [Row] = []
     private var verdicts: [Verdict] = []
+    private var ratios: [Ratio] = []
+
+    struct About {
+        var commit = "unknown"
+        /// As in 2026-11-28.
+        var date = ""
+        var processors = 1
+        var isQuick = false
+        var runs = 1
+    }
 
     mutating func add(_ scenario: Scenario, _ sides: [Scenario.Side], _ results: [[Measurement]]) {
         for (side, runs) in zip(sides, results) {
@@ -30,8 +50,9 @@ struct Report {
                     cipher: runs.first?.cipher ?? ""))
         }
         for target in scenario.targets {
-            // The side to compare with is not there when nginx is not.
-            let other = target.over.map { label in sides.firstIndex { $0.label == label } } ?? 1
+            // The side to compare with may not be there: nobody asked for nginx, or for this side.
+            let over = target.over ?? scenario.sides.first { $0.server == .nginx }?.label
+            let other = over.map { label in sides.firstIndex { $0.label == label } } ?? 1
             guard let other, !target.isRatio || other < results.count else { continue }
             let values = results[0].indices.map { index in
                 let first = results[0][index][target.metric]
@@ -43,14 +64,26 @@ struct Report {
                     scenario: scenario.name, text: target.text, value: value,
                     isReached: target.isAtLeast ? value >= target.bound : value <= target.bound))
         }
-        // Ratios that nobody asked for are told too.
-        if results.count == 2, scenario.targets.isEmpty {
-            for metric in ["rate", "mib_per_second", "p99_us"] where results[0][0][metric] > 0 {
-                let values = results[0].indices.map { results[0][$0][metric] / max(results[1][$0][metric], 1e-9) }
-                rows[rows.count - 2].values["ratio_\(metric)"] = Report.median(values)
+        addRatios(scenario.name, sides, results)
+    }
+
+    /// The first side over each other one, pair by pair.
+    private mutating func addRatios(_ scenario: String, _ sides: [Scenario.Side], _ results: [[Measurement]]) {
+        for (side, others) in zip(sides, results).dropFirst() {
+            for metric in Report.comparable {
+                let pairs = zip(results[0], others).filter { $0[metric] > 0 && $1[metric] > 0 }
+                guard !pairs.isEmpty else { continue }
+                ratios.append(
+                    Ratio(
+                        scenario: scenario, side: sides[0].label, over: side.label, metric: metric,
+                        pairs: pairs.map { $0[metric] / $1[metric] }))
             }
         }
     }
+
+    private static let comparable = [
+        "rate", "mib_per_second", "p50_us", "p99_us", "cpu_us_per_operation", "cpu_ms_per_mib", "kib_per_stream",
+    ]
 
     private static func median(_ values: [Double]) -> Double {
         let sorted = values.sorted()
@@ -143,13 +176,25 @@ struct Report {
             "reached": \(verdict.isReached)}
             """
         }
+        let ratios = ratios.map { ratio in
+            """
+                {"scenario": "\(ratio.scenario)", "side": "\(ratio.side)", "over": "\(ratio.over)", \
+            "metric": "\(ratio.metric)", "value": \(Text.plain(Report.median(ratio.pairs))), \
+            "pairs": [\(ratio.pairs.map(Text.plain).joined(separator: ", "))]}
+            """
+        }
         return """
             {
+              "commit": "\(about.commit)", "date": "\(about.date)", "processors": \(about.processors),
+              "quick": \(about.isQuick), "runs": \(about.runs),
               "results": [
             \(rows.joined(separator: ",\n"))
               ],
               "targets": [
             \(verdicts.joined(separator: ",\n"))
+              ],
+              "ratios": [
+            \(ratios.joined(separator: ",\n"))
               ]
             }
 

@@ -1,7 +1,8 @@
 /// The command line of `tunnel-bench run`.
 struct RunOptions {
     var isQuick = false
-    var comparesNginx = false
+    /// Whom the proxy is measured beside.
+    var compared: Set<Scenario.Side.Server> = []
     /// Beginnings of scenario names; empty for all.
     var scenarios: [String] = []
     /// Beginnings of the names of sides; empty for all, whose comparison needs all.
@@ -15,6 +16,13 @@ struct RunOptions {
     var commit = "unknown"
     /// `nil`: the one beside this program.
     var proxyPath: String?
+    /// Where `Benchmarks/Reference/build` leaves it.
+    var referencePath = "out/tunnel-reference"
+
+    /// By the name that `--compare` takes.
+    private static let others: [String: Set<Scenario.Side.Server>] = [
+        "nginx": [.nginx, .plainNginx], "haproxy": [.haproxy], "reference": [.reference],
+    ]
 
     init(_ arguments: [String]) throws(BenchError) {
         var rest = arguments[...]
@@ -26,8 +34,12 @@ struct RunOptions {
             switch name {
             case "--quick": isQuick = true
             case "--compare":
-                guard try value(name) == "nginx" else { throw BenchError("--compare knows only nginx") }
-                comparesNginx = true
+                let other = try value(name)
+                guard let servers = RunOptions.others[other] else {
+                    throw BenchError(
+                        "--compare knows \(RunOptions.others.keys.sorted().joined(separator: ", ")), not \(other)")
+                }
+                compared.formUnion(servers)
             case "--scenario": scenarios.append(try value(name))
             case "--side": sides.append(try value(name))
             case "--pairs":
@@ -39,6 +51,7 @@ struct RunOptions {
             case "--markdown": markdownFile = try value(name)
             case "--commit": commit = try value(name)
             case "--proxy": proxyPath = try value(name)
+            case "--reference": referencePath = try value(name)
             default: throw BenchError("unknown option \(name)\n\n\(BenchCommand.usage)")
             }
         }

@@ -2,10 +2,13 @@
 struct Scenario {
     /// A server and what is peculiar to its load.
     struct Side {
-        enum Server: Equatable {
+        enum Server {
             case proxy, nginx
             /// nginx with the buffers of its defaults, for downloads.
             case plainNginx
+            case haproxy
+            /// The one of `Benchmarks/Reference`.
+            case reference
         }
         var label: String
         var server = Server.proxy
@@ -23,6 +26,9 @@ struct Scenario {
         static let proxy = Side(label: "mcp-proxy")
         static let nginx = Side(label: "nginx", server: .nginx)
         static let plainNginx = Side(label: "nginx (defaults)", server: .plainNginx)
+        static let haproxy = Side(label: "HAProxy", server: .haproxy)
+        static let reference = Side(label: "Go reference", server: .reference)
+        static let all = [proxy, nginx, haproxy, reference]
     }
 
     /// What is to be reached.
@@ -32,7 +38,7 @@ struct Scenario {
         var bound: Double
         /// Whether `bound` is for the first side over the second, else for the first side alone.
         var isRatio = true
-        /// Label of the side that the first one is compared with; the second one without it.
+        /// Label of the side that the first one is compared with; nginx without it, or the second where nginx is none.
         var over: String?
         var text: String
     }
@@ -50,7 +56,7 @@ struct Scenario {
     var needsFreshServer = false
 
     init(
-        _ name: String, _ kind: LoadOptions.Kind, _ connections: Int, sides: [Side] = [.proxy, .nginx],
+        _ name: String, _ kind: LoadOptions.Kind, _ connections: Int, sides: [Side] = Side.all,
         targets: [Target] = []
     ) {
         self.name = name
@@ -81,7 +87,7 @@ struct Scenario {
             connect("connect-resumed", .resume, .p256, bound: 1.1),
             storm, floodRefused, floodPing,
             Scenario(
-                "download-1", .download, 1, sides: [.proxy, .nginx, .plainNginx],
+                "download-1", .download, 1, sides: [.proxy, .nginx, .plainNginx, .haproxy, .reference],
                 targets: [
                     Target(metric: "cpu_ms_per_mib", isAtLeast: false, bound: 1.0, text: "CPU per MiB <= 1.0x nginx")
                 ]),
@@ -174,7 +180,7 @@ struct Scenario {
 
     /// Two clients shake hands in full without pause: what of it do others feel?
     private static var storm: Scenario {
-        var sides = [Side.proxy, .nginx, quiet]
+        var sides = [Side.proxy, .nginx, .haproxy, .reference, quiet]
         for index in sides.indices { sides[index].identity = .rsa4096 }
         return beside(
             "storm", LoadOptions(kind: .connections, connections: 2), sides: sides,

@@ -3,7 +3,7 @@ import Glibc
 /// Standard output and error of this program, unbuffered.
 enum Output {
     static func write(_ text: String) { write(text, to: 1) }
-    static func complain(_ text: String) { write(text + "\n", to: 2) }
+    static func complain(_ text: String, end: String = "\n") { write(text + end, to: 2) }
 
     private static func write(_ text: String, to descriptor: CInt) {
         var text = text

@@ -24,7 +24,7 @@ class Browser:
     def __init__(
         self, *, width: int = 1280, height: int = 900, dark: bool = False, script: bool = True
     ) -> None:
-        self._profile = tempfile.TemporaryDirectory(prefix="chromium-")
+        self._profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
         self._driver = subprocess.Popen(
             ["chromedriver", "--port=0", "--log-level=WARNING"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self._driver.stdout
