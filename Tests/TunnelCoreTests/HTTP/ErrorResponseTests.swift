@@ -37,7 +37,10 @@ import TunnelCore
     }
 
     /// Our own parser reads every status back, with the length of the body.
-    @Test(arguments: [400, 401, 403, 404, 405, 408, 413, 417, 421, 426, 429, 431, 500, 501, 502, 503, 504, 505, 418] as [UInt16])
+    @Test(
+        arguments: [400, 401, 403, 404, 405, 408, 413, 417, 418, 421, 426, 429, 431, 500, 501, 502, 503, 504, 505]
+            as [UInt16]
+    )
     func parses(_ status: UInt16) throws {
         let text = answer(status, "reason", close: true)
         let bytes = HTTPSamples.bytes(text)
