@@ -46,13 +46,13 @@ class Trials:
         return self.ask(self.command(one.tests, one.runner), one, self.timeout)
 
     def ask_others(self, one: Mutation) -> Result:
-        """All of the module, then the end-to-end tests that the list names. Who notices has to pass without the mutant:
+        """The end-to-end tests that the list names, then all of the module. Who notices has to pass without the mutant:
         so many tests were not looked at before."""
         steps = []
-        if one.module_tests != one.tests:
-            steps.append((self.command(one.module_tests, one.runner), 4 * self.timeout))
         if one.end_to_end:
             steps.append((["Tests/EndToEnd/run", "-x", "--no-header", *one.end_to_end], 8 * self.timeout))
+        if one.module_tests != one.tests:
+            steps.append((self.command(one.module_tests, one.runner), 4 * self.timeout))
         for command, seconds in steps:
             result = self.ask(command, one, seconds)
             if result.verdict == "killed" and not self.passes(command, result.by):

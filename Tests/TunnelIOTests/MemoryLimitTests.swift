@@ -19,6 +19,8 @@ import TunnelTestSupport
         // Told a path of the host, it finds its group at the top all the same.
         ("0::/kubepods/pod1", [("memory.max", "134217728")], limit(128)),
         ("0::/../../pod1", [("memory.max", "134217728")], limit(128)),
+        // A group outside of what is mounted: a path that goes up leads to something else.
+        ("0::/../pod1", [("memory.max", "134217728"), ("../pod1/memory.max", "67108864")], limit(128)),
         // A hybrid host.
         ("0::/a", [("unified/a/memory.max", "134217728")], limit(128)),
         // Version 1, together with other controllers or alone.

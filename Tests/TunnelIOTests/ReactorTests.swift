@@ -57,6 +57,27 @@ import TunnelIO
         withExtendedLifetime(pair.1) {}
     }
 
+    /// A registration that is ended twice ends nobody who got its slot in between.
+    @Test func anEndedRegistrationEndsNobodyElse() throws {
+        let (first, second) = (try socketPair(), try socketPair())
+        let calls = try onLoop { loop in
+            let reactor = loop.reactor
+            let (old, new) = (Handler(), Handler())
+            let registration = try reactor.register(first.0, old)
+            reactor.deregister(registration)
+            let next = try reactor.register(second.0, new)
+            reactor.deregister(registration)
+            await turns(on: reactor)
+            let calls = new.calls
+            reactor.deregister(next)
+            return calls
+        }
+        // It is writable from the start.
+        #expect(calls > 0)
+        for descriptor in [first.0, second.0] { close(descriptor) }
+        withExtendedLifetime((first.1, second.1)) {}
+    }
+
     private final class Handler: ReadinessHandler {
         var registration: Registration?
         var action: () -> Void = {}

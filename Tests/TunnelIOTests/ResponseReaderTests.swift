@@ -58,6 +58,24 @@ import TunnelIO
         }
     }
 
+    /// Eight responses before the one that counts, and one more.
+    @Test(arguments: [(8, true), (9, false)]) func soManyInterimResponsesAreRead(_ count: Int, _ isTaken: Bool) throws {
+        var reader = ResponseReader(.other)
+        let interim = String(repeating: "HTTP/1.1 103 Early Hints\r\n\r\n", count: count)
+        append("\(interim)HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".utf8, to: &reader)
+        do throws(ResponseReader.Failure) { #expect(try reader.takeHead() && isTaken) } catch {
+            #expect(error == .malformed("over 8 interim responses") && !isTaken)
+        }
+    }
+
+    @Test func anUpgradeThatNobodyAskedForIsRefused() {
+        var reader = ResponseReader(.other)
+        append("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n".utf8, to: &reader)
+        do throws(ResponseReader.Failure) { #expect(try !reader.takeHead(), "101 was taken for a response") } catch {
+            if case .malformed = error {} else { Issue.record("\(error)") }
+        }
+    }
+
     /// At the limit and one beyond it, in the moment in which the length is known.
     @Test(arguments: [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 5),

@@ -18,6 +18,12 @@ import TunnelCore
         #expect(address.withSockaddr { pointer, _ in SocketAddress(copying: pointer) } == .some(address))
     }
 
+    /// The kernel takes 107 bytes and a zero; what is longer has no address, and writes nothing beyond it.
+    @Test(arguments: [(107, true), (108, false), (4_000, false)]) func aPathHas107Bytes(_ count: Int, _ isTaken: Bool) {
+        let path = "/" + String(repeating: "a", count: count - 1)
+        #expect((SocketAddress.unix(path: path).withSockaddr { _, _ in true } ?? false) == isTaken)
+    }
+
     @Test func otherFamiliesAreNone() {
         #expect(SocketAddress(copying: nil) == nil)
         #expect(SocketAddress(sockaddr_storage()) == nil)

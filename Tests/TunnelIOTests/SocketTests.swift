@@ -33,6 +33,22 @@ import TunnelIO
         #expect(isNothing)
     }
 
+    /// A buffer without room is no end: the bytes stay where they are.
+    @Test func aFullBufferReadsNothing() throws {
+        let (descriptor, peer) = try socketPair()
+        peer.send("more")
+        let results = try onLoop { loop in
+            let socket = try Socket(adopting: descriptor, on: loop.reactor)
+            defer { socket.close() }
+            var buffer = ByteBuffer()
+            buffer.append("full")
+            let full = try socket.receive(into: &buffer, limit: 4)
+            let more = try socket.receive(into: &buffer, limit: 8)
+            return ("\(full)", "\(more)", String(decoding: buffer.array, as: UTF8.self))
+        }
+        #expect(results == ("nothing", "bytes(4)", "fullmore"))
+    }
+
     /// Above what the kernel takes, bytes are kept, in order, and `flush` waits until they are gone.
     @Test(arguments: [1, 100_000, 3_000_000]) func sendsEverythingInOrder(_ count: Int) throws {
         let (descriptor, peer) = try socketPair()

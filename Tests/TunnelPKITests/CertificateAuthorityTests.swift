@@ -210,5 +210,10 @@ import Testing
             code(try mint.ca { $0.replace(OID.keyUsage, with: .keyUsage([.crlSign])) }, key)
                 == .unsuitableCA)
         #expect(code(try mint.ca { $0.replace(OID.keyUsage) }, key) == nil)
+        // It says that it may sign certificates, and not that it is a CA.
+        #expect(
+            code(try mint.ca { $0.replace(OID.basicConstraints, with: .basicConstraints(isCA: false)) }, key)
+                == .unsuitableCA)
+        #expect(code(try mint.ca { $0.replace(OID.basicConstraints) }, key) == .unsuitableCA)
     }
 }

@@ -39,6 +39,14 @@ import Testing
         }
     }
 
+    /// What reads the upload sees one long line and no block; we and the proxy would see the certificate.
+    @Test func wantsLineEndsThatOthersSee() throws {
+        let pem = mint.ca.certificate.pem
+        #expect(summary(ca(pem.map { $0 == 0x0A ? 0x0D : $0 })) == ["error pem"])
+        #expect(summary(ca(pem.flatMap { $0 == 0x0A ? [0x0D, 0x0A] : [$0] })).isEmpty)
+        #expect(summary(server(try mint.server().pem.map { $0 == 0x0A ? 0x0D : $0 })).isEmpty)
+    }
+
     @Test func explainsRequests() throws {
         let tool = try OpenSSLTool()
         try tool.write("key", mint.serverKey.pem)

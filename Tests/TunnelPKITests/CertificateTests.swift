@@ -85,6 +85,10 @@ import Testing
         #expect(try Certificate.all(pem: server.pem + ca.pem) == [server, ca])
         #expect(try Certificate.all(pem: mint.serverKey.pem + ca.pem) == [ca])
         #expect(throws: PKIError(.missing, "")) { try Certificate.all(pem: mint.serverKey.pem) }
+        // Other readers skip a block with headers, so a bundle with one is another to them.
+        let headed = String(decoding: ca.pem, as: UTF8.self).replacing(
+            "CERTIFICATE-----\nMI", with: "CERTIFICATE-----\nA: b\n\nMI")
+        #expect(throws: PKIError(.malformed, "")) { try Certificate.all(pem: server.pem + Array(headed.utf8)) }
         #expect(throws: PKIError(.several, "")) { try Certificate(pem: server.pem + ca.pem) }
         #expect(throws: PKIError(.several, "")) { try Certificate(pem: server.pem + mint.serverKey.pem) }
         #expect(throws: PKIError(.missing, "")) { try Certificate(pem: mint.serverKey.pem) }

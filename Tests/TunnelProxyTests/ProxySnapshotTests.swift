@@ -46,6 +46,16 @@ import TunnelIO
         #expect(all.policy.verdict(IPAddress(v4: 0x7F00_0001), port: 8081).isAllowed)
     }
 
+    /// A head inside of a tunnel may take longer than the upgrade before it, which anybody may send.
+    @Test(arguments: [(5, 5), (10, 10), (60, 10)]) func theUpgradeHasATimeOfItsOwn(_ head: Int, _ upgrade: UInt64)
+        throws
+    {
+        var settings = try TestProxy.Settings(["a": 1])
+        settings.limits.headerTimeout = .seconds(head)
+        let snapshot = try ProxySnapshot(settings.configuration(), listeners: [])
+        #expect(snapshot.upgradeTimeout == upgrade * 1_000_000_000)
+    }
+
     @Test func caFilesAreReadAtOnce() throws {
         var settings = try TestProxy.Settings(https: ["a": 1])
         #expect(try ProxySnapshot(settings.configuration(), listeners: []).upstreamTLS != nil)

@@ -30,6 +30,16 @@ import TunnelCore
         #expect(next.slots[0] == before.slots[0])
     }
 
+    /// The one that went first gives its slot away, wherever it stands in the table.
+    @Test func theOldestGoesFirst() {
+        let gone = (0...RouteSlots.maxGone).map { "gone\($0)" }
+        let last = gone[RouteSlots.maxGone]
+        var slots = RouteSlots(gone)
+        slots = RouteSlots(Array(gone.dropLast()), after: slots)
+        slots = RouteSlots([], after: slots)
+        #expect(!slots.shown.contains { $0.name == last } && slots.shown.contains { $0.name == "gone0" })
+    }
+
     /// Names that change with every reload do not make the table grow.
     @Test func theTableIsBounded() {
         var slots = RouteSlots([] as [String])

@@ -107,6 +107,30 @@ import TunnelPKI
         #expect(try !resumes(TestContexts(version: version, tickets: TicketKeys()), session(servers[0])))
     }
 
+    /// Keys of a file change with the file, and not by our clock: other replicas would not know what we made instead.
+    @Test func keysOfAFileAreNeverDue() throws {
+        let keys = try TicketKeys()
+        try keys.rotateIfDue(now: 1, every: 3_600)
+        try keys.share(TicketKeyFile.generate(now: 1))
+        let name = keys.sealingName
+        for now in [1, 3_600, 3_601, 10 * 86_400] as [Int64] {
+            #expect(!keys.isDue(now: now, every: 3_600))
+            #expect(try !keys.rotateIfDue(now: now, every: 3_600))
+        }
+        #expect(keys.sealingName == name && keys.areShared)
+    }
+
+    /// Behind the key's name comes the initialization vector, which is random for each ticket (RFC 5077 §4).
+    @Test func noVectorIsUsedTwice() throws {
+        let contexts = try TestContexts(version: .tls13)
+        var seen: Set<[UInt8]> = []
+        for _ in 0..<8 {
+            let bytes = try ticket(of: session(contexts))
+            #expect(bytes.count > 32)
+            #expect(seen.insert(Array(bytes[16..<32])).inserted, "two tickets have one vector")
+        }
+    }
+
     /// One server has read the new file and the other has not yet: whichever of them a client comes from.
     @Test(arguments: TLSVersion.allCases)
     func aRotationIsNotSeenByClients(_ version: TLSVersion) throws {

@@ -20,6 +20,9 @@ import TunnelCore
         #expect(redaction("got \(Sample.apiKey.prefix(16))...") == "got [redacted]...")
         #expect(redaction("got \(Sample.apiKey.suffix(16))") == "got [redacted]")
         #expect(redaction("got \(Sample.apiKey.dropFirst(5).prefix(20))") == "got [redacted]")
+        // Nothing but so much, at any place of the secret.
+        #expect(redaction(String(Sample.apiKey.prefix(16))) == "[redacted]")
+        #expect(redaction(String(Sample.apiKey.dropFirst(9).prefix(16))) == "[redacted]")
         let fifteen = Sample.apiKey.prefix(15)
         #expect(redaction("got \(fifteen)") == "got \(fifteen)")
     }

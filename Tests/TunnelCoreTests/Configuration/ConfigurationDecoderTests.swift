@@ -177,6 +177,10 @@ private func decode(_ text: String) throws -> (Sample, [String]) {
             #expect(try decode(text).1.count == n)
         }
         #expect(try decode("name: n\n" + (0..<n - 1).map { "q\($0): 1\n" }.joined()).1.count == n - 1)
+        // So do reports of any other kind.
+        var decoder = ConfigurationDecoder(file: nil)
+        for number in 0...n { decoder.report("p", remedy: "r", field: "f\(number)", at: nil) }
+        #expect(decoder.diagnostics.count == n)
     }
 
     @Test func marksWhatItRead() throws {

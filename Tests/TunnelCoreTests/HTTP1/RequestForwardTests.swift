@@ -114,6 +114,21 @@ import TunnelCore
                 == "GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\nX: 1\r\n\r\n")
     }
 
+    /// CGI and WSGI make one name of X-Api-Key and X_Api_Key, so a client's line by either goes.
+    @Test(arguments: ["X-Api-Key", "x-api-key", "X_Api_Key", "x_api-key", "X-API_KEY"])
+    func otherNamesAreLeftOut(_ name: String) throws {
+        let source = "GET / HTTP/1.1\r\nHost: h\r\n\(name): forged\r\nX-Api-Keys: a\r\nX-Api-Kez: b\r\n\r\n"
+        let head = try HTTPSamples.request(source)
+        var out = ByteBuffer()
+        head.appendForwarded(
+            HTTPSamples.bytes(source).span, host: .preserve, framing: .none, upgrade: false, forwarded: nil,
+            replacing: FieldNames(), others: [Array("x-api-key".utf8)],
+            with: HTTPSamples.bytes("X-Api-Key: ours\r\n").span,
+            into: &out)
+        let expected = "GET / HTTP/1.1\r\nHost: h\r\nX-Api-Keys: a\r\nX-Api-Kez: b\r\nX-Api-Key: ours\r\n\r\n"
+        #expect(HTTPSamples.text(out.array) == expected)
+    }
+
     /// Bytes already in the buffer stay, as for pipelined requests.
     @Test func appends() throws {
         let source = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"

@@ -35,6 +35,17 @@ import Testing
         #expect(!HPACKHuffman.decode((code.array + [0xFF]).span, into: &out))
     }
 
+    /// RFC 7541 §5.2: the end of the string, thirty ones, is no symbol of a string.
+    @Test(
+        arguments: [
+            [0xFF, 0xFF, 0xFF, 0xFF], [0x1F, 0xFF, 0xFF, 0xFF, 0xFF], [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
+            [0xFF, 0xFF, 0xFF, 0xFC, 0x7F],
+        ] as [[UInt8]])
+    func theEndIsNoSymbol(_ code: [UInt8]) {
+        var out = ByteBuffer()
+        #expect(!HPACKHuffman.decode(code.span, into: &out))
+    }
+
     @Test func randomCodesNeverTrap() {
         var random = SystemRandomNumberGenerator()
         for _ in 0..<20_000 {

@@ -74,6 +74,15 @@ private func frame(_ type: HTTP2FrameType, _ flags: HTTP2Flags, _ stream: UInt32
         #expect(peer.error?.code == .enhanceYourCalm && peer.connection.abuse == .ignoredFrame)
     }
 
+    /// Acknowledgements of settings that nobody sent count as settings do.
+    @Test func countsAcknowledgementsOfNothing() {
+        var peer = HTTP2Harness(limits: Self.limits(.settings))
+        for _ in 0..<9 { peer.feed(frame(.settings, .ack, 0)) }
+        #expect(peer.error == nil)
+        for _ in 0..<2 { peer.feed(frame(.settings, .ack, 0)) }
+        #expect(peer.error?.code == .enhanceYourCalm && peer.connection.abuse == .settings)
+    }
+
     /// What ends a stream is no empty or tiny frame to count.
     @Test func endsAreNotCounted() {
         var limits = Self.limits(.emptyData, burst: 0)

@@ -47,6 +47,22 @@ private typealias H = HTTP2Harness
         #expect(peer.sent == ["headers 1", "reset 1 INTERNAL_ERROR"])
     }
 
+    /// What a peer sends is held to its own Content-Length as well: one byte less, just so many, one more.
+    @Test(arguments: [(3, true), (4, false), (5, true)]) func aRequestsBodyHasItsLength(_ count: Int, _ isReset: Bool) {
+        var peer = HTTP2Harness()
+        peer.feed(H.post(1, "content-length: 4") + H.data(1, count, end: true))
+        #expect(peer.error == nil)
+        #expect(peer.sent.contains("reset 1 PROTOCOL_ERROR") == isReset)
+        #expect(peer.events.contains("end 1") != isReset)
+    }
+
+    /// And in two frames, of which the first says nothing of the end.
+    @Test func aRequestsBodyInTwoFramesHasItsLength() {
+        var peer = HTTP2Harness()
+        peer.feed(H.post(1, "content-length: 4") + H.data(1, 2) + H.data(1, 1, end: true))
+        #expect(peer.sent.contains("reset 1 PROTOCOL_ERROR") && !peer.events.contains("end 1"))
+    }
+
     /// Where a length says nothing about the body, or there is none to be held to, the body may end as it does.
     @Test(arguments: [
         (200, ":method: HEAD", json), (304, ":method: GET", json), (204, ":method: GET", json),

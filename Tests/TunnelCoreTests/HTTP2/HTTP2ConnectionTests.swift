@@ -141,6 +141,19 @@ private typealias H = HTTP2Harness
         #expect(peer.events.last == "request 9 end" && peer.connection.streamCount == 3)
     }
 
+    /// Padding counts against both windows, and nobody takes it but us: it never runs a stream dry.
+    @Test func paddingIsGivenBack() {
+        var limits = HTTP2Limits()
+        for abuse in HTTP2Abuse.allCases { limits[abuse] = HTTP2Rate(burst: 1 << 30, perSecond: 0) }
+        var peer = HTTP2Harness(limits: limits)
+        peer.feed(H.post(1))
+        // A byte of length, one of body and 255 of padding: more than two windows of a stream, and 600 bytes of body.
+        let padded = HTTP2FrameTests.frame(.data, .padded, 1, [255, 0x61] + [UInt8](repeating: 0, count: 255))
+        for _ in 0..<600 { peer.feed(padded) }
+        #expect(peer.error == nil && !peer.sent.contains { $0.hasPrefix("reset") })
+        #expect(peer.bodies[1]?.count == 600)
+    }
+
     @Test func drains() {
         var peer = HTTP2Harness()
         peer.feed(H.get(1))
@@ -155,6 +168,10 @@ private typealias H = HTTP2Harness
         peer.drain()
         #expect(peer.sent.last == "goaway 3 NO_ERROR")
         peer.forget()
+        // The last one is said once.
+        peer.connection.finishDraining()
+        peer.drain()
+        #expect(peer.sent.isEmpty)
         peer.feed(H.get(5) + H.get(7))
         #expect(peer.events.isEmpty && peer.sent.isEmpty && peer.error == nil)
         let result6 = peer.respond(3, 200, end: true)
@@ -249,7 +266,7 @@ private typealias H = HTTP2Harness
         peer.feed(H.headers(1, [":status: 200"]))
         peer.connection.release(1)
         peer.feed(HTTP2FrameTests.frame(.goAway, [], 0, [0, 0, 0, 1, 0, 0, 0, 0]))
-        #expect(peer.events.last == "goaway 1 NO_ERROR")
+        #expect(peer.events.last == "goaway 1 NO_ERROR" && peer.connection.freeStreams == 0)
         let result17 = peer.sendRequest(.get, end: true)
         #expect(result17 == nil)
     }

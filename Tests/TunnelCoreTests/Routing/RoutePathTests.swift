@@ -16,6 +16,11 @@ import TunnelCore
         #expect(try matches("/", "/"))
     }
 
+    @Test func theLongestHas1024Bytes() {
+        let longest = "/" + String(repeating: "a", count: 1_023)
+        #expect(RoutePath(longest) != nil && RoutePath(longest + "a") == nil)
+    }
+
     @Test func aBeginningHoldsWhatIsBelowIt() throws {
         for path in [
             "/f/", "/f/a", "/f/a/b.c", "/f/a...b", "/f/.hidden", "/f/...", "/f/%41", "/f/%C3%A9", "/f/a:b,c=d",

@@ -23,6 +23,9 @@ import TunnelCore
         ("echoabcd1234.tunnel.example", nil), ("echo-abcd1234.tunnel.example", nil), ("echo.tunnel.example", nil),
         ("echo.abcd1234.tunnel.example.evil.example", nil), ("echo.xabcd1234.tunnel.example", nil),
         ("echo.abcd1234.tunnel.examplex", nil), ("echo.abcd1234.tunnel.example..", nil),
+        // As long as ours, and another's.
+        ("echo.abcd1234.tunnel.exampla", nil), ("echo.zbcd1234.tunnel.example", nil),
+        ("echo.abcd1234-tunnel.example", nil),
         // The whole name comes first.
         ("wins.abcd1234.tunnel.example", 4), ("wins", 5), ("echo", 0), ("full.example", 3), ("FULL.example:80", 3),
         ("full.example.abcd1234.tunnel.example", 3), ("dotted.example", 9), ("dotted.example.", 9),

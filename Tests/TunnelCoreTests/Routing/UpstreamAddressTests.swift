@@ -17,6 +17,13 @@ import TunnelCore
         #expect(try UpstreamAddress(address.description) == address)
     }
 
+    /// As long as the kernel takes one, less the zero behind it.
+    @Test func aSocketsPathHas107Bytes() throws {
+        let longest = "unix:/" + String(repeating: "a", count: 106)
+        #expect(try UpstreamAddress(longest).socketPath?.utf8.count == 107)
+        #expect(throws: UpstreamAddressError.self) { try UpstreamAddress(longest + "a") }
+    }
+
     @Test(arguments: [
         "", "hello-mcp:9000", "hello-mcp", "://a:1", "http:/a:1", "http//a:1", "ftp://a:1", "ws://a:1", "http://",
         "http://:80", "http://a", "http://a:", "http://a:0", "http://a:65536", "http://a:+80",

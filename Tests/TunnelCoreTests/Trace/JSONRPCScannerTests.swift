@@ -62,6 +62,7 @@ import TunnelCore
         // No such request, or none at all.
         (#"{"method":7}"#, nil, nil), (#"{"method":null,"params":{"name":"a"}}"#, nil, nil), ("{}", nil, nil),
         ("", nil, nil),
+        (#"["method":"ping"}"#, nil, nil), (#"x"method":"ping"}"#, nil, nil),
         (#"[{"method":"ping"}]"#, nil, nil), ("\"method\"", nil, nil), ("method=ping", nil, nil),
         ("\u{1F}\u{8B}", nil, nil),
         // What was whole before the fault counts.
