@@ -234,7 +234,7 @@ def start(
         running.append(proxy)
         proxy.far_side(DOMAIN, certificates.ca_file)
         if request.node.get_closest_marker("fault"):
-            ceilings.append(Ceiling(proxy, DOMAIN, certificates.ca_file))
+            ceilings.append(Ceiling(proxy, DOMAIN))
         return proxy
 
     yield start_proxy

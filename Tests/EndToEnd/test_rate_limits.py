@@ -64,6 +64,18 @@ async def test_a_rate(start, where: str) -> None:
     assert (await proxy.logged("request finished", count=4)).fields["end"] == "limit"
 
 
+async def test_whoever_comes_when_he_was_told_to_is_served(start) -> None:
+    """One in two and a half seconds: Retry-After is whole seconds, and never so few that he would be refused again."""
+    async with Upstream(echo) as upstream:
+        proxy = start({"a": upstream}, route_options={"a": {"rate": 0.4, "burst": 1}})
+        assert (await ask(proxy, "a")).status == 200
+        refused = await ask(proxy, "a")
+        assert refused.status == 429
+        wait = int(refused.get("retry-after") or 0)
+        await asyncio.sleep(wait)
+        assert (await ask(proxy, "a")).status == 200, f"after {wait} s"
+
+
 async def test_a_rate_is_one_for_all_loops_and_grows_again(start) -> None:
     async with Upstream(echo) as upstream:
         proxy = start({"a": upstream}, threads=4, route_options={"a": {"rate": 2, "burst": 5}})
