@@ -117,7 +117,8 @@ http2-test: swift test-packages ## our HTTP/2 against hpack, 10,000 header lists
 	$(HTTP2_VENV)/bin/python Tests/Support/http2_differential.py .build/debug/http2-dump --count $(or $(HTTP2_LISTS),10000)
 	$(HTTP2_VENV)/bin/python Tests/Support/http2_interop.py .build/debug/http2-dump
 
-embedding-test: swift build-packages ## the snippets of README.md and docs/embedding.md, as a package that depends on this one
+embedding-test: swift test-packages ## the snippets of the documents and the packages in Examples, which depend on this one
+	@Tests/Support/need etcd-client etcd-server
 	Tests/Support/embedding/run
 
 fresh-test: swift ## a plain Debian 12 made for it, in which `make demo` and `make test` run; as root, for the night
@@ -191,7 +192,7 @@ sanitize-thread: swift test-packages ## tests of TunnelIO and TunnelProxy under 
 		swift test --skip-build $(TSAN) --filter '^(TunnelIOTests|TunnelProxyTests)\.' || { cat out/tsan.* 2>/dev/null; exit 1; }
 
 lint: swift build-packages ## formatting, house rules, links and promises of the documents, the public API against its record
-	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
+	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks Examples)
 	Tests/Support/check-source
 	Tests/Support/check-layers
 	Tests/Support/check-docs
@@ -199,11 +200,12 @@ lint: swift build-packages ## formatting, house rules, links and promises of the
 	Tests/Support/check-claims
 	deploy/release/check
 	Tests/Mutation/run --check
+	Tests/Support/embedding/check-blocks
 	Tests/Support/api-digest
 	Benchmarks/ScaleBench/scale --check
 
 clean: ## remove what was built, downloaded and found
-	rm -rf .build out Tests/Support/embedding/.build
+	rm -rf .build out Tests/Support/embedding/.build Examples/*/.build
 	find Tests -name '.venv*' -type d -prune -exec rm -rf {} +
 
 swift:
