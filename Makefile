@@ -10,7 +10,7 @@ YAML_VENV := Tests/Support/.venv
 HTTP2_VENV := out/http2-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy \
+.PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy docs docs-test \
 	attack-test fault-test mutation-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
 	test-packages
 # Two builds would wait for each other.
@@ -120,6 +120,15 @@ http2-test: swift test-packages ## our HTTP/2 against hpack, 10,000 header lists
 embedding-test: swift test-packages ## the snippets of the documents and the packages in Examples, which depend on this one
 	@Tests/Support/need etcd-client etcd-server
 	Tests/Support/embedding/run
+
+docs: swift build-packages ## one static site of all documents and the API, in out/site (SITE_BASE=/ says where it will be)
+	@Tests/Support/need cmark-gfm git python3
+	docs/site/build out/site --base $(or $(SITE_BASE),/)
+	docs/site/check out/site
+
+docs-test: docs test-packages ## the site in a browser, and what its checks find
+	@Tests/Support/need chromium chromium-driver fonts-dejavu-core
+	SITE=$(CURDIR)/out/site Tests/EndToEnd/run test_site.py
 
 fresh-test: swift ## a plain Debian 12 made for it, in which `make demo` and `make test` run; as root, for the night
 	Tests/Support/fresh-root
