@@ -10,7 +10,7 @@ YAML_VENV := Tests/Support/.venv
 HTTP2_VENV := out/http2-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy \
+.PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy docs docs-test \
 	attack-test fault-test mutation-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
 	test-packages
 # Two builds would wait for each other.
@@ -117,8 +117,18 @@ http2-test: swift test-packages ## our HTTP/2 against hpack, 10,000 header lists
 	$(HTTP2_VENV)/bin/python Tests/Support/http2_differential.py .build/debug/http2-dump --count $(or $(HTTP2_LISTS),10000)
 	$(HTTP2_VENV)/bin/python Tests/Support/http2_interop.py .build/debug/http2-dump
 
-embedding-test: swift build-packages ## the snippets of README.md and docs/embedding.md, as a package that depends on this one
+embedding-test: swift test-packages ## the snippets of the documents and the packages in Examples, which depend on this one
+	@Tests/Support/need etcd-client etcd-server
 	Tests/Support/embedding/run
+
+docs: swift build-packages ## one static site of all documents and the API, in out/site (SITE_BASE=/ says where it will be)
+	@Tests/Support/need cmark-gfm git python3
+	docs/site/build out/site --base $(or $(SITE_BASE),/)
+	docs/site/check out/site
+
+docs-test: docs test-packages ## the site in a browser, and what its checks find
+	@Tests/Support/need chromium chromium-driver fonts-dejavu-core
+	SITE=$(CURDIR)/out/site Tests/EndToEnd/run test_site.py
 
 fresh-test: swift ## a plain Debian 12 made for it, in which `make demo` and `make test` run; as root, for the night
 	Tests/Support/fresh-root
@@ -191,7 +201,7 @@ sanitize-thread: swift test-packages ## tests of TunnelIO and TunnelProxy under 
 		swift test --skip-build $(TSAN) --filter '^(TunnelIOTests|TunnelProxyTests)\.' || { cat out/tsan.* 2>/dev/null; exit 1; }
 
 lint: swift build-packages ## formatting, house rules, links and promises of the documents, the public API against its record
-	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
+	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks Examples)
 	Tests/Support/check-source
 	Tests/Support/check-layers
 	Tests/Support/check-docs
@@ -199,11 +209,12 @@ lint: swift build-packages ## formatting, house rules, links and promises of the
 	Tests/Support/check-claims
 	deploy/release/check
 	Tests/Mutation/run --check
+	Tests/Support/embedding/check-blocks
 	Tests/Support/api-digest
 	Benchmarks/ScaleBench/scale --check
 
 clean: ## remove what was built, downloaded and found
-	rm -rf .build out Tests/Support/embedding/.build
+	rm -rf .build out Tests/Support/embedding/.build Examples/*/.build
 	find Tests -name '.venv*' -type d -prune -exec rm -rf {} +
 
 swift:

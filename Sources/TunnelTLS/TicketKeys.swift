@@ -9,7 +9,7 @@ package import TunnelPKI
 /// current key; those of the previous key are still opened, and replaced. Older ones cost the client a full handshake,
 /// nothing else. Keys are random, leave memory wiped, and have no textual form.
 ///
-/// The keys are this server's own, or those of a ``TicketKeyFile``, by which servers open each other's tickets.
+/// The keys are this server's own, or those of a `TicketKeyFile`, by which servers open each other's tickets.
 public final class TicketKeys: Sendable, CustomStringConvertible {
     private struct Keys {
         var current: TicketKey

@@ -6,7 +6,7 @@
 /// names host and scheme too; X-Forwarded-For says who came before us, and passes.
 ///
 /// An upstream must be able to take ours for ours, so what it could read as one of these, or beside them, is dropped: see
-/// ``isAlias(_:in:)``.
+/// `isAlias(_:in:)`.
 public struct ForwardedFields: Sendable {
     /// How much is said.
     public enum Extent: Sendable {

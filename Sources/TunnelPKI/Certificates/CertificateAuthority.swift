@@ -61,7 +61,7 @@ public struct CertificateAuthority: Sendable {
     ///
     /// - Parameters:
     ///   - domain: the tunnel's domain, without a final dot.
-    ///   - key: the server's key; new ones come from `PrivateKey.generate`.
+    ///   - serverKey: the server's key; new ones come from `PrivateKey.generate`.
     ///   - validity: from `now` to the end; at least one second, parts of a second are dropped.
     ///   - includesWildcard: `false` leaves `*.<domain>` out: then each route's host belongs in `additionalNames`.
     ///   - additionalNames: more DNS names; a leading `*.` is allowed.

@@ -4,12 +4,12 @@ internal import Synchronization
 /// Credentials as files of a folder: `--output dir:/data`.
 ///
 /// Keys, token and unfinished work have mode 0600 and the others 0644, whatever the umask is and whatever mode the file had
-/// that is replaced. In a folder of somebody else root does everything as the folder's owner (``FileUser``), so that the
+/// that is replaced. In a folder of somebody else root does everything as the folder's owner (`FileUser`), so that the
 /// containers which read the files do not have to run as root. Symbolic links are followed when a value is read, if they
 /// are ours or root's, and replaced by a file when it is written.
 ///
 /// A set of changes is one change to whoever reads with this type, at all times and after any crash
-/// (``DirectoryJournal``); other programs see the files renamed one after another, certificate and key last.
+/// (`DirectoryJournal`); other programs see the files renamed one after another, certificate and key last.
 ///
 /// The methods block the calling thread for the milliseconds that a handful of small files takes: this is made for a
 /// program that has nothing else to do meanwhile.

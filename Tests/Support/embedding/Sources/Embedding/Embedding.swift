@@ -17,6 +17,7 @@ import TunnelSetup
         let now = Int64(time(nil))
         try await checkProxy(folder: CommandLine.arguments[1], now: now)
         try checkWebSocket()
+        try checkHandshake()
         expect(try shakeHands(host: "echo.t.example", now: now), "hello")
         try checkRouting()
         let request = Array("POST /mcp?x=1 HTTP/1.1\r\nHost: echo.t.example\r\n\r\n".utf8)
@@ -85,6 +86,28 @@ import TunnelSetup
         let answer = try echo(&server, sent.array)
         client.receive(answer.span)
         expect(try client.next(output: &answered), .text("hello"))
+    }
+
+    private static func checkHandshake() throws {
+        let client = try ClientHandshake(host: "a.example", headers: [("Authorization", "Bearer t")])
+        var sent = ByteBuffer()
+        client.appendRequest(into: &sent)
+        var received = sent.array + [0x81]
+        var handshake = ServerHandshake()
+        var output = ByteBuffer()
+        var early = Array(received.prefix(40))
+        expect(try accept(&handshake, &early, token: "t", output: &output) == nil, true)
+        expect(try accept(&handshake, &received, token: "t", output: &output)?.isOpen, true)
+        expect(received, [0x81])
+        expect(try client.check(output.array.span)?.consumed, output.count)
+        output.removeAll()
+        received = sent.array
+        do throws(ServerHandshake.Refusal) {
+            handshake = ServerHandshake()
+            _ = try accept(&handshake, &received, token: "another", output: &output)
+            expect("accepted", "refused")
+        } catch { expect(error.status, 401) }
+        expect(String(decoding: output.array, as: UTF8.self).contains("\r\nWWW-Authenticate: Bearer\r\n"), true)
     }
 
     private static func checkRouting() throws {

@@ -9,8 +9,10 @@ public struct ConfigReader: Sendable {
     public struct Missing: Error { public let key: String }
 
     private let values: [String: String]
-    /// Stands for the providers.
+    /// Stands for other providers.
     public init(values: [String: String]) { self.values = values }
+
+    public init(provider: EnvironmentVariablesProvider) { values = provider.values }
 
     public func requiredString(forKey key: ConfigKey) throws -> String {
         guard let value = values[key.name] else { throw Missing(key: key.name) }

@@ -1,3 +1,4 @@
+@preconcurrency import Glibc  // C's variables, such as stderr
 import Synchronization
 
 // What the snippets use of swift-log, in the same shape; here so that they compile without a network.
@@ -10,11 +11,13 @@ public struct Logger: Sendable {
         public init(stringLiteral value: String) { text = value }
     }
 
-    private let lines: Lines
-    public init(_ lines: Lines) { self.lines = lines }
+    private let append: @Sendable (String) -> Void
+    /// As without another handler: to standard error.
+    public init(label: String) { append = { fputs("\(label): \($0)\n", stderr) } }
+    public init(_ lines: Lines) { append = { lines.append($0) } }
 
     public func log(level: Level, _ message: @autoclosure () -> Message) {
-        lines.append("\(level) \(message().text)")
+        append("\(level) \(message().text)")
     }
 
     /// Stands for a handler.

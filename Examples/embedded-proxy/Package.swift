@@ -1,0 +1,13 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "embedded-proxy",
+    // In a repository of your own: the place where mcp-tunnel lies.
+    dependencies: [.package(name: "mcp-tunnel", path: "../..")],
+    targets: [
+        .executableTarget(
+            name: "embedded-proxy",
+            dependencies: [.product(name: "TunnelProxy", package: "mcp-tunnel")])
+    ]
+)

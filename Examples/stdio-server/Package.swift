@@ -1,0 +1,13 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "stdio-server",
+    // In a repository of your own: the place where mcp-tunnel lies.
+    dependencies: [.package(name: "mcp-tunnel", path: "../..")],
+    targets: [
+        .executableTarget(
+            name: "stdio-server",
+            dependencies: [.product(name: "TunnelCore", package: "mcp-tunnel")])
+    ]
+)

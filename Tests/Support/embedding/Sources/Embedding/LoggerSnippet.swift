@@ -1,0 +1,1 @@
+../../../../../Examples/server-ecosystem/Sources/server-ecosystem/LoggerSink.swift

@@ -1,0 +1,1 @@
+../../../../../Examples/server-ecosystem/Sources/server-ecosystem/ProxyService.swift
