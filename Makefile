@@ -10,8 +10,8 @@ HTTP2_VENV := out/http2-venv
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build release image deb test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy \
-	attack-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
-	test-packages
+	conformance conformance-quick attack-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift \
+	build-packages test-packages
 # Two builds would wait for each other.
 .NOTPARALLEL:
 
@@ -93,6 +93,15 @@ http2-test: swift test-packages ## our HTTP/2 against hpack, 10,000 header lists
 embedding-test: swift build-packages ## the snippets of README.md and docs/embedding.md, as a package that depends on this one
 	Tests/Support/embedding/run
 
+# The suites need these programs; the examples' they build themselves.
+CONFORMANCE = $(foreach name,mcp-proxy setup yaml-dump,swift build --product $(name) &&)
+
+conformance: swift test-packages ## Autobahn, smuggling, TLS, certificates, YAML against others' word; writes docs/conformance.md, for the night
+	$(CONFORMANCE) Tests/Conformance/run
+
+conformance-quick: swift test-packages ## the part of it that CI runs, in about a minute; writes nothing
+	$(CONFORMANCE) Tests/Conformance/run --bounded
+
 fresh-test: swift ## a plain Debian 12 made for it, in which `make demo` and `make test` run; as root, for the night
 	Tests/Support/fresh-root
 
@@ -144,7 +153,7 @@ sanitize-thread: swift test-packages ## tests of TunnelIO and TunnelProxy under 
 		swift test --skip-build $(TSAN) --filter '^(TunnelIOTests|TunnelProxyTests)\.' || { cat out/tsan.* 2>/dev/null; exit 1; }
 
 lint: swift build-packages ## formatting, house rules, links and promises of the documents, the public API against its record
-	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks)
+	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks Examples)
 	Tests/Support/check-source
 	Tests/Support/check-layers
 	Tests/Support/check-docs
