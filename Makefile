@@ -10,7 +10,7 @@ YAML_VENV := Tests/Support/.venv
 HTTP2_VENV := out/http2-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy docs docs-test \
+.PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy docs docs-test conformance conformance-quick \
 	attack-test fault-test mutation-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
 	test-packages
 # Two builds would wait for each other.
@@ -129,6 +129,15 @@ docs: swift build-packages ## one static site of all documents and the API, in o
 docs-test: docs test-packages ## the site in a browser, and what its checks find
 	@Tests/Support/need chromium chromium-driver fonts-dejavu-core
 	SITE=$(CURDIR)/out/site Tests/EndToEnd/run test_site.py
+
+# The suites need these programs; the examples' they build themselves.
+CONFORMANCE = $(foreach name,mcp-proxy setup yaml-dump,swift build --product $(name) &&)
+
+conformance: swift test-packages ## Autobahn, smuggling, TLS, certificates, YAML against others' word; writes docs/conformance.md, for the night
+	$(CONFORMANCE) Tests/Conformance/run
+
+conformance-quick: swift test-packages ## the part of it that CI runs, in about a minute; writes nothing
+	$(CONFORMANCE) Tests/Conformance/run --bounded
 
 fresh-test: swift ## a plain Debian 12 made for it, in which `make demo` and `make test` run; as root, for the night
 	Tests/Support/fresh-root
