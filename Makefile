@@ -186,9 +186,11 @@ bench-quick: release test-packages ## the benchmarks in under three minutes, mos
 	Benchmarks/SetupBench/run --runs 3 --json out/bench-setup-quick.json
 	Benchmarks/ScaleBench/run --idle 500 --busy 50 --seconds 3 --no-cpu --within 0.5
 
-gates: release test-packages ## what a small request costs: no allocation, and instructions within 3% of the record
+gates: release test-packages ## what five paths cost: allocations, instructions, CPU beside nginx, against the record
 	@Tests/Support/need binutils valgrind
+	$(RELEASE) --product tunnel-bench
 	Tests/Support/gates/run
+	Tests/Support/gates/run --ratios
 
 soak: release test-packages ## ten minutes of everything (SOAK_SECONDS=...); memory and descriptors end where they began
 	$(RELEASE) --product tunnel-bench
