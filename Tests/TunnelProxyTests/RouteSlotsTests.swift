@@ -36,7 +36,7 @@ import TunnelCore
         let last = gone[RouteSlots.maxGone]
         var slots = RouteSlots(gone)
         slots = RouteSlots(Array(gone.dropLast()), after: slots)
-        slots = RouteSlots([], after: slots)
+        slots = RouteSlots([] as [String], after: slots)
         #expect(!slots.shown.contains { $0.name == last } && slots.shown.contains { $0.name == "gone0" })
     }
 
