@@ -96,7 +96,7 @@ class Made:
             text=True,
             cwd="/",
             env={"PATH": "/usr/bin:/bin"},
-            timeout=60,
+            timeout=600,
             check=False,
         )
         assert result.returncode in (0, 1) and "Traceback" not in result.stderr, result.stdout + result.stderr

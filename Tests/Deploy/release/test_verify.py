@@ -90,6 +90,14 @@ def test_a_file_that_is_left_out_with_its_sum(release: Made, end: str, original:
     assert any(re.match(f"({re.escape(name)}|{form}): missing", line) for line in found), found
 
 
+@pytest.mark.parametrize("end", [each for each in FILES if each.endswith(".spdx.json")])
+def test_a_bill_that_is_left_out_everywhere(release: Made, end: str) -> None:
+    name = release.named(end)
+    release.remove(name)
+    release.seal()
+    assert release.verify() == [f"{name}: missing"]
+
+
 def test_a_file_that_was_added(release: Made) -> None:
     release.write("install.sh", b"#!/bin/sh\n")
     assert release.verify() == [f"install.sh: not in {SUMS}: it is no part of this release"]
@@ -274,6 +282,14 @@ def test_a_bill_that_does_not_fit(release: Made, end: str, change: Callable[[dic
     release.seal()
     found = release.verify()
     assert len(found) == 1 and re.match(f"{re.escape(name)}: {said}", found[0]), found
+
+
+def test_a_bill_of_another_archive(release: Made) -> None:
+    name = release.named(PROGRAMS) + ".spdx.json"
+    top = next(each for each in release.json(name)["packages"] if "checksums" in each)
+    release.write(name, release.read(name).replace(top["checksums"][0]["checksumValue"].encode(), b"0" * 64))
+    release.seal()
+    assert release.verify()[0].startswith(f"{name}: the sum of {release.named(PROGRAMS)} is {'0' * 64}, and should be ")
 
 
 def another_commit(statement: dict) -> None:

@@ -29,7 +29,7 @@ def run(*command: object, status: int = 0, **options: object) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=1200,
         env=environment,
         check=False,
         **options,  # type: ignore[call-overload]
