@@ -128,6 +128,12 @@ def authority(issuer: str, serial: bytes) -> Callable[[Forge], None]:
     return act
 
 
+def of_the_cas_name(forge: Forge) -> None:
+    forge.request("tls", "/CN=mcp-tunnel-ca")
+    # With an identifier of its own key it would be seen not to be self-signed.
+    forge.sign("tls", [*SERVER, "subjectKeyIdentifier=none"])
+
+
 def under_a_root(subject: str) -> Callable[[Forge], None]:
     """What is registered as the CA was signed by another key."""
     def act(forge: Forge) -> None:
@@ -171,6 +177,7 @@ ODD: list[tuple[str, Callable[[Forge], None], str, str]] = [
     ("CA for any purpose alone", ca_having("extendedKeyUsage=anyExtendedKeyUsage"), "ca-extended-key-usage", "openssl"),
     ("CA under a root", under_a_root("/CN=middle"), "ca-self-signature", "openssl"),
     ("CA under a root of its name", under_a_root("/CN=mcp-tunnel-ca"), "ca-self-signature", "openssl"),
+    ("server of the CA's name", of_the_cas_name, "server-issuer", "openssl"),
     ("issuer of another", authority("another-ca", b"\1"), "server-authority-key-identifier", "openssl"),
     ("serial of another", authority("mcp-tunnel-ca", b"\1"), "server-authority-key-identifier", "openssl"),
     *((f"server, dates {name}", patched("tls", edit), "date-form", "rust" if name == "GeneralizedTime" else "openssl")

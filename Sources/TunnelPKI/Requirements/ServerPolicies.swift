@@ -79,6 +79,12 @@ struct IssuerPolicy: CertificatePolicy {
         }
         let hasName = certificate.isIssuedInName(of: ca)
         let isSigned = certificate.isSigned(by: ca)
+        if hasName, isSigned, certificate.isIssuedInName(of: certificate) {
+            return context.error(
+                .issuer,
+                "its own name is the CA's, \(quoted(ca.subject)): OpenSSL may take a certificate of its issuer's name for"
+                    + " self-signed, and looks for no CA then", remedy: "with a subject of its own, \(context.reissue)")
+        }
         if hasName, isSigned {
             guard !certificate.isIssuedInExactName(of: ca) else { return [] }
             return context.error(
