@@ -29,7 +29,8 @@ says, which is what poisons a connection that is used again. What must hold: the
 status and body, or a 502, or is cut off in its midst; and the next request of this client and of another one get their own
 responses.
 """,
-    {"passed on as sent": 0, "refused": 0, "cut": 0, "refused though right": 1, "passed on though wrong": 2, "waits": 3, "broken": 5})
+    {"passed on as sent": 0, "refused": 0, "cut": 0, "refused though right": 1, "passed on though wrong": 2, "waits": 3, "broken": 5},
+    {f"{SEED}/248": "a status line without the space behind the number, which can mean nothing else"})
 
 
 class Upstream:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 MAX_EXTENSION = 4_096
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 START = re.compile(rb"(" + TOKEN + rb") (\S+) HTTP/1\.([01])\Z")
-STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2}) [\t\x20-\x7e\x80-\xff]*\Z")
+STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*\Z")
 FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*\Z")
 QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 CHUNK = re.compile(
@@ -120,7 +120,8 @@ def response(data: bytes, *, has_ended: bool) -> Message:
         message = Message((match[1],), reader.fields())
         if match[1][:1] != b"1":
             break
-    if match[1] == b"204" and (message.values(b"content-length") or message.values(b"transfer-encoding")):
+    # A length of nothing says the same once more, and many servers do.
+    if match[1] == b"204" and (re.search(rb"[^0]", b"".join(message.values(b"content-length"))) or message.values(b"transfer-encoding")):
         raise Invalid("a length where there is no body")
     if match[1] in (b"204", b"304"):
         framing(message, 1)
