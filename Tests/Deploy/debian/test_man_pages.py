@@ -26,7 +26,13 @@ def flags(help_text: str) -> set[str]:
 
 def test_are_correct() -> None:
     # All at once and from their folder, so that mandoc finds what one says of the other.
-    assert run("mandoc", "-T", "lint", *(page.name for page in PAGES), cwd=MAN) == ""
+    result = subprocess.run(
+        ["mandoc", "-T", "lint", *(page.name for page in PAGES)], cwd=MAN, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    # A BSD names itself there; these pages name the package and its version, and no system.
+    found = [line for line in (result.stdout + result.stderr).splitlines() if "system explicitly specified: Os mcp-tunnel" not in line]
+    assert found == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
