@@ -9,7 +9,8 @@ Figures = dict[str, float]
 
 
 class Baseline:
-    """`paths` has the figures recorded, by path; `tolerances` has what holds for a figure's name on all paths.
+    """`paths` has the figures recorded, by path; `tolerances` has what holds for a figure's name on all paths, and for
+    `NAME, PATH` what holds on that one.
 
     A figure may be worse by `part` of the record and by `more` on top. With `either_way` it may not be better by more
     than that either: then the record is of another program, and has to be made again. `--update` does so.
@@ -33,7 +34,8 @@ class Baseline:
     def _problem(self, path: str, name: str, value: float) -> str | None:
         if (record := self._data["paths"].get(path, {}).get(name)) is None:
             return f"{path} has no record of its {name} in {self._file.name}: --update makes it"
-        tolerance = self._data["tolerances"][name]
+        tolerances = self._data["tolerances"]
+        tolerance = tolerances.get(f"{name}, {path}") or tolerances[name]
         most = record * (1 + tolerance["part"]) + tolerance.get("more", 0)
         least = record * (1 - tolerance["part"]) - tolerance.get("more", 0)
         if value > most:
