@@ -81,7 +81,7 @@ def started(command: list[str | Path], log: Path, line: str) -> Iterator[str]:
 
 
 @contextmanager
-def waiting(what: str, seconds: float = 120) -> Iterator[Callable[[], None]]:
+def waiting(what: str, seconds: float = 600) -> Iterator[Callable[[], None]]:
     """Gives what to call before looking once more; it ends the run when that has been too often."""
     deadline = time.monotonic() + seconds
 

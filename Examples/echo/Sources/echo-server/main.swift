@@ -7,30 +7,23 @@ import TunnelCore
 ///
 /// - Returns: what was agreed, and the bytes that came behind the request; `nil` when there is no WebSocket.
 func open(_ socket: Socket) throws -> (agreed: DeflateParameters?, rest: [UInt8])? {
-    var received: [UInt8] = [], head = RequestHead(), output = ByteBuffer()
+    var received: [UInt8] = [], handshake = ServerHandshake(deflate: Echo.deflate), output = ByteBuffer()
     do {
-        var size: Int?
-        while size == nil {
+        while true {
+            if let request = try handshake.check(received.span) {
+                request.appendResponse(into: &output)
+                try output.withBytes { try socket.write($0) }
+                return (request.deflate, Array(received[request.consumed...]))
+            }
             let bytes = try socket.read()
             if bytes.isEmpty { return nil }
             received += bytes
-            size = try head.parse(received.span)
         }
-        switch UpgradeRequest(head, in: received.span).evaluate(deflate: Echo.deflate) {
-        case .upgrade(let acceptance):
-            acceptance.appendResponse(into: &output)
-            try output.withBytes { try socket.write($0) }
-            return (acceptance.deflate, Array(received[(size ?? 0)...]))
-        case .reject(let rejection):
-            let reason = ErrorResponse.reasonPhrase(UInt16(rejection.status))
-            output.append("HTTP/1.1 \(rejection.status) \(reason)\r\n\(rejection.headerLines)")
-            output.append("Content-Length: 0\r\nConnection: close\r\n\r\n" as StaticString)
-        }
-    } catch let error as HTTPError {
-        ErrorResponse.append(status: error.status, body: error.reason, connectionClose: true, into: &output)
+    } catch let refusal as ServerHandshake.Refusal {
+        refusal.appendResponse(into: &output)
+        try output.withBytes { try socket.write($0) }
+        return nil
     }
-    try output.withBytes { try socket.write($0) }
-    return nil
 }
 
 func serve(_ socket: Socket) {
