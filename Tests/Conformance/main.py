@@ -29,6 +29,8 @@ def main() -> int:
     parser.add_argument("--bounded", action="store_true", help="the part for CI")
     parser.add_argument("--section", action="append", choices=sorted(SUITES), metavar="NAME",
                         help=f"one of {', '.join(SUITES)}; may be repeated")
+    parser.add_argument("--without", action="append", choices=sorted(SUITES), metavar="NAME", default=[],
+                        help="all but this; may be repeated")
     parser.add_argument("--update", action="store_true", help="take what is worse into the record")
     parser.add_argument("--page", action="store_true", help="only write the page again, from the record")
     options = parser.parse_args()
@@ -39,7 +41,7 @@ def main() -> int:
         PAGE.write_text(record.page(suites, kept))
         return 0
     failures: list[str] = []
-    for name in options.section or SUITES:
+    for name in options.section or [name for name in SUITES if name not in options.without]:
         suite, run = SUITES[name]
         began = time.monotonic()
         cases = list(run(Context(bounded=options.bounded)))
