@@ -337,8 +337,11 @@ class TestServerEcosystem:
         # The label and the level are those of the program's logger.
         assert line.startswith("mcp-proxy: info listening")
         process.send_signal(number)
-        assert "mcp-proxy: info stopped clean=true" in process.stderr.read()
-        assert process.wait(20) == 0
+        try:
+            _, log = process.communicate(timeout=20)
+        finally:
+            process.kill()
+        assert "mcp-proxy: info stopped clean=true" in log and process.returncode == 0
 
     def test_setting_that_is_missing(self) -> None:
         result = run("server-ecosystem")

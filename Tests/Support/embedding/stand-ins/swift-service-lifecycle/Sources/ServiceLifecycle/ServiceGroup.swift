@@ -20,7 +20,11 @@ public actor ServiceGroup {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler { withExtendedLifetime(source) { shutdown.begin() } }
-            source.activate()
+            // What comes before the source is registered is ignored, so no service begins before that.
+            await withCheckedContinuation { registered in
+                source.setRegistrationHandler { registered.resume() }
+                source.activate()
+            }
         }
         try await withThrowingTaskGroup(of: Void.self) { [services] group in
             for service in services { group.addTask { try await shutdown.run(service) } }
