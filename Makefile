@@ -229,7 +229,7 @@ clean: ## remove what was built, downloaded and found
 	find Tests -name '.venv*' -type d -prune -exec rm -rf {} +
 
 swift:
-	@command -v swift >/dev/null || { echo 'Swift 6.2 or newer is needed: https://www.swift.org/install/linux/' >&2; exit 1; }
+	@command -v swift >/dev/null || { echo 'Swift 6.3 or newer is needed: https://www.swift.org/install/linux/' >&2; exit 1; }
 
 build-packages:
 	@Tests/Support/need $(BUILD_PACKAGES)

@@ -10,11 +10,11 @@ func checkUpstreamAddress(_ bytes: [UInt8]) {
     let text = String(decoding: bytes, as: UTF8.self)
     let address: UpstreamAddress
     do throws(UpstreamAddressError) { address = try UpstreamAddress(text) } catch {
-        let words = "\(error) \(error.detail)"
+        let words = "\(error) \(error.reason)"
         precondition(words.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }, "a control character in an error")
         for spoilt in ["http://user:hush-0123@\(text)", "\(text)/hush-0123"] {
             do throws(UpstreamAddressError) { _ = try UpstreamAddress(spoilt) } catch {
-                precondition(!"\(error) \(error.detail)".contains("hush"), "the text in an error")
+                precondition(!"\(error) \(error.reason)".contains("hush"), "the text in an error")
             }
         }
         return

@@ -97,7 +97,7 @@ package final class ClientConnection: SocketReader, ByteStream {
     private func failed(_ error: TLSError) -> IOError {
         // The alert says why; and nothing may stay behind for the next user of the staging buffer.
         _ = socket.send(&reactor.staging)
-        let failure = IOError(.tls, error.operation, detail: error.detail)
+        let failure = IOError(.tls, error.operation, detail: error.reason)
         socket.close(failure)
         return failure
     }

@@ -25,7 +25,7 @@ package final class TLSByteStream: ByteStream {
     package init(over carrier: any ByteStream, client: TLSClientContext, serverName: String) throws(IOError) {
         self.carrier = carrier
         do throws(TLSError) { engine = try TLSEngine(client: client, serverName: serverName) } catch {
-            throw IOError(.tls, error.operation, detail: error.detail)
+            throw IOError(.tls, error.operation, detail: error.reason)
         }
     }
 
@@ -107,7 +107,7 @@ package final class TLSByteStream: ByteStream {
     /// Sends the alert that says why.
     private func failed(_ error: TLSError) -> IOError {
         _ = carrier.send(&output)
-        let failure = IOError(.tls, error.operation, detail: error.detail)
+        let failure = IOError(.tls, error.operation, detail: error.reason)
         self.failure = failure
         return failure
     }

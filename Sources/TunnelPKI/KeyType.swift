@@ -1,6 +1,7 @@
 internal import COpenSSL
 
 /// The kinds of key this library makes. The raw value is how `--key-type` spells it.
+@nonexhaustive
 public enum KeyType: String, Sendable, CaseIterable {
     case rsa2048 = "rsa-2048"
     case rsa3072 = "rsa-3072"
@@ -10,6 +11,7 @@ public enum KeyType: String, Sendable, CaseIterable {
 }
 
 /// What a key that was read turned out to be: also the ones we would never make.
+@nonexhaustive
 public enum KeyAlgorithm: Hashable, Sendable, CustomStringConvertible {
     case rsa(bits: Int)
     /// `curve` is `P-256`, `P-384` or `P-521`, else OpenSSL's name of the curve, or `explicit parameters`.

@@ -4,9 +4,10 @@ internal import COpenSSL
 /// holds key material.
 public struct PKIError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What went wrong, in one word. More codes may come in later versions.
-    public struct Code: RawRepresentable, Hashable, Sendable {
+    public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         /// The bytes are not what they should be: broken PEM, broken DER, trailing bytes.
         public static let malformed = Code(rawValue: "malformed")

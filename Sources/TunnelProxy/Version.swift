@@ -9,8 +9,8 @@ public enum TunnelProxyVersion {
 }
 
 /// The versions of the libraries that make up the proxy.
-public enum ProxyVersions {
-    public static let libraries: [(name: String, version: String)] = [
+package enum ProxyVersions {
+    package static let libraries: [(name: String, version: String)] = [
         ("TunnelCore", TunnelCoreVersion.current), ("TunnelTLS", TunnelTLSVersion.current),
         ("TunnelPKI", TunnelPKIVersion.current), ("TunnelProxy", TunnelProxyVersion.current),
     ]

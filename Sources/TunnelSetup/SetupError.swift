@@ -2,11 +2,12 @@ public import TunnelAPI
 public import TunnelPKI
 
 /// Why a step of setup failed: where, what, and what to do about it. Never holds a secret.
-public struct SetupError: Error, Sendable, CustomStringConvertible {
+public struct SetupError: Error, Sendable, Equatable, CustomStringConvertible {
     /// On the way from the identity token to the output, the part that failed. More may come in later versions.
-    public struct Hop: RawRepresentable, Hashable, Sendable {
+    public struct Hop: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         /// The identity provider's token, before it is sent anywhere.
         public static let identityToken = Hop(rawValue: "identity token")

@@ -10,8 +10,8 @@ public enum TunnelSetupVersion {
 }
 
 /// The versions of the libraries that make up setup.
-public enum SetupVersions {
-    public static let libraries: [(name: String, version: String)] = [
+package enum SetupVersions {
+    package static let libraries: [(name: String, version: String)] = [
         ("TunnelCore", TunnelCoreVersion.current), ("TunnelTLS", TunnelTLSVersion.current),
         ("TunnelPKI", TunnelPKIVersion.current), ("TunnelAPI", TunnelAPIVersion.current),
         ("TunnelSetup", TunnelSetupVersion.current),

@@ -1,7 +1,7 @@
 internal import COpenSSL
 
 /// What a client speaks.
-public struct TLSClientOptions: Sendable {
+public struct TLSClientOptions: Sendable, Equatable {
     /// Oldest version accepted.
     public var minVersion: TLSVersion
     /// Newest version offered.

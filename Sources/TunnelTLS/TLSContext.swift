@@ -114,7 +114,7 @@ final class TLSContext: Sendable {
         }
         // One ticket after a full handshake; each resumption gives the next one (`handleTicket`).
         SSL_CTX_set_num_tickets(pointer, 1)
-        SSL_CTX_set_timeout(pointer, Int(TLSServerContext.ticketLifetime))
+        SSL_CTX_set_timeout(pointer, Int(TLSServerContext.ticketLifetime.components.seconds))
         guard SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer, sealOrOpenTicket) == 1 else {
             throw .fromQueue("use certificate")
         }
@@ -253,6 +253,7 @@ private func noteAlert(_ ssl: OpaquePointer?, _ event: CInt, _ value: CInt) {
 }
 
 /// The versions of TLS that are spoken. Older ones are not offered (RFC 8996).
+@nonexhaustive
 public enum TLSVersion: String, Sendable, Comparable, CaseIterable {
     case tls12 = "TLS 1.2"
     case tls13 = "TLS 1.3"

@@ -31,12 +31,12 @@ public struct TLSEngine: ~Copyable, Sendable {
 
     /// Most bytes a peer may send until the handshake is complete. A ClientHello is 0.3 to 2 KiB; a server sends its
     /// chain, for which OpenSSL's own limit of 100 KiB holds too.
-    public static let maxHandshakeBytes = (fromClient: 64 << 10, fromServer: 160 << 10)
+    package static let maxHandshakeBytes = (fromClient: 64 << 10, fromServer: 160 << 10)
     /// Most records in a row, after the handshake, that carry no data: key updates, tickets, warnings. Each costs us
     /// more than the peer.
-    public static let maxRecordsWithoutData = 32
+    package static let maxRecordsWithoutData = 32
     /// Most plaintext in one record (RFC 8446 §5.1).
-    public static let maxRecordPlaintext = 16_384
+    package static let maxRecordPlaintext = 16_384
 
     // The pointers stand first, or Swift 6.3.1 crashes on this file when it compiles for ThreadSanitizer ("Invalid
     // bitcast", i1 to ptr). All it takes is a noncopyable struct that stores a Bool and, behind it, a pointer to a

@@ -2,24 +2,24 @@ internal import COpenSSL
 internal import TunnelPKI
 
 /// Why a TLS operation failed. For a connection it is always fatal.
-public struct TLSError: Error, Sendable, CustomStringConvertible {
+public struct TLSError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What was being done: `handshake`, `read`, `write`, or the step of building a context.
     public let operation: String
-    /// The library's reasons, for our log only.
-    public let detail: String
+    /// The library's reasons, for our own log only: a peer could learn from them.
+    public let reason: String
     /// The alert that was exchanged because of it. Nil where none was: a local failure, or a peer that broke framing.
     public let alert: TLSAlert?
 
     init(operation: String, detail: String, alert: TLSAlert? = nil) {
         self.operation = operation
-        self.detail = detail
+        reason = detail
         self.alert = alert
     }
 
     /// For an alert of the peer the words that operators know from other servers, else what failed and why.
     public var description: String {
         if let alert, alert.isFromPeer { return "remote error: tls: \(alert.name)" }
-        return "tls \(operation): \(detail)"
+        return "tls \(operation): \(reason)"
     }
 
     /// Drains this thread's OpenSSL error queue for the reasons.
@@ -43,7 +43,7 @@ public struct TLSError: Error, Sendable, CustomStringConvertible {
 }
 
 /// A TLS alert that ended a connection (RFC 8446 §6).
-public struct TLSAlert: Sendable, Equatable, CustomStringConvertible {
+public struct TLSAlert: Sendable, Hashable, CustomStringConvertible {
     /// The description byte on the wire.
     public let value: UInt8
     /// Whether the peer sent it. Otherwise we did.

@@ -119,9 +119,10 @@ public final class TLSIdentity: Sendable {
 /// Why a certificate and its key cannot be used. `code` says which half is at fault, `reason` is for people.
 public struct TLSIdentityError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What is wrong, in a few words. More codes may come in later versions.
-    public struct Code: RawRepresentable, Hashable, Sendable {
+    public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         public static let noCertificate = Code(rawValue: "no certificate")
         public static let malformedCertificate = Code(rawValue: "malformed certificate")

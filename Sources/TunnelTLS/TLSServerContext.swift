@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// What a server speaks.
-public struct TLSServerOptions: Sendable {
+public struct TLSServerOptions: Sendable, Equatable {
     /// Oldest version accepted.
     public var minVersion: TLSVersion
     /// Newest version accepted.
@@ -28,8 +28,8 @@ public struct TLSServerOptions: Sendable {
 /// Fixed whatever the options: suites with forward secrecy and authenticated encryption, X25519, P-256 and P-384, no
 /// renegotiation, no compression, no early data, no client certificates.
 public final class TLSServerContext: Sendable {
-    /// How long a ticket may be used, in seconds. Shorter when the keys rotate sooner.
-    public static let ticketLifetime: Int64 = 7_200
+    /// How long a ticket may be used. Shorter when the keys rotate sooner.
+    public static let ticketLifetime = Duration.seconds(7_200)
 
     public let identity: TLSIdentity
     public let options: TLSServerOptions

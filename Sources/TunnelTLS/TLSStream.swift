@@ -11,11 +11,11 @@ public import TunnelCore
 ///         try stream.feed(transport.read())
 ///         transport.write(stream.takeOutput())
 ///     }
-public struct TLSStream: ~Copyable {
+public struct TLSStream: ~Copyable, Sendable {
     /// The connection itself, for what was agreed on.
     public private(set) var engine: TLSEngine
-    /// Records to be sent to the peer. Take what can be sent from the front, also after a throw.
-    public var output: ByteBuffer
+    /// Records to be sent to the peer, also after a throw. ``consumeOutput(_:)`` or ``takeOutput()`` for what was sent.
+    public private(set) var output: ByteBuffer
     /// Decrypted bytes that nobody has read.
     private var plaintext = ByteBuffer()
     /// Records that came while `plaintext` was at its limit.
@@ -98,6 +98,9 @@ public struct TLSStream: ~Copyable {
         defer { output.removeAll() }
         return output.array
     }
+
+    /// Drops the first `count` bytes of `output`, which a transport has taken.
+    public mutating func consumeOutput(_ count: Int) { output.consume(count) }
 
     /// Says that no more will be sent; the notice is in `output`.
     public mutating func close() { engine.close(output: &output) }

@@ -54,14 +54,14 @@ public final class TicketKeys: Sendable, CustomStringConvertible {
     /// Rotates when the current key is `interval` old. The first call only notes the time.
     ///
     /// - Parameter now: seconds on any clock that does not jump back.
-    /// - Parameter interval: in seconds. A ticket is good for one to two intervals, at most for
+    /// - Parameter interval: whole seconds count. A ticket is good for one to two intervals, at most for
     ///   `TLSServerContext.ticketLifetime`.
     /// - Returns: whether a new key was made. Never while the keys are a file's.
     @discardableResult
-    public func rotateIfDue(now: Int64, every interval: Int64) throws(TLSError) -> Bool {
+    public func rotateIfDue(now: Int64, every interval: Duration) throws(TLSError) -> Bool {
         let isDue = keys.withLock { keys in
             if keys.since == nil { keys.since = now }
-            guard keys.isDue(now, interval) else { return false }
+            guard keys.isDue(now, interval.components.seconds) else { return false }
             keys.since = now
             return true
         }

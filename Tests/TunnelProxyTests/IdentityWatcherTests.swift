@@ -127,7 +127,7 @@ import TunnelTestSupport
         let keys = bench.state.credentials.ticketKeys
         func now() -> Int64 { Int64(Reactor.clock() / 1_000_000_000) }
         // The first call notes how old the key is: an hour and more.
-        #expect(try !keys.rotateIfDue(now: now() - 4_000, every: 3_600))
+        #expect(try !keys.rotateIfDue(now: now() - 4_000, every: .seconds(3_600)))
         #expect(keys.isDue(now: now(), every: 3_600))
         bench.run { #expect(waitUntil { !keys.isDue(now: now(), every: 3_600) }) }
     }

@@ -34,7 +34,7 @@ import TunnelCore
         }
         try sendKeyUpdates(limit + 1, &pipe)
         let error = #expect(throws: TLSError.self) { try pipe.run(cut: pieceSize, pieceSize: pieceSize) }
-        #expect(error?.detail.contains("records in a row without data") == true)
+        #expect(error?.reason.contains("records in a row without data") == true)
     }
 
     private func sendKeyUpdates(_ count: Int, _ pipe: inout TestConnection) throws {

@@ -18,7 +18,7 @@ import TunnelCore
         // A warning, no_renegotiation, and nothing of a handshake: an encrypted record of two bytes.
         #expect(pipe.toClient.array.first == UInt8(SSL3_RT_ALERT) && pipe.toClient.count == 5 + 8 + 2 + 16)
         let error = #expect(throws: TLSError.self) { try pipe.deliverToClient() }
-        #expect(error?.detail.contains("no renegotiation") == true)
+        #expect(error?.reason.contains("no renegotiation") == true)
         // The connection itself is as it was.
         #expect(SSL_get_session(pipe.server.ssl) == session && finishedMessage(pipe.server) == finished)
         try pipe.server.write([1, 2], output: &pipe.toClient)

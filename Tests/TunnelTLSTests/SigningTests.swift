@@ -113,7 +113,7 @@ import TunnelCore
         try box.connection.deliverHello()
         onNewThreads(1) { _ in
             let error = #expect(throws: TLSError.self) { try box.connection.sign() }
-            #expect(error?.detail == "no shared cipher" && error?.operation == "handshake")
+            #expect(error?.reason == "no shared cipher" && error?.operation == "handshake")
             #expect(ERR_peek_error() == 0)
         }
         #expect(ERR_peek_error() == 0)

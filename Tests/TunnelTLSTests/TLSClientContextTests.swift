@@ -21,7 +21,7 @@ import TunnelTLS
         var pipe = try TestConnection(TestContexts(), serverName: name)
         try pipe.deliverToServer()
         let error = #expect(throws: TLSError.self) { try pipe.deliverToClient() }
-        #expect(error?.detail.contains("mismatch") == true)
+        #expect(error?.reason.contains("mismatch") == true)
         let alert = #expect(throws: TLSError.self) { try pipe.deliverToServer() }
         #expect(alert?.alert?.value == 42 && alert?.description == "remote error: tls: bad certificate")
     }
@@ -34,7 +34,7 @@ import TunnelTLS
             extension: "subjectAltName=DNS:\(pattern)")
         var pipe = try TestConnection(TestContexts(pair), serverName: "www.example.com")
         let error = #expect(throws: TLSError.self) { try pipe.run() }
-        #expect(error?.detail.contains("mismatch") == true)
+        #expect(error?.reason.contains("mismatch") == true)
         #expect(pipe.client.isHandshakeComplete == false)
     }
 
@@ -64,7 +64,7 @@ import TunnelTLS
         try pipe.deliverToServer()
         let ours = #expect(throws: TLSError.self) { try pipe.deliverToClient() }
         #expect(ours?.alert == TLSAlert(value: row.alert, isFromPeer: false))
-        #expect(ours?.detail.contains("certificate verify failed") == true)
+        #expect(ours?.reason.contains("certificate verify failed") == true)
         let theirs = #expect(throws: TLSError.self) { try pipe.deliverToServer() }
         #expect(theirs?.alert == TLSAlert(value: row.alert, isFromPeer: true))
         #expect(theirs?.alert?.name == row.name && theirs?.operation == "handshake")

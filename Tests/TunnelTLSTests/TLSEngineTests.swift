@@ -271,7 +271,7 @@ import TunnelTLS
             let error = #expect(throws: TLSError.self) {
                 _ = try server.process([0], plaintext: &plaintext, output: &output)
             }
-            #expect(error?.operation == "handshake" && error?.detail.contains("more than it may") == true)
+            #expect(error?.operation == "handshake" && error?.reason.contains("more than it may") == true)
         }
     }
 

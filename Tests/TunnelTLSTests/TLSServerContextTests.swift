@@ -43,7 +43,7 @@ import TunnelTLS
 
     @Test func refusesAWeakKey() throws {
         let error = #expect(throws: TLSError.self) { try TestContexts(TestPKI.weak) }
-        #expect(error?.detail.contains("too small") == true)
+        #expect(error?.reason.contains("too small") == true)
     }
 
     /// Each end says what happened: the server sent the alert, the client received it.

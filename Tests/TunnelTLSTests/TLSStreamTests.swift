@@ -80,6 +80,30 @@ import TunnelTLS
         #expect(server.takeOutput().isEmpty == false)
     }
 
+    @Test func recordsAreTakenAsTheTransportTakesThem() throws {
+        let contexts = try TestContexts()
+        var client = try TLSStream(client: contexts.client, serverName: "localhost")
+        var server = try TLSStream(server: contexts.server)
+        while !client.output.isEmpty || !server.output.isEmpty {
+            try move(&client, to: &server)
+            try move(&server, to: &client)
+        }
+        #expect(client.isHandshakeComplete && server.isHandshakeComplete)
+        try client.send([1, 2, 3])
+        client.consumeOutput(0)
+        try move(&client, to: &server)
+        #expect(try server.read() == [1, 2, 3])
+    }
+
+    /// Seven bytes at a time, as a socket may that is nearly full.
+    private func move(_ from: inout TLSStream, to other: inout TLSStream) throws {
+        while !from.output.isEmpty {
+            let piece = Array(from.output.array.prefix(7))
+            from.consumeOutput(piece.count)
+            try other.feed(piece)
+        }
+    }
+
     private func exchange(_ client: inout TLSStream, _ server: inout TLSStream) throws {
         while !client.output.isEmpty || !server.output.isEmpty {
             try server.feed(client.takeOutput())

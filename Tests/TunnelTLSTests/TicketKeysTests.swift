@@ -110,12 +110,12 @@ import TunnelPKI
     /// Keys of a file change with the file, and not by our clock: other replicas would not know what we made instead.
     @Test func keysOfAFileAreNeverDue() throws {
         let keys = try TicketKeys()
-        try keys.rotateIfDue(now: 1, every: 3_600)
+        try keys.rotateIfDue(now: 1, every: .seconds(3_600))
         try keys.share(TicketKeyFile.generate(now: 1))
         let name = keys.sealingName
         for now in [1, 3_600, 3_601, 10 * 86_400] as [Int64] {
             #expect(!keys.isDue(now: now, every: 3_600))
-            #expect(try !keys.rotateIfDue(now: now, every: 3_600))
+            #expect(try !keys.rotateIfDue(now: now, every: .seconds(3_600)))
         }
         #expect(keys.sealingName == name && keys.areShared)
     }
@@ -182,10 +182,10 @@ import TunnelPKI
 
     @Test func sharedKeysChangeWithTheirFileAlone() throws {
         let keys = try TicketKeys()
-        try keys.rotateIfDue(now: 0, every: 60)
+        try keys.rotateIfDue(now: 0, every: .seconds(60))
         try keys.share(TicketKeyFile.generate(now: 1))
         let name = keys.sealingName
-        #expect(try !keys.rotateIfDue(now: 1_000_000, every: 60) && keys.sealingName == name)
+        #expect(try !keys.rotateIfDue(now: 1_000_000, every: .seconds(60)) && keys.sealingName == name)
         let contexts = try TestContexts(tickets: keys)
         let token = try session(contexts)
         try keys.rotate()
@@ -217,12 +217,12 @@ import TunnelPKI
 
     @Test func rotatesByTheTimeGiven() throws {
         let keys = try TicketKeys()
-        #expect(try !keys.rotateIfDue(now: 1_000, every: 60))
-        #expect(try !keys.rotateIfDue(now: 1_059, every: 60))
-        #expect(try keys.rotateIfDue(now: 1_060, every: 60))
-        #expect(try !keys.rotateIfDue(now: 1_119, every: 60))
-        #expect(try keys.rotateIfDue(now: .max, every: 60))
-        #expect(try keys.rotateIfDue(now: .min, every: 60), "a clock that makes no sense does not trap")
+        #expect(try !keys.rotateIfDue(now: 1_000, every: .seconds(60)))
+        #expect(try !keys.rotateIfDue(now: 1_059, every: .seconds(60)))
+        #expect(try keys.rotateIfDue(now: 1_060, every: .seconds(60)))
+        #expect(try !keys.rotateIfDue(now: 1_119, every: .seconds(60)))
+        #expect(try keys.rotateIfDue(now: .max, every: .seconds(60)))
+        #expect(try keys.rotateIfDue(now: .min, every: .seconds(60)), "a clock that makes no sense does not trap")
     }
 
     /// Rotation by time changes what seals the next ticket: its first bytes are the key's name.
@@ -232,7 +232,7 @@ import TunnelPKI
         let contexts = try TestContexts(version: version, tickets: keys)
         var names: [[UInt8]] = []
         for now: Int64 in [0, 59, 60, 119, 120] {
-            try keys.rotateIfDue(now: now, every: 60)
+            try keys.rotateIfDue(now: now, every: .seconds(60))
             names.append(Array(ticket(of: try session(contexts)).prefix(TicketKey.nameSize)))
         }
         #expect(names[0] == names[1] && names[2] == names[3])

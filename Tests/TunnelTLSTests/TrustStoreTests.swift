@@ -41,7 +41,7 @@ import TunnelTLS
         setenv("SSL_CERT_FILE", "/nonexistent", 1)
         defer { unsetenv("SSL_CERT_FILE") }
         let error = #expect(throws: TLSError.self) { try TrustStore(includingSystem: true) }
-        #expect(error?.detail == "cannot read /nonexistent")
+        #expect(error?.reason == "cannot read /nonexistent")
     }
 
     @Test func readsTheDirectoriesOfTheEnvironment() throws {

@@ -5,9 +5,10 @@ internal import TunnelCore
 /// No text in it holds a credential: what a server sends goes through a redaction first.
 public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
     /// More codes may come in later versions.
-    public struct Code: RawRepresentable, Hashable, Sendable {
+    public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         /// The identity token cannot be read, is empty or too large.
         public static let identityToken = Code(rawValue: "identity-token")
@@ -43,9 +44,10 @@ public struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     /// Where on the way it failed. More hops may come in later versions.
-    public struct Hop: RawRepresentable, Hashable, Sendable {
+    public struct Hop: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         /// Reading the identity token.
         public static let identityToken = Hop(rawValue: "identity token")

@@ -4,6 +4,7 @@ package import TunnelIO
 internal import TunnelTLS
 
 /// Whose signature on a server's certificate is accepted.
+@nonexhaustive
 public enum TransportTrust: Sendable {
     /// The system's store: what SSL_CERT_FILE and SSL_CERT_DIR name, else the distribution's bundle.
     case system

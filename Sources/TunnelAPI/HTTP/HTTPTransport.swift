@@ -11,9 +11,10 @@ public protocol HTTPTransport: Sendable {
 /// Why no response came: what failed, at which stage, and whether the server may have seen all of the request.
 public struct TransportError: Error, Sendable, Equatable, CustomStringConvertible {
     /// More codes may come in later versions.
-    public struct Code: RawRepresentable, Hashable, Sendable {
+    public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         /// The host's name has no address, or the name server did not say.
         public static let nameNotFound = Code(rawValue: "name-not-found")
@@ -38,10 +39,11 @@ public struct TransportError: Error, Sendable, Equatable, CustomStringConvertibl
     }
 
     /// How far the request came. More stages may come in later versions.
-    public struct Stage: RawRepresentable, Hashable, Sendable {
+    public struct Stage: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         /// What was being done, as it precedes the name of the host.
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         /// Before anything was sent anywhere.
         public static let request = Stage(rawValue: "request to")
@@ -72,7 +74,7 @@ public struct TransportError: Error, Sendable, Equatable, CustomStringConvertibl
     /// - Parameters:
     ///   - peer: whom the stage is about.
     ///   - problem: what went wrong, for example `connection refused`.
-    public init(_ code: Code, _ stage: Stage, _ peer: String, _ problem: String, mayHaveBeenReceived: Bool = false) {
+    package init(_ code: Code, _ stage: Stage, _ peer: String, _ problem: String, mayHaveBeenReceived: Bool = false) {
         (self.code, self.stage, self.mayHaveBeenReceived) = (code, stage, mayHaveBeenReceived)
         reason = "\(stage.rawValue) \(peer): \(problem)"
     }

@@ -1,6 +1,7 @@
 public import TunnelCore
 
 /// What opens the Tunnels API.
+@nonexhaustive
 public enum APICredential: Sendable {
     /// An identity that is exchanged for an access token, again when that expires or is refused.
     case workloadIdentity(WorkloadIdentity)

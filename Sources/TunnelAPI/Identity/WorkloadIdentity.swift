@@ -2,6 +2,7 @@ public import TunnelCore
 internal import TunnelIO
 
 /// Where the identity provider's token comes from.
+@nonexhaustive
 public enum IdentityTokenSource: Sendable {
     /// A file, read again at every exchange, because whoever writes it replaces it before it expires.
     case file(String)
@@ -98,9 +99,10 @@ public struct WorkloadIdentity: Sendable {
 /// What is wrong with the environment variables that say who we are. It names variables, never their values.
 public struct CredentialError: Error, Sendable, Equatable, CustomStringConvertible {
     /// More codes may come in later versions.
-    public struct Code: RawRepresentable, Hashable, Sendable {
+    public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         /// A variable that is needed is not set, or empty.
         public static let missing = Code(rawValue: "missing")

@@ -57,6 +57,7 @@ public struct InClusterConfiguration: Sendable {
 }
 
 /// What proves to the Kubernetes API who we are.
+@nonexhaustive
 public enum KubernetesCredential: Sendable {
     /// A file with a token. It is read again for every request, because tokens are replaced while the pod lives.
     case tokenFile(String)

@@ -6,9 +6,10 @@ package import TunnelCore
 /// No text in it holds a token or a value of the Secret.
 public struct KubernetesError: Error, Sendable, Equatable, CustomStringConvertible {
     /// More codes may come in later versions.
-    public struct Code: RawRepresentable, Hashable, Sendable {
+    public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         /// This is no pod, or its service account cannot be read.
         public static let configuration = Code(rawValue: "configuration")

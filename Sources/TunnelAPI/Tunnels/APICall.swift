@@ -1,4 +1,5 @@
 /// The two generations of the Tunnels API. They differ in path, beta flag and scope; only the second creates tunnels.
+@nonexhaustive
 public enum APIGeneration: Int, Sendable, CaseIterable {
     /// Of May 2026; tunnels come from the Console.
     case first = 1

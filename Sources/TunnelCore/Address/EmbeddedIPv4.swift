@@ -4,6 +4,7 @@
 /// A network's own translation prefix (RFC 6052 §2.2) and 6rd (RFC 5969) cannot be told from plain IPv6 and are not
 /// found here; they lie in ordinary IPv6 space, which a policy refuses unless it is listed.
 public struct EmbeddedIPv4: Hashable, Sendable {
+    @nonexhaustive
     public enum Form: String, Sendable, CaseIterable {
         /// `::ffff:0:0/96`, RFC 4291 §2.5.5.2: the kernel itself dials IPv4.
         case mapped

@@ -73,9 +73,10 @@ extension IPAddress {
 /// Why a text is not the address or range it should be. `code` for machines, `reason` and `remedy` for people.
 public struct AddressError: Error, Equatable, Sendable, CustomStringConvertible {
     /// More codes may come.
-    public struct Code: RawRepresentable, Hashable, Sendable {
+    public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         public static let notAnAddress = Code(rawValue: "notAnAddress")
         public static let badPrefixLength = Code(rawValue: "badPrefixLength")

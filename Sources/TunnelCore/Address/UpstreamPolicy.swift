@@ -110,6 +110,7 @@ extension UpstreamPolicy {
     }
 
     /// Why an address may be dialled.
+    @nonexhaustive
     public enum Allowance: String, Sendable, CaseIterable {
         /// Nothing is configured and it is private (RFC 1918).
         case byDefault = "allowed_by_default"
@@ -121,6 +122,7 @@ extension UpstreamPolicy {
     }
 
     /// Why an address may not be dialled.
+    @nonexhaustive
     public enum Refusal: String, Sendable, CaseIterable {
         /// No range holds it.
         case notAllowed = "denied_not_allowed"

@@ -59,7 +59,7 @@ public struct Diagnostic: Error, Hashable, Sendable, CustomStringConvertible {
 /// Near is a distance of at most a third of the name's length: one edit is an insertion, a deletion, a replacement or
 /// a swap of neighbours. Case and the difference between `-` and `_` do not count. Of several, the first nearest.
 /// Costs O(name × known names); a name over 64 bytes is near nothing.
-public func nearestName(to name: String, among known: [String]) -> String? {
+package func nearestName(to name: String, among known: [String]) -> String? {
     let wanted = folded(name)
     guard !wanted.isEmpty, wanted.count <= 64 else { return nil }
     var best: (name: String, distance: Int)?

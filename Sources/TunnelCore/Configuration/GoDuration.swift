@@ -1,6 +1,6 @@
 /// Why a text is not a duration.
-public struct GoDurationError: Error, Hashable, Sendable, CustomStringConvertible {
-    public let description: String
+package struct GoDurationError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let description: String
 
     init(_ description: String) { self.description = description }
 }
@@ -10,23 +10,23 @@ public struct GoDurationError: Error, Hashable, Sendable, CustomStringConvertibl
 /// The grammar is that of Go's `time.ParseDuration`: an optional sign, then `0` or one or more of a decimal number,
 /// with or without a fraction, followed by `ns`, `us`, `µs`, `μs`, `ms`, `s`, `m` or `h`. There is no unit for days.
 /// The value is a whole number of nanoseconds in 64 bits, some 292 years; a fraction of a nanosecond is cut off.
-public struct GoDuration: Hashable, Sendable, CustomStringConvertible {
-    public let nanoseconds: Int64
+package struct GoDuration: Hashable, Sendable, CustomStringConvertible {
+    package let nanoseconds: Int64
 
-    public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
     /// The nearest length of time that 64 bits of nanoseconds can hold.
-    public init(clamping duration: Duration) {
+    package init(clamping duration: Duration) {
         let (seconds, attoseconds) = duration.components
         let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         let (sum, carried) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000)
         nanoseconds = overflow || carried ? (seconds < 0 ? .min : .max) : sum
     }
 
-    public var duration: Duration { .nanoseconds(nanoseconds) }
+    package var duration: Duration { .nanoseconds(nanoseconds) }
 
     /// - Throws: what is wrong, in words that fit behind a field's name; never echoes the text.
-    public init(_ text: String) throws(GoDurationError) {
+    package init(_ text: String) throws(GoDurationError) {
         var rest = Array(text.utf8)[...]
         let isNegative = rest.first == 0x2D
         if isNegative || rest.first == 0x2B { rest = rest.dropFirst() }
@@ -52,7 +52,7 @@ public struct GoDuration: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// As Go's `Duration.String` writes it: `1h30m0s`, `1.5s`, `300ms`, `0s`. Parsing it gives the same value.
-    public var description: String {
+    package var description: String {
         let magnitude = nanoseconds.magnitude
         let sign = nanoseconds < 0 ? "-" : ""
         switch magnitude {

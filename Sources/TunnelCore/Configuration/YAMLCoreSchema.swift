@@ -1,5 +1,5 @@
 /// What a plain scalar means under the core schema (YAML 1.2.2 §10.3.2). Quoted and block scalars are strings.
-public enum YAMLCoreType: String, Hashable, Sendable {
+package enum YAMLCoreType: String, Hashable, Sendable {
     case null = "!!null", bool = "!!bool", int = "!!int", float = "!!float", string = "!!str"
     case sequence = "!!seq", mapping = "!!map"
 }
@@ -7,7 +7,7 @@ public enum YAMLCoreType: String, Hashable, Sendable {
 extension YAMLNode {
     /// The node's type; for collections their kind. `yes`, `on` and `012` of YAML 1.1 have no special meaning
     /// (`012` is twelve). A field that is a boolean takes the words all the same.
-    public var coreType: YAMLCoreType {
+    package var coreType: YAMLCoreType {
         switch content {
         case .sequence: return .sequence
         case .mapping: return .mapping
@@ -16,16 +16,16 @@ extension YAMLNode {
         }
     }
 
-    public var isNull: Bool { coreType == .null }
+    package var isNull: Bool { coreType == .null }
 
     /// The value of a boolean, or `nil` for any other type.
-    public var bool: Bool? {
+    package var bool: Bool? {
         guard coreType == .bool, let text else { return nil }
         return text == "true" || text == "True" || text == "TRUE"
     }
 
     /// The value of an integer, or `nil` for any other type or a number beyond 64 bits.
-    public var int: Int? {
+    package var int: Int? {
         guard coreType == .int, let text else { return nil }
         if text.hasPrefix("0x") { return Int(text.dropFirst(2), radix: 16) }
         if text.hasPrefix("0o") { return Int(text.dropFirst(2), radix: 8) }
@@ -33,7 +33,7 @@ extension YAMLNode {
     }
 
     /// The value of a float or an integer, or `nil` for any other type.
-    public var double: Double? {
+    package var double: Double? {
         guard let text else { return nil }
         switch coreType {
         case .int: return int.map(Double.init) ?? Double(text)

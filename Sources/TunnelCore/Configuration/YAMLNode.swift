@@ -13,41 +13,41 @@ public struct YAMLMark: Hashable, Sendable {
 ///
 /// The tree is as the document says it: scalars keep their text and style, and only ``coreType`` and the typed
 /// readers beside it apply the core schema (YAML 1.2.2 §10.3), so that a decoder can tell `true` from `"true"`.
-public struct YAMLNode: Hashable, Sendable {
+package struct YAMLNode: Hashable, Sendable {
     /// How a scalar was written. Only a plain one can be anything else than a string.
-    public enum ScalarStyle: Hashable, Sendable {
+    package enum ScalarStyle: Hashable, Sendable {
         case plain, singleQuoted, doubleQuoted, literal, folded
     }
 
     /// One `key: value` of a mapping, in the document's order.
-    public struct Entry: Hashable, Sendable {
+    package struct Entry: Hashable, Sendable {
         /// Always a scalar: the reader refuses complex keys.
-        public let key: YAMLNode
-        public let value: YAMLNode
+        package let key: YAMLNode
+        package let value: YAMLNode
 
-        public init(key: YAMLNode, value: YAMLNode) {
+        package init(key: YAMLNode, value: YAMLNode) {
             self.key = key
             self.value = value
         }
     }
 
-    public enum Content: Hashable, Sendable {
+    package enum Content: Hashable, Sendable {
         case scalar(String, ScalarStyle)
         case sequence([YAMLNode])
         case mapping([Entry])
     }
 
-    public let content: Content
+    package let content: Content
     /// Where the node's first character stands. For a value left out, the place where it would have stood.
-    public let mark: YAMLMark
+    package let mark: YAMLMark
 
-    public init(_ content: Content, at mark: YAMLMark) {
+    package init(_ content: Content, at mark: YAMLMark) {
         self.content = content
         self.mark = mark
     }
 
     /// The text of a scalar, whatever its style; `nil` for a collection.
-    public var text: String? {
+    package var text: String? {
         guard case .scalar(let text, _) = content else { return nil }
         return text
     }
@@ -55,15 +55,15 @@ public struct YAMLNode: Hashable, Sendable {
 
 extension YAMLNode {
     /// What one document may hold. A configuration is far below each of these; they bound what a hostile one costs.
-    public enum Limit {
+    package enum Limit {
         /// Bytes of a document.
-        public static let documentBytes = 1 << 20
+        package static let documentBytes = 1 << 20
         /// Collections inside one another.
-        public static let depth = 64
+        package static let depth = 64
         /// Scalars and collections together.
-        public static let nodes = 100_000
+        package static let nodes = 100_000
         /// Bytes from the start of a key to its colon (YAML 1.2.2 §7.4.2 says 1024 characters).
-        public static let keyBytes = 1024
+        package static let keyBytes = 1024
     }
 
     /// Reads one YAML 1.2 document. An empty one is a plain empty scalar, which is null.
@@ -76,43 +76,43 @@ extension YAMLNode {
     /// - Parameter allowDuplicateKeys: keep every entry of a mapping, for a decoder that reports duplicates itself.
     ///   YAML forbids them (§3.2.1.1), so the default is to refuse.
     /// - Throws: the first thing that is wrong, with its place and what to do about it.
-    public static func parse(_ bytes: [UInt8], allowDuplicateKeys: Bool = false) throws(YAMLError) -> YAMLNode {
+    package static func parse(_ bytes: [UInt8], allowDuplicateKeys: Bool = false) throws(YAMLError) -> YAMLNode {
         let source = try YAMLSource(bytes)
         var reader = YAMLReader(source, allowDuplicateKeys: allowDuplicateKeys)
         return try reader.document()
     }
 
     /// The same for bytes that are borrowed from elsewhere.
-    public static func parse(_ bytes: Span<UInt8>, allowDuplicateKeys: Bool = false) throws(YAMLError) -> YAMLNode {
+    package static func parse(_ bytes: Span<UInt8>, allowDuplicateKeys: Bool = false) throws(YAMLError) -> YAMLNode {
         try parse(bytes.withUnsafeBufferPointer { [UInt8]($0) }, allowDuplicateKeys: allowDuplicateKeys)
     }
 }
 
 /// Why a document was refused, where, and what the author can do about it.
-public struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
+package struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
     /// More codes may come.
-    public struct Code: RawRepresentable, Hashable, Sendable {
-        public let rawValue: String
-        public init(rawValue: String) { self.rawValue = rawValue }
+    package struct Code: RawRepresentable, Hashable, Sendable {
+        package let rawValue: String
+        package init(rawValue: String) { self.rawValue = rawValue }
 
         /// Not UTF-8, or a character that YAML does not allow unescaped.
-        public static let encoding = Code(rawValue: "encoding")
+        package static let encoding = Code(rawValue: "encoding")
         /// Larger, deeper or with more nodes than `YAMLNode.Limit` says.
-        public static let limit = Code(rawValue: "limit")
+        package static let limit = Code(rawValue: "limit")
         /// Valid YAML that this reader leaves out: anchors, aliases, tags, several documents and the like.
-        public static let unsupported = Code(rawValue: "unsupported")
+        package static let unsupported = Code(rawValue: "unsupported")
         /// Indented so that it belongs nowhere, or with a tab.
-        public static let indentation = Code(rawValue: "indentation")
+        package static let indentation = Code(rawValue: "indentation")
         /// Two equal keys in one mapping.
-        public static let duplicateKey = Code(rawValue: "duplicateKey")
+        package static let duplicateKey = Code(rawValue: "duplicateKey")
         /// Anything else that is not YAML.
-        public static let syntax = Code(rawValue: "syntax")
+        package static let syntax = Code(rawValue: "syntax")
     }
 
-    public let code: Code
-    public let problem: String
-    public let remedy: String
-    public let mark: YAMLMark
+    package let code: Code
+    package let problem: String
+    package let remedy: String
+    package let mark: YAMLMark
 
     init(_ code: Code, _ problem: String, remedy: String, at mark: YAMLMark) {
         self.code = code
@@ -121,5 +121,5 @@ public struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
         self.mark = mark
     }
 
-    public var description: String { "\(mark.line):\(mark.column): \(problem) (\(remedy))" }
+    package var description: String { "\(mark.line):\(mark.column): \(problem) (\(remedy))" }
 }

@@ -75,6 +75,7 @@ public struct Field: Sendable, Equatable {
 }
 
 /// The field names that somebody branches on; every other name is `.other` and is only passed on.
+@nonexhaustive
 public enum FieldName: UInt8, Sendable, Equatable {
     case other
     case authorization, connection, contentLength, contentType, cookie, expect, forwarded

@@ -9,6 +9,7 @@
 /// `isAlias(_:in:)`.
 public struct ForwardedFields: Sendable {
     /// How much is said.
+    @nonexhaustive
     public enum Extent: Sendable {
         /// X-Forwarded-Host and -Proto: what is certain.
         case hostAndProto

@@ -7,12 +7,12 @@
 ///   (RFC 9110 §11.7), and that is us, who ask for none.
 /// - Every field that a Connection field names. Naming Host or Content-Length has no effect: the message would be another.
 /// - Not Trailer: it describes the body and goes wherever the trailers go.
-public enum HopByHop {
+package enum HopByHop {
     /// Options that the Connection fields of one head may hold in all, empty ones included.
-    public static let maxConnectionOptions = 32
+    package static let maxConnectionOptions = 32
 
     /// The name alone says so.
-    public static func isHopByHop(_ id: FieldName) -> Bool {
+    package static func isHopByHop(_ id: FieldName) -> Bool {
         switch id {
         case .connection, .keepAlive, .proxyConnection, .te, .transferEncoding, .upgrade, .http2Settings,
             .proxyAuthenticate, .proxyAuthorization, .proxyAuthenticationInfo:

@@ -1,4 +1,5 @@
 /// A request method (RFC 9110 §9). Methods are case-sensitive; any other token is `.other` and is passed on as it came.
+@nonexhaustive
 public enum Method: Sendable, Equatable {
     case get, head, post, put, delete, connect, options, trace, patch, other
 

@@ -1,4 +1,5 @@
 /// Which Host the upstream sees.
+@nonexhaustive
 public enum HostRule: Sendable, Equatable {
     /// The client's, byte for byte.
     case preserve

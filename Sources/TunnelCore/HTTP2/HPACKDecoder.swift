@@ -21,8 +21,8 @@ public struct HPACKLimits: Sendable, Equatable {
 }
 
 /// Why a header block cannot be decoded. It is fatal for the connection, whose tables now differ.
-public struct HPACKError: Error, Equatable, Sendable, CustomStringConvertible {
-    public enum Code: Sendable, Equatable {
+package struct HPACKError: Error, Equatable, Sendable, CustomStringConvertible {
+    package enum Code: Sendable, Equatable {
         /// The block ends in the middle of a field.
         case truncated
         /// An integer over 2²⁸ (RFC 7541 §5.1 lets a decoder bound them).
@@ -37,14 +37,14 @@ public struct HPACKError: Error, Equatable, Sendable, CustomStringConvertible {
         case excessive
     }
 
-    public let code: Code
+    package let code: Code
     /// The rule broken, for our own log.
-    public let reason: String
+    package let reason: String
 
-    public var description: String { "hpack: \(reason)" }
+    package var description: String { "hpack: \(reason)" }
 
     /// The reason is prose.
-    public static func == (a: HPACKError, b: HPACKError) -> Bool { a.code == b.code }
+    package static func == (a: HPACKError, b: HPACKError) -> Bool { a.code == b.code }
 
     static let truncated = HPACKError(code: .truncated, reason: "header block cut short (RFC 7541 6)")
     static let integer = HPACKError(code: .integer, reason: "integer too large (RFC 7541 5.1)")
@@ -59,7 +59,7 @@ public struct HPACKError: Error, Equatable, Sendable, CustomStringConvertible {
 /// Decodes header blocks (RFC 7541), one after another, into lines as HTTP/1 has them.
 ///
 /// One for each connection and direction. Allocates nothing once the table and the list it decodes into have their size.
-public struct HPACKDecoder: ~Copyable, Sendable {
+package struct HPACKDecoder: ~Copyable, Sendable {
     private let limits: HPACKLimits
     private var table: HPACKTable
     /// The largest table that the peer may choose: what we announced and it acknowledged.
@@ -67,7 +67,7 @@ public struct HPACKDecoder: ~Copyable, Sendable {
     /// The limit went below the size in use, so that the next block has to begin with a table size.
     private var needsTableSize = false
 
-    public init(limits: HPACKLimits = HPACKLimits()) {
+    package init(limits: HPACKLimits = HPACKLimits()) {
         self.limits = limits
         // RFC 9113 §6.5.2: until a setting of ours is acknowledged, it is 4,096.
         tableLimit = 4_096
@@ -75,20 +75,20 @@ public struct HPACKDecoder: ~Copyable, Sendable {
     }
 
     /// The peer acknowledged our SETTINGS_HEADER_TABLE_SIZE.
-    public mutating func setTableLimit(_ limit: Int) {
+    package mutating func setTableLimit(_ limit: Int) {
         tableLimit = limit
         needsTableSize = limit < table.maxSize
     }
 
     /// The dynamic table as it is now, in RFC 7541's count.
-    public var tableSize: Int { table.size }
+    package var tableSize: Int { table.size }
 
     /// Decodes one whole block.
     ///
     /// - Parameter list: replaced by what the block holds. A list beyond a limit is empty and `isTooLarge`; the decoder
     ///   stays in step with the peer.
     /// - Throws: whatever makes the block undecodable. The decoder is of no use afterwards.
-    public mutating func decode(_ block: Span<UInt8>, into list: inout HPACKFieldList) throws(HPACKError) {
+    package mutating func decode(_ block: Span<UInt8>, into list: inout HPACKFieldList) throws(HPACKError) {
         list.reset()
         var reader = HPACKReader()
         var size = 0

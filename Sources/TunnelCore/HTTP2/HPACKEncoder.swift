@@ -1,5 +1,5 @@
 /// How a field is to be sent (RFC 7541 §6.2).
-public enum HPACKIndexing: Sendable, Equatable {
+package enum HPACKIndexing: Sendable, Equatable {
     /// As its name suggests: what is secret is never indexed, what rarely repeats is not, all else is.
     case automatic
     /// Added to the table.
@@ -14,7 +14,7 @@ public enum HPACKIndexing: Sendable, Equatable {
 ///
 /// A block is `begin`, then `encode` for each field. What was sent before is found by two lossy tables of hashes: where two
 /// texts share a place the older one is not found again, which costs bytes and is never wrong.
-public struct HPACKEncoder: ~Copyable, Sendable {
+package struct HPACKEncoder: ~Copyable, Sendable {
     private var table: HPACKTable
     /// The most that we use, whatever the peer would allow.
     private let sizeLimit: Int
@@ -29,17 +29,17 @@ public struct HPACKEncoder: ~Copyable, Sendable {
     private(set) var contentLength: Int64 = -1
 
     /// - Parameter sizeLimit: the most bytes of table to use, in RFC 7541's count.
-    public init(sizeLimit: Int = 4_096) {
+    package init(sizeLimit: Int = 4_096) {
         self.sizeLimit = sizeLimit
         table = HPACKTable(maxSize: 4_096)
         if sizeLimit < 4_096 { choose(sizeLimit) }
     }
 
     /// The dynamic table as it is now, in RFC 7541's count.
-    public var tableSize: Int { table.size }
+    package var tableSize: Int { table.size }
 
     /// The peer's SETTINGS_HEADER_TABLE_SIZE. Takes effect, and is told, with the next block (§4.2).
-    public mutating func setTableLimit(_ limit: Int) { choose(min(limit, sizeLimit)) }
+    package mutating func setTableLimit(_ limit: Int) { choose(min(limit, sizeLimit)) }
 
     private mutating func choose(_ size: Int) {
         guard pendingSizes != nil || size != table.maxSize else { return }
@@ -47,7 +47,7 @@ public struct HPACKEncoder: ~Copyable, Sendable {
     }
 
     /// Begins a block.
-    public mutating func begin(into out: inout ByteBuffer) {
+    package mutating func begin(into out: inout ByteBuffer) {
         contentLength = -1
         guard let sizes = pendingSizes else { return }
         pendingSizes = nil
@@ -61,7 +61,7 @@ public struct HPACKEncoder: ~Copyable, Sendable {
     }
 
     /// Encodes one field. Capital letters in its name become small ones.
-    public mutating func encode(
+    package mutating func encode(
         name: Span<UInt8>, value: Span<UInt8>, indexing: HPACKIndexing = .automatic, into out: inout ByteBuffer
     ) {
         let count = name.count
@@ -104,7 +104,7 @@ public struct HPACKEncoder: ~Copyable, Sendable {
     }
 
     /// Encodes `:status`.
-    public mutating func encode(status: UInt16, into out: inout ByteBuffer) {
+    package mutating func encode(status: UInt16, into out: inout ByteBuffer) {
         // Those that the static table has (RFC 7541 Appendix A).
         switch status {
         case 200: return out.append(0x88)

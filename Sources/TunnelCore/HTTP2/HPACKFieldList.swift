@@ -3,24 +3,24 @@
 /// So what reads and forwards the fields of HTTP/1 takes these too. Pseudo-header fields are lines like the others, their name
 /// begins with ":". Nothing is known yet about their being allowed: `RequestHead.interpret`, `ResponseHead.interpret` and
 /// ``keepTrailers()`` find that out. Keeps its memory from one block to the next.
-public struct HPACKFieldList: ~Copyable, Sendable {
+package struct HPACKFieldList: ~Copyable, Sendable {
     /// The lines.
-    public internal(set) var bytes = ByteBuffer()
+    package internal(set) var bytes = ByteBuffer()
     /// Their places in `bytes`.
-    public internal(set) var fields: [Field] = []
+    package internal(set) var fields: [Field] = []
     /// The block held more than a limit allows, and nothing of it was kept.
-    public private(set) var isTooLarge = false
+    package private(set) var isTooLarge = false
 
-    public init() {}
+    package init() {}
 
-    public mutating func reset() {
+    package mutating func reset() {
         bytes.removeAll()
         fields.removeAll(keepingCapacity: true)
         isTooLarge = false
     }
 
     /// Hands out the lines for the memory of an empty buffer, so that a head that was interpreted can outlive the next block.
-    public mutating func exchangeBytes(with other: inout ByteBuffer) {
+    package mutating func exchangeBytes(with other: inout ByteBuffer) {
         other.removeAll()
         swap(&bytes, &other)
     }
@@ -29,7 +29,7 @@ public struct HPACKFieldList: ~Copyable, Sendable {
     /// `bytes` then holds the lines that are left.
     ///
     /// - Throws: 400 for a pseudo-header field, a field of the connection, or one that is malformed.
-    public mutating func keepTrailers() throws(HTTPError) {
+    package mutating func keepTrailers() throws(HTTPError) {
         for field in fields { try field.checkForHTTP2() }
         var isKept = [Bool](repeating: true, count: fields.count)
         for (index, field) in fields.enumerated() {

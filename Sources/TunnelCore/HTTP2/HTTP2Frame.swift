@@ -1,57 +1,57 @@
 /// The types of frames (RFC 9113 §6, RFC 9218 §7.1). A peer may send others, which are ignored (RFC 9113 §5.5).
-public struct HTTP2FrameType: RawRepresentable, Hashable, Sendable {
-    public let rawValue: UInt8
+package struct HTTP2FrameType: RawRepresentable, Hashable, Sendable {
+    package let rawValue: UInt8
 
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    public static let data = HTTP2FrameType(rawValue: 0)
-    public static let headers = HTTP2FrameType(rawValue: 1)
-    public static let priority = HTTP2FrameType(rawValue: 2)
-    public static let resetStream = HTTP2FrameType(rawValue: 3)
-    public static let settings = HTTP2FrameType(rawValue: 4)
-    public static let pushPromise = HTTP2FrameType(rawValue: 5)
-    public static let ping = HTTP2FrameType(rawValue: 6)
-    public static let goAway = HTTP2FrameType(rawValue: 7)
-    public static let windowUpdate = HTTP2FrameType(rawValue: 8)
-    public static let continuation = HTTP2FrameType(rawValue: 9)
-    public static let priorityUpdate = HTTP2FrameType(rawValue: 16)
+    package static let data = HTTP2FrameType(rawValue: 0)
+    package static let headers = HTTP2FrameType(rawValue: 1)
+    package static let priority = HTTP2FrameType(rawValue: 2)
+    package static let resetStream = HTTP2FrameType(rawValue: 3)
+    package static let settings = HTTP2FrameType(rawValue: 4)
+    package static let pushPromise = HTTP2FrameType(rawValue: 5)
+    package static let ping = HTTP2FrameType(rawValue: 6)
+    package static let goAway = HTTP2FrameType(rawValue: 7)
+    package static let windowUpdate = HTTP2FrameType(rawValue: 8)
+    package static let continuation = HTTP2FrameType(rawValue: 9)
+    package static let priorityUpdate = HTTP2FrameType(rawValue: 16)
 }
 
 /// The flags of frames; what a bit means depends on the type.
-public struct HTTP2Flags: OptionSet, Sendable {
-    public let rawValue: UInt8
+package struct HTTP2Flags: OptionSet, Sendable {
+    package let rawValue: UInt8
 
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// DATA, HEADERS: nothing follows in this direction of the stream.
-    public static let endStream = HTTP2Flags(rawValue: 0x1)
+    package static let endStream = HTTP2Flags(rawValue: 0x1)
     /// SETTINGS, PING.
-    public static let ack = HTTP2Flags(rawValue: 0x1)
+    package static let ack = HTTP2Flags(rawValue: 0x1)
     /// HEADERS, CONTINUATION: the header block ends.
-    public static let endHeaders = HTTP2Flags(rawValue: 0x4)
+    package static let endHeaders = HTTP2Flags(rawValue: 0x4)
     /// DATA, HEADERS.
-    public static let padded = HTTP2Flags(rawValue: 0x8)
+    package static let padded = HTTP2Flags(rawValue: 0x8)
     /// HEADERS.
-    public static let priority = HTTP2Flags(rawValue: 0x20)
+    package static let priority = HTTP2Flags(rawValue: 0x20)
 }
 
 /// The nine bytes ahead of each payload (RFC 9113 §4.1).
-public struct HTTP2FrameHeader: Equatable, Sendable {
-    public static let size = 9
+package struct HTTP2FrameHeader: Equatable, Sendable {
+    package static let size = 9
     /// What every endpoint takes, and the least that SETTINGS_MAX_FRAME_SIZE may be (§6.5.2).
-    public static let minMaxFrameSize = 16_384
+    package static let minMaxFrameSize = 16_384
     /// The greatest.
-    public static let maxMaxFrameSize = 1 << 24 - 1
+    package static let maxMaxFrameSize = 1 << 24 - 1
     static let maxStream: UInt32 = 1 << 31 - 1
 
     /// Bytes of payload, below 2²⁴.
-    public var length: Int
-    public var type: HTTP2FrameType
-    public var flags: HTTP2Flags
+    package var length: Int
+    package var type: HTTP2FrameType
+    package var flags: HTTP2Flags
     /// Below 2³¹; 0 is the connection.
-    public var stream: UInt32
+    package var stream: UInt32
 
-    public init(_ type: HTTP2FrameType, flags: HTTP2Flags = [], stream: UInt32, length: Int) {
+    package init(_ type: HTTP2FrameType, flags: HTTP2Flags = [], stream: UInt32, length: Int) {
         self.length = length
         self.type = type
         self.flags = flags
@@ -61,7 +61,7 @@ public struct HTTP2FrameHeader: Equatable, Sendable {
     /// Decodes the header at `position`; nothing about it is checked. The reserved bit is ignored.
     ///
     /// - Returns: `nil` if fewer than nine bytes are there.
-    public static func decode(_ bytes: Span<UInt8>, at position: Int = 0) -> HTTP2FrameHeader? {
+    package static func decode(_ bytes: Span<UInt8>, at position: Int = 0) -> HTTP2FrameHeader? {
         guard bytes.count - position >= size else { return nil }
         return HTTP2FrameHeader(
             HTTP2FrameType(rawValue: bytes[position + 3]), flags: HTTP2Flags(rawValue: bytes[position + 4]),
@@ -69,7 +69,7 @@ public struct HTTP2FrameHeader: Equatable, Sendable {
     }
 
     /// Appends the header.
-    public func append(to out: inout ByteBuffer) {
+    package func append(to out: inout ByteBuffer) {
         _ = out.append(atMost: Self.size) { room in
             write(to: room)
             return Self.size
@@ -87,32 +87,32 @@ public struct HTTP2FrameHeader: Equatable, Sendable {
 /// Writes whole frames that are short (RFC 9113 §6).
 extension HTTP2FrameHeader {
     /// RST_STREAM (§6.4).
-    public static func appendReset(_ stream: UInt32, _ code: HTTP2ErrorCode, to out: inout ByteBuffer) {
+    package static func appendReset(_ stream: UInt32, _ code: HTTP2ErrorCode, to out: inout ByteBuffer) {
         HTTP2FrameHeader(.resetStream, stream: stream, length: 4).append(to: &out)
         out.appendBigEndian(code.rawValue)
     }
 
     /// The acknowledgement of SETTINGS (§6.5.3).
-    public static func appendSettingsAck(to out: inout ByteBuffer) {
+    package static func appendSettingsAck(to out: inout ByteBuffer) {
         HTTP2FrameHeader(.settings, flags: .ack, stream: 0, length: 0).append(to: &out)
     }
 
     /// PING (§6.7).
-    public static func appendPing(_ opaque: UInt64, isAck: Bool, to out: inout ByteBuffer) {
+    package static func appendPing(_ opaque: UInt64, isAck: Bool, to out: inout ByteBuffer) {
         HTTP2FrameHeader(.ping, flags: isAck ? .ack : [], stream: 0, length: 8).append(to: &out)
         out.appendBigEndian(UInt32(truncatingIfNeeded: opaque >> 32))
         out.appendBigEndian(UInt32(truncatingIfNeeded: opaque))
     }
 
     /// GOAWAY without debug data (§6.8).
-    public static func appendGoAway(lastStream: UInt32, _ code: HTTP2ErrorCode, to out: inout ByteBuffer) {
+    package static func appendGoAway(lastStream: UInt32, _ code: HTTP2ErrorCode, to out: inout ByteBuffer) {
         HTTP2FrameHeader(.goAway, stream: 0, length: 8).append(to: &out)
         out.appendBigEndian(lastStream)
         out.appendBigEndian(code.rawValue)
     }
 
     /// WINDOW_UPDATE (§6.9) by 1...2³¹-1 bytes.
-    public static func appendWindowUpdate(_ stream: UInt32, by increment: Int, to out: inout ByteBuffer) {
+    package static func appendWindowUpdate(_ stream: UInt32, by increment: Int, to out: inout ByteBuffer) {
         HTTP2FrameHeader(.windowUpdate, stream: stream, length: 4).append(to: &out)
         out.appendBigEndian(UInt32(truncatingIfNeeded: increment))
     }

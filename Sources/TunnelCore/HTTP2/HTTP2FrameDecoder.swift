@@ -4,13 +4,13 @@
 /// The caller owns the memory: it hands in everything received, with the place where reading goes on, and calls again until
 /// `.needMore`. Payloads of DATA and header blocks are delivered as they come, whatever the size of their frame, and padding is
 /// passed over. What is left over then is never longer than `maxUnconsumed`. After an error the connection is lost.
-public struct HTTP2FrameDecoder: Sendable {
+package struct HTTP2FrameDecoder: Sendable {
     /// The longest field value of a PRIORITY_UPDATE that is looked at. RFC 9218 defines values a tenth as long.
-    public static let maxPriorityValue = 128
+    package static let maxPriorityValue = 128
     /// Most bytes ever left unconsumed.
-    public static let maxUnconsumed = HTTP2FrameHeader.size + 4 + maxPriorityValue - 1
+    package static let maxUnconsumed = HTTP2FrameHeader.size + 4 + maxPriorityValue - 1
 
-    public enum Event: Equatable, Sendable {
+    package enum Event: Equatable, Sendable {
         /// Nothing whole is left. Receive more.
         case needMore
         /// A DATA frame begins. All of its `length`, padding too, counts for flow control (§6.9.1); `payload` is without that.
@@ -69,7 +69,7 @@ public struct HTTP2FrameDecoder: Sendable {
     /// - Parameter maxFrameSize: our SETTINGS_MAX_FRAME_SIZE.
     /// - Parameter maxContinuations: CONTINUATION frames that a header block may have.
     /// - Parameter maxSettings: entries that a SETTINGS frame may have.
-    public init(
+    package init(
         isServer: Bool, maxFrameSize: Int = HTTP2FrameHeader.minMaxFrameSize, maxContinuations: Int = 8,
         maxSettings: Int = 32
     ) {
@@ -80,7 +80,7 @@ public struct HTTP2FrameDecoder: Sendable {
     }
 
     /// A header block has begun and not ended, so that nothing but its continuation may follow.
-    public var isInsideBlock: Bool { blockStream != 0 }
+    package var isInsideBlock: Bool { blockStream != 0 }
 
     /// Decodes the next event.
     ///
@@ -88,7 +88,7 @@ public struct HTTP2FrameDecoder: Sendable {
     /// - Parameter position: where to go on; afterwards, where the next call goes on.
     /// - Throws: FRAME_SIZE_ERROR, PROTOCOL_ERROR or FLOW_CONTROL_ERROR for a frame that breaks its rules,
     ///   ENHANCE_YOUR_CALM above a limit. Each is fatal for the connection.
-    public mutating func next(in bytes: Span<UInt8>, at position: inout Int) throws(HTTP2Error) -> Event {
+    package mutating func next(in bytes: Span<UInt8>, at position: inout Int) throws(HTTP2Error) -> Event {
         while true {
             switch state {
             case .header:

@@ -1,4 +1,5 @@
 /// What one peer may do to a connection too often: each has a counter of its own, and most end it with ENHANCE_YOUR_CALM.
+@nonexhaustive
 public enum HTTP2Abuse: Int, Sendable, CaseIterable {
     /// Streams that the peer opened and reset (CVE-2023-44487).
     case rapidReset

@@ -1,15 +1,15 @@
 /// How urgent a response is, and whether parts of it are of use (RFC 9218 §4).
-public struct HTTP2Priority: Sendable, Equatable {
+package struct HTTP2Priority: Sendable, Equatable {
     /// 0...7, the smaller the sooner.
-    public var urgency = 3
+    package var urgency = 3
     /// Given bytes in turn with others of its urgency. Without a word of the client we do so too: event streams and downloads
     /// come without one, and none is to wait for the other (§10 leaves that to the server).
-    public var isIncremental = true
+    package var isIncremental = true
 
-    public init() {}
+    package init() {}
 
     /// Reads a field value as that of Priority, a dictionary (RFC 8941 §3.2). What is not understood is passed over.
-    public init(_ value: Span<UInt8>) {
+    package init(_ value: Span<UInt8>) {
         var list = TokenList(0..<value.count)
         var isSaid = false
         var incremental = false

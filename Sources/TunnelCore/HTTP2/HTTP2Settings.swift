@@ -1,17 +1,17 @@
 /// The settings that RFC 9113 §6.5.2, RFC 8441 §3 and RFC 9218 §2.1 define. Others are ignored.
-public struct HTTP2Setting: RawRepresentable, Hashable, Sendable {
-    public let rawValue: UInt16
+package struct HTTP2Setting: RawRepresentable, Hashable, Sendable {
+    package let rawValue: UInt16
 
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
 
-    public static let headerTableSize = HTTP2Setting(rawValue: 1)
-    public static let enablePush = HTTP2Setting(rawValue: 2)
-    public static let maxConcurrentStreams = HTTP2Setting(rawValue: 3)
-    public static let initialWindowSize = HTTP2Setting(rawValue: 4)
-    public static let maxFrameSize = HTTP2Setting(rawValue: 5)
-    public static let maxHeaderListSize = HTTP2Setting(rawValue: 6)
-    public static let enableConnectProtocol = HTTP2Setting(rawValue: 8)
-    public static let noRFC7540Priorities = HTTP2Setting(rawValue: 9)
+    package static let headerTableSize = HTTP2Setting(rawValue: 1)
+    package static let enablePush = HTTP2Setting(rawValue: 2)
+    package static let maxConcurrentStreams = HTTP2Setting(rawValue: 3)
+    package static let initialWindowSize = HTTP2Setting(rawValue: 4)
+    package static let maxFrameSize = HTTP2Setting(rawValue: 5)
+    package static let maxHeaderListSize = HTTP2Setting(rawValue: 6)
+    package static let enableConnectProtocol = HTTP2Setting(rawValue: 8)
+    package static let noRFC7540Priorities = HTTP2Setting(rawValue: 9)
 
     /// Appends one entry of a SETTINGS frame.
     func append(_ value: UInt32, to out: inout ByteBuffer) {

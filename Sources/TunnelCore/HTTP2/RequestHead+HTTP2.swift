@@ -9,7 +9,7 @@ extension RequestHead {
     /// - Parameter allowsConnectProtocol: SETTINGS_ENABLE_CONNECT_PROTOCOL was sent (RFC 8441 §3).
     /// - Throws: 400 for a request that is malformed (RFC 9113 §8.1.1), a stream error PROTOCOL_ERROR on the wire. The head
     ///   is of no use afterwards, until `reset()`.
-    public mutating func interpret(
+    package mutating func interpret(
         _ list: inout HPACKFieldList, endsStream: Bool, allowsConnectProtocol: Bool = false
     ) throws(HTTPError) {
         reset()

@@ -6,7 +6,7 @@ extension ResponseHead {
     /// - Parameter requestMethod: the method of the request that it answers.
     /// - Throws: 400 for a response that is malformed (RFC 9113 §8.1.1), a stream error PROTOCOL_ERROR on the wire. The head
     ///   is of no use afterwards, until `reset()`.
-    public mutating func interpret(
+    package mutating func interpret(
         _ list: inout HPACKFieldList, endsStream: Bool, requestMethod: Method
     ) throws(HTTPError) {
         reset()

@@ -125,6 +125,7 @@ private struct SpareLines: ~Copyable {
 /// How much a line of the log matters. A log writes the lines at or above its threshold.
 ///
 /// The raw value is the level as it stands in a configuration.
+@nonexhaustive
 public enum LogLevel: String, Sendable, Comparable, CaseIterable {
     case debug, info, warn, error
 
@@ -157,6 +158,7 @@ public enum LogLevel: String, Sendable, Comparable, CaseIterable {
 }
 
 /// How the log's lines are written.
+@nonexhaustive
 public enum LogFormat: String, Sendable, CaseIterable {
     /// `time LEVEL message key=value`, for people.
     case text

@@ -18,10 +18,10 @@ public struct LogLine: ~Copyable, Sendable {
     private var buffer = ByteBuffer(capacity: 512)
     private var timestamp = TimestampWriter()
 
-    public init(format: LogFormat) { self.format = format }
+    package init(format: LogFormat) { self.format = format }
 
     /// Drops the line before and begins a new one.
-    public mutating func begin(_ level: LogLevel, at time: UnixTime, _ message: String) {
+    package mutating func begin(_ level: LogLevel, at time: UnixTime, _ message: String) {
         buffer.removeAll()
         if buffer.capacity > Self.maxKeptBytes { buffer.release() }
         let isJSON = format == .json
@@ -38,7 +38,7 @@ public struct LogLine: ~Copyable, Sendable {
     }
 
     /// Ends the line with a newline. Nothing may follow but `begin`.
-    public mutating func end() {
+    package mutating func end() {
         if format == .json { buffer.append(UInt8(ascii: "}")) }
         buffer.append(UInt8(ascii: "\n"))
     }
@@ -59,7 +59,7 @@ public struct LogLine: ~Copyable, Sendable {
     }
 
     /// Reads the line in place.
-    public func withBytes<R, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
+    package func withBytes<R, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
         try buffer.withBytes(body)
     }
 }

@@ -4,6 +4,7 @@
 /// A value without I/O. `ProxyServer.metrics()` of TunnelProxy makes them, ``MetricsText`` writes them, and whoever embeds
 /// the proxy may add families of its own.
 public struct MetricFamily: Sendable, Hashable {
+    @nonexhaustive
     public enum Kind: String, Sendable, Hashable {
         /// Only grows while the process lives. The name in the text ends in `_total`.
         case counter
@@ -18,9 +19,9 @@ public struct MetricFamily: Sendable, Hashable {
     public let kind: Kind
     /// One sentence.
     public let help: String
-    public var samples: [MetricSample]
+    public package(set) var samples: [MetricSample]
 
-    public init(_ name: String, _ kind: Kind, _ help: String, _ samples: [MetricSample] = []) {
+    package init(_ name: String, _ kind: Kind, _ help: String, _ samples: [MetricSample] = []) {
         (self.name, self.kind, self.help, self.samples) = (name, kind, help, samples)
     }
 
@@ -33,6 +34,7 @@ public struct MetricFamily: Sendable, Hashable {
 
 /// One value, and the labels that tell it from its siblings.
 public struct MetricSample: Sendable, Hashable {
+    @nonexhaustive
     public enum Value: Sendable, Hashable {
         case count(UInt64)
         case number(Double)
@@ -42,7 +44,7 @@ public struct MetricSample: Sendable, Hashable {
     public let labels: [MetricLabel]
     public let value: Value
 
-    public init(_ labels: [MetricLabel], _ value: Value) { (self.labels, self.value) = (labels, value) }
+    package init(_ labels: [MetricLabel], _ value: Value) { (self.labels, self.value) = (labels, value) }
 
     /// The value of the label with that name; empty when there is none.
     public func label(_ name: String) -> String { labels.first { $0.name == name }?.value ?? "" }
@@ -62,7 +64,7 @@ public struct MetricLabel: Sendable, Hashable {
     public let name: String
     public let value: String
 
-    public init(_ name: String, _ value: String) { (self.name, self.value) = (name, value) }
+    package init(_ name: String, _ value: String) { (self.name, self.value) = (name, value) }
 }
 
 /// How many durations there were of each size.
@@ -70,14 +72,14 @@ public struct HistogramValue: Sendable, Hashable {
     /// The buckets' upper ends, which belong to them.
     public let bounds: HistogramBounds
     /// How many fell into each bucket, each counted once; one more than there are bounds.
-    public var counts: [UInt64]
+    public package(set) var counts: [UInt64]
     /// All durations together, in seconds.
-    public var sum: Double
+    public package(set) var sum: Double
     /// One of the durations, with the trace that it belongs to.
-    public var exemplar: Exemplar?
+    public package(set) var exemplar: Exemplar?
 
     /// - Parameter counts: one for each bound and one for what lies beyond the last.
-    public init(bounds: HistogramBounds, counts: [UInt64], sum: Double, exemplar: Exemplar? = nil) {
+    package init(bounds: HistogramBounds, counts: [UInt64], sum: Double, exemplar: Exemplar? = nil) {
         precondition(counts.count == bounds.nanoseconds.count + 1, "a count for each bucket")
         (self.bounds, self.counts, self.sum, self.exemplar) = (bounds, counts, sum, exemplar)
     }
@@ -94,7 +96,7 @@ public struct HistogramValue: Sendable, Hashable {
         /// Seconds since 1970.
         public let timestamp: Double
 
-        public init(traceID: String, value: Double, timestamp: Double) {
+        package init(traceID: String, value: Double, timestamp: Double) {
             (self.traceID, self.value, self.timestamp) = (traceID, value, timestamp)
         }
     }
@@ -118,16 +120,16 @@ public struct HistogramBounds: Sendable, Hashable {
     }
 
     /// Of requests: the semantic conventions of OpenTelemetry for HTTP, and on to five minutes, for tools that take long.
-    public static let request = HistogramBounds([
+    package static let request = HistogramBounds([
         "0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5", "0.75", "1", "2.5", "5", "7.5", "10", "30",
         "60", "120", "300",
     ])
     /// Of operations of MCP, by the same conventions.
-    public static let operation = HistogramBounds([
+    package static let operation = HistogramBounds([
         "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10", "30", "60", "120", "300",
     ])
     /// Of how long an event loop lets an event wait.
-    public static let lag = HistogramBounds([
+    package static let lag = HistogramBounds([
         "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1",
     ])
 }

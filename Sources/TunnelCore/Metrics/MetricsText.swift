@@ -5,6 +5,7 @@
 /// Names and help texts are the program's own; values of labels may be anything and are escaped.
 public struct MetricsText: Sendable {
     /// The two formats that Prometheus and its kin read.
+    @nonexhaustive
     public enum Format: Sendable, Hashable, CaseIterable {
         /// The text format 0.0.4 of Prometheus.
         case prometheus

@@ -149,9 +149,10 @@ private func isEqual(_ part: UnsafeRawBufferPointer, _ whole: UnsafeRawBufferPoi
 /// Why a set of routes cannot be used. `code` for machines, `reason` and `remedy` for people.
 public struct RouteError: Error, Equatable, Sendable, CustomStringConvertible {
     /// More codes may come.
-    public struct Code: RawRepresentable, Hashable, Sendable {
+    public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         /// A key or the tunnel domain is not a host name or address.
         public static let badHost = Code(rawValue: "badHost")

@@ -1,11 +1,12 @@
-/// Why a text is no upstream address. Every case has the same documented words; `detail` says what is wrong.
+/// Why a text is no upstream address. Every case has the same documented words; `reason` says what is wrong.
 public struct UpstreamAddressError: Error, Hashable, Sendable, CustomStringConvertible {
-    public let detail: String
+    public let reason: String
     public var description: String { "invalid upstream (must be scheme://host:port)" }
 }
 
 /// Where a route leads: exactly `scheme://host:port`, or `unix:/path`. If a value of this type exists, it is well formed.
 public struct UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
+    @nonexhaustive
     public enum Scheme: String, Hashable, Sendable {
         case http, https
         /// HTTP/2 without TLS, by prior knowledge (RFC 9113 §3.3).
@@ -30,40 +31,40 @@ public struct UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
             return
         }
         guard let separator = text.firstRange(of: "://") else {
-            throw UpstreamAddressError(detail: "the scheme is missing: write http:// or https://")
+            throw UpstreamAddressError(reason: "the scheme is missing: write http:// or https://")
         }
         guard let scheme = Scheme(rawValue: text[..<separator.lowerBound].lowercased()) else {
-            throw UpstreamAddressError(detail: "the scheme must be http, https or h2c")
+            throw UpstreamAddressError(reason: "the scheme must be http, https or h2c")
         }
         let authority = text[separator.upperBound...]
         guard !authority.utf8.contains(where: { "/?#@".utf8.contains($0) }) else {
-            throw UpstreamAddressError(detail: "remove the path, query or user name")
+            throw UpstreamAddressError(reason: "remove the path, query or user name")
         }
         let host: Substring, portText: Substring
         if authority.hasPrefix("[") {
             guard let bracket = authority.firstRange(of: "]:") else {
-                throw UpstreamAddressError(detail: "the port is missing behind the brackets")
+                throw UpstreamAddressError(reason: "the port is missing behind the brackets")
             }
             host = authority[authority.index(after: authority.startIndex)..<bracket.lowerBound]
             portText = authority[bracket.upperBound...]
             guard AddressSyntax.isIPv6(host) else {
-                throw UpstreamAddressError(detail: "not an IPv6 address in brackets")
+                throw UpstreamAddressError(reason: "not an IPv6 address in brackets")
             }
         } else {
             guard let colon = authority.lastIndex(of: ":") else {
                 throw UpstreamAddressError(
-                    detail: "the port is missing: add :80, :443 or the port the server listens on")
+                    reason: "the port is missing: add :80, :443 or the port the server listens on")
             }
             host = authority[..<colon]
             portText = authority[authority.index(after: colon)...]
             let name = host.hasSuffix(".") ? host.dropLast() : host
             guard AddressSyntax.isIPv4(host) || AddressSyntax.isHostName(name) else {
                 throw UpstreamAddressError(
-                    detail: host.contains(":") ? "write an IPv6 address in brackets" : "not a host name or address")
+                    reason: host.contains(":") ? "write an IPv6 address in brackets" : "not a host name or address")
             }
         }
         guard let port = AddressSyntax.port(portText) else {
-            throw UpstreamAddressError(detail: "the port must be a number from 1 to 65535")
+            throw UpstreamAddressError(reason: "the port must be a number from 1 to 65535")
         }
         (self.scheme, self.host, self.port, socketPath) = (scheme, host.lowercased(), port, nil)
     }
@@ -72,13 +73,13 @@ public struct UpstreamAddress: Hashable, Sendable, CustomStringConvertible {
     private static func socketPath(_ path: Substring) throws(UpstreamAddressError) -> String {
         guard path.hasPrefix("/"), !path.hasPrefix("//"), !path.hasSuffix("/") else {
             throw UpstreamAddressError(
-                detail: "write a socket's absolute path behind unix:, such as unix:/run/mcp.sock")
+                reason: "write a socket's absolute path behind unix:, such as unix:/run/mcp.sock")
         }
         guard path.utf8.count <= 107 else {
-            throw UpstreamAddressError(detail: "a socket's path has at most 107 bytes")
+            throw UpstreamAddressError(reason: "a socket's path has at most 107 bytes")
         }
         guard path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw UpstreamAddressError(detail: "a socket's path has no space, control character or letter beyond ASCII")
+            throw UpstreamAddressError(reason: "a socket's path has no space, control character or letter beyond ASCII")
         }
         return String(path)
     }

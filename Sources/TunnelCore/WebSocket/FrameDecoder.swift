@@ -26,10 +26,10 @@ public struct FrameDecoder: Sendable {
 
     /// One event, and how many bytes from the front of the input it and everything before it took.
     public struct Step: Equatable, Sendable {
-        public var consumed: Int
-        public var event: Event
+        public let consumed: Int
+        public let event: Event
 
-        public init(consumed: Int, event: Event) {
+        package init(consumed: Int, event: Event) {
             self.consumed = consumed
             self.event = event
         }

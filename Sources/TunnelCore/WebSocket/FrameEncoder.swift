@@ -11,7 +11,7 @@ public struct FrameEncoder: Sendable {
 
     /// A header for our role, with a fresh masking key if we are a client.
     ///
-    /// For callers that lay out header and payload themselves: they also call `applyMask` if `mask` is set.
+    /// For callers that lay out header and payload themselves: they also apply the `mask` if it is set.
     public mutating func header(
         _ opcode: Opcode, isFinal: Bool = true, isCompressed: Bool = false, payloadLength: Int
     ) -> FrameHeader {
@@ -82,6 +82,14 @@ public struct MaskingKey: Hashable, Sendable {
         word = UInt32(first) | UInt32(second) << 8 | UInt32(third) << 16 | UInt32(fourth) << 24
     }
 
+    /// Masks or unmasks `bytes` in place; the operation is its own inverse (RFC 6455 §5.3).
+    ///
+    /// - Parameter offset: how many bytes of the same frame's payload came before `bytes`. A payload may so be treated in
+    ///   pieces of any size.
+    public func apply(to bytes: inout MutableSpan<UInt8>, offset: Int = 0) {
+        bytes.withUnsafeMutableBytes { applyMask(self, to: $0, offset: offset) }
+    }
+
     /// The key as seen from `offset` bytes into the payload.
     func rotated(by offset: Int) -> UInt32 {
         let shift = UInt32(truncatingIfNeeded: offset & 3) &* 8
@@ -89,15 +97,7 @@ public struct MaskingKey: Hashable, Sendable {
     }
 }
 
-/// Masks or unmasks `bytes` in place; the operation is its own inverse (RFC 6455 §5.3).
-///
-/// - Parameter offset: how many bytes of the same frame's payload came before `bytes`. A payload may so be treated in
-///   pieces of any size.
-public func applyMask(_ key: MaskingKey, to bytes: inout MutableSpan<UInt8>, offset: Int = 0) {
-    bytes.withUnsafeMutableBytes { applyMask(key, to: $0, offset: offset) }
-}
-
-/// See the other form.
+/// See ``MaskingKey/apply(to:offset:)``.
 package func applyMask(_ key: MaskingKey, to bytes: UnsafeMutableRawBufferPointer, offset: Int = 0) {
     guard let start = bytes.baseAddress else { return }
     let word = key.rotated(by: offset)

@@ -1,13 +1,13 @@
 internal import COpenSSL
 
 /// The extensions of a certificate that decide whether it can serve a tunnel (RFC 5280 §4.2.1).
-public struct CertificateExtensions: Sendable {
+public struct CertificateExtensions: Sendable, Hashable {
     /// BasicConstraints, or `nil` if absent.
     public struct BasicConstraints: Sendable, Hashable {
-        public var isCritical: Bool
-        public var isCA: Bool
+        public let isCritical: Bool
+        public let isCA: Bool
         /// Greatest number of intermediates below, or `nil` if not limited.
-        public var pathLength: Int?
+        public let pathLength: Int?
     }
 
     /// KeyUsage bits (RFC 5280 §4.2.1.3).
@@ -34,24 +34,25 @@ public struct CertificateExtensions: Sendable {
     /// The purpose of a TLS server in ExtendedKeyUsage.
     static let serverAuthentication = "1.3.6.1.5.5.7.3.1"
 
-    public var basicConstraints: BasicConstraints?
-    public var keyUsage: KeyUsage?
+    public internal(set) var basicConstraints: BasicConstraints?
+    public internal(set) var keyUsage: KeyUsage?
     /// Object identifiers of ExtendedKeyUsage in dotted form, or `nil` if absent. serverAuth is `1.3.6.1.5.5.7.3.1`.
-    public var extendedKeyUsage: [String]?
-    public var subjectKeyIdentifier: [UInt8]?
+    public internal(set) var extendedKeyUsage: [String]?
+    public internal(set) var subjectKeyIdentifier: [UInt8]?
     /// The keyIdentifier of AuthorityKeyIdentifier, or `nil` if the extension or the field is absent.
-    public var authorityKeyIdentifier: [UInt8]?
-    public var subjectAlternativeNames: [SubjectAlternativeName] = []
+    public internal(set) var authorityKeyIdentifier: [UInt8]?
+    public internal(set) var subjectAlternativeNames: [SubjectAlternativeName] = []
     /// Names of critical extensions that a TLS peer would not understand and so must refuse (RFC 5280 §4.2).
-    public var unknownCritical: [String] = []
+    public internal(set) var unknownCritical: [String] = []
     /// What is wrong with the form of the extensions: those that are there twice or whose contents do not parse. Of a
     /// double the first counts.
-    public var defects: [String] = []
+    public internal(set) var defects: [String] = []
     /// How many there are, whatever they are.
     var count = 0
 }
 
 /// A name that a certificate speaks for (RFC 5280 §4.2.1.6). Text is as found, with control characters escaped.
+@nonexhaustive
 public enum SubjectAlternativeName: Sendable, Hashable, CustomStringConvertible {
     case dns(String)
     case ip(String)

@@ -8,6 +8,7 @@ public struct Finding: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The file that the finding is about.
+    @nonexhaustive
     public enum Document: String, Sendable, CaseIterable {
         case ca = "CA certificate"
         case server = "server certificate"

@@ -1,6 +1,7 @@
 internal import TunnelCore
 
 /// What is spoken inside of the TLS session, by its name for ALPN (RFC 7301 §6).
+@nonexhaustive
 public enum ApplicationProtocol: String, Sendable, CaseIterable {
     case http2 = "h2"
     case http1 = "http/1.1"

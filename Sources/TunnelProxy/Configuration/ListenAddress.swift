@@ -2,6 +2,7 @@ public import TunnelCore
 internal import TunnelIO
 
 /// Where the proxy listens.
+@nonexhaustive
 public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
     /// A TCP port on one address, or on all of them (IPv4 and IPv6) with `nil`. Port 0 takes any free one.
     case tcp(IPAddress?, port: UInt16)

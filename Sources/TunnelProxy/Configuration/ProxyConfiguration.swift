@@ -155,6 +155,7 @@ extension ProxyConfiguration {
         /// For several tunnels, each of which names files of its own.
         public init() { self.init(certFile: "", keyFile: "") }
 
+        @nonexhaustive
         public enum Version: String, Sendable, CaseIterable {
             case tls12 = "1.2"
             case tls13 = "1.3"
@@ -208,6 +209,7 @@ extension ProxyConfiguration {
         }
 
         /// Which `Host` an upstream sees.
+        @nonexhaustive
         public enum HostHeader: String, Sendable, CaseIterable {
             /// The tunnel's host name, as the client sent it.
             case preserve
@@ -216,6 +218,7 @@ extension ProxyConfiguration {
         }
 
         /// Which versions of HTTP an `https` upstream may choose from.
+        @nonexhaustive
         public enum HTTP2Offer: String, Sendable, CaseIterable {
             /// HTTP/2 and HTTP/1.1; many requests share a connection where the upstream chooses HTTP/2.
             case auto
@@ -224,6 +227,7 @@ extension ProxyConfiguration {
         }
 
         /// What an upstream is told of the way that a request came.
+        @nonexhaustive
         public enum ForwardedHeaders: String, Sendable, CaseIterable {
             /// What the client says of it, as it came.
             case off
@@ -312,6 +316,7 @@ extension ProxyConfiguration {
 
 extension ProxyConfiguration {
     /// What the kernel denies the program, beside what its user may not do anyway.
+    @nonexhaustive
     public enum Sandbox: String, Sendable, CaseIterable {
         case off
         /// What the kernel has.
@@ -321,6 +326,7 @@ extension ProxyConfiguration {
     }
 
     /// Which TCP ports can be listened on and connected to.
+    @nonexhaustive
     public enum SandboxPorts: String, Sendable, CaseIterable {
         /// Those that the configuration named when the program was started.
         case configured

@@ -32,7 +32,7 @@ struct RouteList: ConfigurationValue {
                 routes.append(route)
             } catch {
                 decoder.report(
-                    "\(error) \"\(Diagnostic.excerpt(withoutCredentials(text)))\"", remedy: error.detail, field: path,
+                    "\(error) \"\(Diagnostic.excerpt(withoutCredentials(text)))\"", remedy: error.reason, field: path,
                     at: entry.value.mark)
             }
         }

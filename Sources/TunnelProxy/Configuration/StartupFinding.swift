@@ -6,9 +6,10 @@ public import TunnelCore
 /// The log tells each at the start, and after a reload those that are new.
 public struct StartupFinding: Hashable, Sendable, CustomStringConvertible {
     /// A stable name. More may come. A finding about the certificate has the name of the rule that `setup verify` shows.
-    public struct ID: RawRepresentable, Hashable, Sendable {
+    public struct ID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         /// `upstream.disable_ip_validation` is on.
         public static let validationOff = ID(rawValue: "upstream-validation-off")

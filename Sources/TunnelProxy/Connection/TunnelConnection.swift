@@ -313,7 +313,7 @@ final class TunnelConnection {
             $0.field("reason", reason)
             if let error, let alert = error.alert {
                 $0.field("alert_from", alert.isFromPeer ? "peer" : "proxy")
-                $0.field("detail", error.detail)
+                $0.field("detail", error.reason)
             }
         }
     }

@@ -318,7 +318,7 @@ package final class FarSide {
             throw FarSideError("\(target): tunnel closed early", .endedEarly)
         }
         let error = facts { $0.handshakeError } ?? nil
-        throw FarSideError("\(target): \(reason)", error.map { .tls(reason: $0.detail) } ?? .endedEarly)
+        throw FarSideError("\(target): \(reason)", error.map { .tls(reason: $0.reason) } ?? .endedEarly)
     }
 
     /// Whether anything was decoded.

@@ -131,7 +131,7 @@ final class TicketKeyWatch: Sendable {
 
     /// Makes a new key of our own where it is time.
     func rotate(now: Int64) {
-        do throws(TLSError) { _ = try keys.rotateIfDue(now: now, every: Self.life) } catch {
+        do throws(TLSError) { _ = try keys.rotateIfDue(now: now, every: .seconds(Self.life)) } catch {
             shared.log(.error, "ticket keys not rotated") { line in
                 writeTunnel(to: &line)
                 line.field("error", error.description)

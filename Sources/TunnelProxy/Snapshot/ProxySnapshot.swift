@@ -244,7 +244,7 @@ final class ProxySnapshot: Sendable {
         }
         do throws(TLSError) { _ = try TrustStore(pem: bytes) } catch {
             throw configuration.error(
-                field, "\(file): \(error.detail)", remedy: "name a PEM file of the CAs that sign for your upstreams")
+                field, "\(file): \(error.reason)", remedy: "name a PEM file of the CAs that sign for your upstreams")
         }
         return bytes
     }

@@ -66,7 +66,7 @@ struct RouteFiles: Sendable {
             let bytes = try read(file, "\(field).ca_file")
             do throws(TLSError) { trust = try TrustStore(pem: bytes) } catch {
                 throw configuration.error(
-                    "\(field).ca_file", "\(file): \(error.detail)",
+                    "\(field).ca_file", "\(file): \(error.reason)",
                     remedy: "name a PEM file of the CAs that sign for this upstream")
             }
         } else {

@@ -2,6 +2,7 @@ internal import TunnelCore
 internal import TunnelPKI
 
 /// What became of the keys with which all proxies of a tunnel seal TLS session tickets.
+@nonexhaustive
 public enum TicketKeysAction: String, Sendable {
     case kept
     /// There were none, or none that could be used.

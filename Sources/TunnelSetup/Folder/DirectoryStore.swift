@@ -14,6 +14,7 @@ internal import Synchronization
 /// The methods block the calling thread for the milliseconds that a handful of small files takes: this is made for a
 /// program that has nothing else to do meanwhile.
 public final class DirectoryStore: CredentialStore, Sendable {
+    @nonexhaustive
     public enum Purpose: Sendable {
         /// Takes no lock and writes nothing. A folder that is not there is an empty one.
         case reading

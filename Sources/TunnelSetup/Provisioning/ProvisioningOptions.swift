@@ -45,6 +45,7 @@ public struct ProvisioningOptions: Sendable {
 
 /// What a run of ``Provisioner`` did. Holds no secret.
 public struct ProvisioningResult: Sendable {
+    @nonexhaustive
     public enum TunnelAction: String, Sendable {
         /// The stored tunnel.
         case reused
@@ -54,6 +55,7 @@ public struct ProvisioningResult: Sendable {
         /// A tunnel that an earlier run created and could not write down.
         case recovered
     }
+    @nonexhaustive
     public enum CAAction: String, Sendable {
         /// The stored CA was registered already.
         case reused
@@ -62,11 +64,13 @@ public struct ProvisioningResult: Sendable {
         /// A new CA was made and registered.
         case generated
     }
+    @nonexhaustive
     public enum TokenAction: String, Sendable {
         case kept
         case revealed
         case rotated
     }
+    @nonexhaustive
     public enum ServerCertificateAction: String, Sendable {
         case kept
         case issued

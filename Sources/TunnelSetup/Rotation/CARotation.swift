@@ -21,6 +21,7 @@ public struct CARotation: Sendable {
 
     /// Where the rotation stands. Holds no secret.
     public struct Result: Sendable {
+        @nonexhaustive
         public enum Stage: String, Sendable {
             /// The new CA is in use; the old one waits to be revoked.
             case waitingToFinish = "waiting-to-finish"

@@ -103,6 +103,7 @@ package struct SetupState: Codable, Equatable {
 }
 
 /// Work that a store says was begun and is not finished.
+@nonexhaustive
 public enum UnfinishedWork: String, Sendable {
     /// A run of setup was cut off; the next one finishes it.
     case provisioning

@@ -22,9 +22,10 @@ public protocol CredentialStore: Sendable {
 /// Why a store could not be read or written.
 public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// More codes may come in later versions.
-    public struct Code: RawRepresentable, Hashable, Sendable {
+    public struct Code: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
         public let rawValue: String
         public init(rawValue: String) { self.rawValue = rawValue }
+        public var description: String { rawValue }
 
         /// Another run holds the store.
         public static let busy = Code(rawValue: "busy")
@@ -60,6 +61,7 @@ public struct StoreError: Error, Sendable, Equatable, CustomStringConvertible {
 
 /// The values that setup keeps. The raw value is the name of the file in a folder, and of the key in a Kubernetes
 /// Secret; the documents of the product name them, except for the last five, which are ours.
+@nonexhaustive
 public enum StoreKey: String, Sendable, CaseIterable, CustomStringConvertible {
     case tunnelID = "tunnel-id"
     case tunnelDomain = "tunnel-domain"

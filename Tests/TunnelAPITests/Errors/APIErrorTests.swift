@@ -19,6 +19,12 @@ import TunnelCore
         "Unexpected value(s) `mcp-tunnels-2026-06-22` for the `anthropic-beta` header. Please consult our documentation."
     private static let cap = "Organization already has the maximum of 10 non-archived Tunnels"
 
+    @Test func codesReadAsTheyAreSpelled() {
+        #expect("\(APIError.Code.notFound) \(APIError.Hop.exchange)" == "not-found token exchange")
+        #expect("\(TransportError.Code.timedOut) \(TransportError.Stage.lookup)" == "timed-out look up")
+        #expect("\(CredentialError.Code.missing) \(KubernetesError.Code.alreadyExists)" == "missing already-exists")
+    }
+
     @Test func tellsAll() async throws {
         let step = ScriptedTransport.Step.error(403, "permission_error", "not you", ["request-id": "req_field"])
         let error = try await error(.addCertificate, step)

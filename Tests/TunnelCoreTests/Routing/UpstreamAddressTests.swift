@@ -37,6 +37,6 @@ import TunnelCore
     func refuses(_ text: String) {
         let error = #expect(throws: UpstreamAddressError.self) { try UpstreamAddress(text) }
         #expect(error?.description == "invalid upstream (must be scheme://host:port)")
-        #expect(error?.detail.isEmpty == false)
+        #expect(error?.reason.isEmpty == false)
     }
 }

@@ -34,19 +34,19 @@ import TunnelCore
         }
         #expect(area == [5, 6, 7, 8])
         var buffer = ByteBuffer()
-        buffer.withMutableSpan { applyMask(MaskingKey(1, 2, 3, 4), to: &$0) }
+        buffer.withMutableSpan { MaskingKey(1, 2, 3, 4).apply(to: &$0) }
         #expect(buffer.array == [])
     }
 
     @Test func masksASpan() {
         var area: [UInt8] = [5, 6, 7, 8, 9]
         var span = area.mutableSpan
-        applyMask(MaskingKey(1, 2, 3, 4), to: &span, offset: 3)
+        MaskingKey(1, 2, 3, 4).apply(to: &span, offset: 3)
         #expect(area == reference([1, 2, 3, 4], [5, 6, 7, 8, 9], offset: 3))
         var buffer = ByteBuffer()
         buffer.append([5, 6, 7, 8, 9])
         buffer.consume(1)
-        buffer.withMutableSpan { applyMask(MaskingKey(1, 2, 3, 4), to: &$0) }
+        buffer.withMutableSpan { MaskingKey(1, 2, 3, 4).apply(to: &$0) }
         #expect(buffer.array == reference([1, 2, 3, 4], [6, 7, 8, 9], offset: 0))
     }
 
