@@ -19,7 +19,7 @@ from record import Case, Suite
 from strict_http import Incomplete, Invalid
 
 SEED = 20251129
-COUNT, BOUNDED = 1_000, 100
+COUNT, BOUNDED = 2_000, 100
 
 SUITE = Suite(
     "responses", "Hostile responses",
