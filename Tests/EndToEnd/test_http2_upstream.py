@@ -320,6 +320,54 @@ async def test_a_request_that_is_refused_twice_gets_502(start) -> None:
         assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize("code", [INTERNAL_ERROR, CANCEL, NO_ERROR, None])
+async def test_an_end_that_is_no_refusal_says_nothing_of_what_was_done(start, code: int | None) -> None:
+    """Of the stream, or of the connection: a kept one, where by HTTP/1.1 a lost request might have met its end."""
+
+    async def handler(request: Request) -> None:
+        await request.whole()
+        if len(server.requests) == 1:
+            await answer(request)
+        elif code is None:
+            request.peer.close()
+        else:
+            await request.abort(code)
+
+    async with HTTP2Server(handler) as server:
+        proxy = start({"echo": f"h2c://127.0.0.1:{server.port}"}, threads=1)
+        async with proxy.far.http("echo") as http:
+            assert (await http.request("POST", body=b"once")).status == 200
+            assert (await http.request("POST", body=b"once")).status == 502
+        assert len(server.requests) == 2
+
+
+async def test_a_request_whose_body_has_gone_is_not_sent_again(start) -> None:
+    """What was refused may go elsewhere, but its beginning is not there any more."""
+
+    async def handler(request: Request) -> None:
+        await until(lambda: len(request.body) > 200_000)
+        await request.abort(REFUSED_STREAM)
+
+    async with HTTP2Server(handler) as server:
+        proxy = start({"echo": f"h2c://127.0.0.1:{server.port}"})
+        async with proxy.far.http("echo") as http:
+            assert (await http.request("POST", body=b"x" * 1_000_000)).status == 502
+        assert len(server.requests) == 1
+
+
+async def test_a_request_that_a_new_connection_lost_is_not_sent_again(start) -> None:
+    """A kept connection may have ended before the request came; a new one has ended because of it, as far as we know."""
+
+    async def handler(request: Request) -> None:
+        request.peer.close()
+
+    async with HTTP2Server(handler) as server:
+        proxy = start({"echo": f"h2c://127.0.0.1:{server.port}"})
+        async with proxy.far.http("echo") as http:
+            assert (await http.get()).status == 502
+        assert len(server.requests) == 1
+
+
 async def test_goaway_sends_what_is_above_elsewhere(start) -> None:
     first = asyncio.Event()
 
