@@ -142,6 +142,10 @@ def containers(
         network.remove()
 
 
+#: What is tried from inside is tried with one engine; of the other there is what the proxy says of itself.
+with_docker = pytest.mark.parametrize("containers", [Docker], indirect=True)
+
+
 @pytest.fixture
 def mounts(tmp_path: Path) -> dict[str, Path]:
     """Configuration and certificate, as the guides mount them."""
@@ -167,8 +171,6 @@ def write(folder: Path, **changes: object) -> None:
 
 def attempt(containers, mounts: dict[str, Path], name: str, lines: list[str], *more: str) -> tuple[str, dict[str, str]]:
     """What is in force, and what came of each line."""
-    if isinstance(containers, Containerd):
-        pytest.skip("tried with Docker's engine alone so far; of containerd there is what the proxy says")
     if not TOOL:
         pytest.skip("SANDBOX_ESCAPE names no program: Tests/Deploy/run builds it")
     mounts = {**mounts, "/sandbox-escape": Path(TOOL)}
@@ -180,6 +182,7 @@ def attempt(containers, mounts: dict[str, Path], name: str, lines: list[str], *m
 
 
 @pytest.mark.skipif(ABI < 6, reason="the kernel's Landlock lacks what is tried here")
+@with_docker
 def test_what_the_sandbox_denies_under_the_default_profile(containers, mounts: dict[str, Path]) -> None:
     ready, outcomes = attempt(containers, mounts, "confined", list(ATTEMPTS))
     # The profile lets the three calls pass, and the filter of ours is added to it.
@@ -192,6 +195,7 @@ def test_what_the_sandbox_denies_under_the_default_profile(containers, mounts: d
     assert free == {**dict.fromkeys(lines, "ok"), f"connect {PORTS['other']}": "ECONNREFUSED"}
 
 
+@with_docker
 def test_calls_that_are_never_made_fail_under_the_default_profile(containers, mounts: dict[str, Path]) -> None:
     _, outcomes = attempt(containers, mounts, "calls", ["calls"])
     assert len(outcomes) > 50
@@ -200,6 +204,7 @@ def test_calls_that_are_never_made_fail_under_the_default_profile(containers, mo
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="x86-64 has other ABIs")
+@with_docker
 def test_a_call_by_another_abi_ends_the_process(containers, mounts: dict[str, Path]) -> None:
     for abi in ("32-bit", "x32"):
         _, outcomes = attempt(containers, mounts, abi, ["thread x", f"{abi} x", "thread x"])
@@ -238,9 +243,8 @@ def test_the_proxy_says_that_all_of_it_is_in_force(containers, mounts: dict[str,
     assert status["landlock_abi"] == min(ABI, 7) and status["filters_calls"] and status["missing"] == [], status
 
 
+@with_docker
 def test_a_profile_without_landlock_is_named(containers, mounts: dict[str, Path], image: Image, tmp_path: Path) -> None:
-    if not isinstance(containers, Docker):
-        pytest.skip("ctr takes a profile as well, but one is enough to see what is said of it")
     profile = tmp_path / "profile.json"
     denied = {"names": LANDLOCK, "action": "SCMP_ACT_ERRNO"}
     profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [denied]}))
