@@ -21,7 +21,7 @@ def commands(binaries: Path) -> list[str]:
 
 def flags(help_text: str) -> set[str]:
     """The flags that a help text explains, without their dashes."""
-    return set(re.findall(r"^ +--?([a-zA-Z][a-z-]*)", help_text, re.M))
+    return set(re.findall(r"^ +--?([a-zA-Z][a-z0-9-]*)", help_text, re.M))
 
 
 def test_are_correct() -> None:
@@ -91,26 +91,26 @@ def test_setup_pages_environment(binaries: Path) -> None:
     section = page.split(".Sh ENVIRONMENT\n")[1].split("\n.Sh ")[0]
     described = {name for line in re.findall(r"^\.It Ev (.*)$", section, re.M) for name in line.split(" , ")}
     assert named <= described
-    source = (REPOSITORY / "Sources/setup/SetupEnvironment.swift").read_text()
+    source = "".join(file.read_text() for file in (REPOSITORY / "Sources/setup").rglob("*.swift"))
     assert all(f'"{name}"' in source for name in described)
 
 
 def test_proxy_page(binaries: Path) -> None:
     usage = run(binaries / "mcp-proxy", "-help")
     page = (MAN / "mcp-proxy.1").read_text()
-    assert set(re.findall(r"^\.It Fl ([a-zA-Z-]+)", page, re.M)) == flags(usage)
+    assert set(re.findall(r"^\.It Fl ([a-zA-Z0-9-]+)", page, re.M)) == flags(usage)
     # Beside flags, only commands stand at the beginning of a line of the list.
     named = re.findall(r"^  ([a-z]+)  +[a-z]", usage, re.M)
     assert named and re.findall(r"^\.It Cm ([a-z]+)", page, re.M) == named
     synopsis = page.split(".Sh SYNOPSIS\n")[1].split(".Sh ")[0]
-    assert set(re.findall(r"Fl ([a-zA-Z-]+)", synopsis)) | {"help"} == flags(usage)
+    assert set(re.findall(r"Fl ([a-zA-Z0-9-]+)", synopsis)) | {"help"} == flags(usage)
 
 
 def test_configuration_page() -> None:
     """Each field has the type, the default and the need of a restart that docs/configuration.md has."""
     documents = (REPOSITORY / "docs" / "configuration.md").read_text()
     expected = []
-    rows = re.findall(r"^\| `([a-z_.]+)` \| `(.*?)` \| `(.*?)` \| (.*) \|$", documents, re.M)
+    rows = re.findall(r"^\| `([a-z0-9_.]+)` \| `(.*?)` \| `(.*?)` \| (.*) \|$", documents, re.M)
     for name, kind, default, meaning in rows:
         value = {"required": "required", "none": "no default"}.get(default, f"default {default}")
         expected.append((name, f"{kind}; {value}", "*Restart.*" in meaning))
@@ -126,7 +126,7 @@ def test_configuration_page_numbers() -> None:
     """Each number and quoted word of a field's description is in the page's too."""
     documents = (REPOSITORY / "docs" / "configuration.md").read_text()
     page = (MAN / "mcp-proxy.yaml.5").read_text()
-    for name, meaning in re.findall(r"^\| `([a-z_.]+)` \| `.*?` \| `.*?` \| (.*) \|$", documents, re.M):
+    for name, meaning in re.findall(r"^\| `([a-z0-9_.]+)` \| `.*?` \| `.*?` \| (.*) \|$", documents, re.M):
         entry = re.search(rf"^\.It Va {name} Pq .*\n(?s:(.*?))(?=^\.It|^\.El)", page, re.M)
         assert entry, name
         for word in re.findall(r"`-?([^`]+)`", meaning) + re.findall(r"\b\d{2,}\b", meaning):
