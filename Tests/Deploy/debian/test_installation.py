@@ -32,6 +32,7 @@ def test_on_a_minimal_system(minimal_root: Path, package: Path) -> None:
         f"{STORE} 700 mcp-tunnel",
         f"{STORE}/ca.crt 644 mcp-tunnel",
         f"{STORE}/ca.key 600 mcp-tunnel",
+        f"{STORE}/ticket-keys 600 mcp-tunnel",
         f"{STORE}/tls.crt 644 mcp-tunnel",
         f"{STORE}/tls.key 600 mcp-tunnel",
         f"{STORE}/tunnel-domain 644 mcp-tunnel",
