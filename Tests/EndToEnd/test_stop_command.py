@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -66,9 +68,13 @@ def test_of_no_proxy_it_says_so(binary: Path, tmp_path: Path) -> None:
 async def test_another_user_stops_nothing(start, binary: Path) -> None:
     async with Upstream(echo) as upstream:
         proxy = start({"echo": upstream})
-        command = [binary, "stop", "-config", proxy.config_file]
-        done = await asyncio.to_thread(
-            subprocess.run, command, capture_output=True, text=True, timeout=30, user=65534, group=65534, extra_groups=[])
+        # Where that user can run it: the clone may lie in a home that nobody else can read.
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            command = [shutil.copy(binary, folder), "stop", "-config", proxy.config_file]
+            done = await asyncio.to_thread(
+                subprocess.run, command, capture_output=True, text=True, timeout=60, cwd="/", user=65534, group=65534,
+                extra_groups=[])
         assert done.returncode == 1, done.stdout
         http = HTTPConnection(await proxy.far.open(raw=True), "echo.t.example")
         assert (await http.get()).status == 200

@@ -64,15 +64,15 @@ class Tunnel:
 
     def __init__(
         self, port: int, host: str, context: ssl.SSLContext, *, timeout: float = 10, receive_buffer: int | None = None,
-        session: ssl.SSLSession | None = None, handshake: bool = True,
+        session: ssl.SSLSession | None = None, handshake: bool = True, address: str = "127.0.0.1",
     ) -> None:
         self.host, self.timeout = host, timeout
         self.pongs: list[bytes] = []
-        self.socket = socket.socket()
+        self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
-        self.socket.connect(("127.0.0.1", port))
+        self.socket.connect((address, port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         head, _ = upgrade_head(host)
         self.socket.sendall(head)

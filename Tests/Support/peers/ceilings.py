@@ -81,7 +81,8 @@ class Ceiling:
         begun, trouble = time.monotonic(), "nothing"
         while (left := begun + NEIGHBOUR - time.monotonic()) > 0:
             try:
-                with Tunnel(self.proxy.endpoint.port, self.host, context, timeout=left) as tunnel:
+                endpoint = self.proxy.endpoint
+                with Tunnel(endpoint.port, self.host, context, timeout=left, address=endpoint.host) as tunnel:
                     status = tunnel.request().status
                 assert status == 502, f"the neighbour got {status}"
                 return time.monotonic() - begun
