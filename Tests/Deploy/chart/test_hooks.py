@@ -57,7 +57,7 @@ def test_an_upgrade_that_cannot_run_setup_says_why_it_has_to(tmp_path):
 
 def test_what_setup_needs_is_made_before_it(objects, name):
     found = weights(objects)
-    if name in ("external", "external-egress", "replicas"):
+    if name in ("external", "external-egress", "replicas", "streams"):
         assert {key[0] for key in found} == {"Pod"}
         return
     kinds = {key[0] for key in found}

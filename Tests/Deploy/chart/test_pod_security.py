@@ -79,7 +79,7 @@ def test_secrets_stand_in_secrets_only(renderings, name):
 def test_the_chart_makes_no_secret_but_the_empty_one_and_that_of_the_api_token(objects, name):
     made = {each["metadata"]["name"]: each for each in objects if each["kind"] == "Secret"}
     case = chart.CASES[name]
-    is_there = case.cluster is not None or name in ("external", "external-egress", "replicas")
+    is_there = case.cluster is not None or name in ("external", "external-egress", "replicas", "streams")
     assert made.keys() == (set() if is_there else {case.release}) | (
         {"mcp-tunnel-api-token"} if name == "api-token" else set()
     )
