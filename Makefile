@@ -10,7 +10,7 @@ YAML_VENV := Tests/Support/.venv
 HTTP2_VENV := out/http2-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test deb-test test-deploy docs docs-test conformance conformance-quick \
+.PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test rollout-test deb-test test-deploy docs docs-test conformance conformance-quick \
 	attack-test fault-test mutation-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
 	test-packages
 # Two builds would wait for each other.
@@ -98,12 +98,15 @@ chart-test: swift test-packages ## the Helm chart: rendered, against its propert
 	swift build --product setup
 	swift build --product yaml-dump
 	swift build --product tunnels-api-fake
-	Tests/Deploy/chart/run
+	Tests/Deploy/chart/run --ignore=test_rollout.py
+
+rollout-test: chart-test ## pods that are replaced and drained under load, by the clock: for a machine with nothing else to do
+	Tests/Deploy/chart/run test_rollout.py
 
 deb-test: swift build-packages ## the Debian package and its units, in systems of their own; as root
 	Tests/Deploy/debian/run
 
-test-deploy: swift build-packages chart-test deb-test ## chart, package, units, image and Compose, under what they promise
+test-deploy: swift build-packages rollout-test deb-test ## chart, package, units, image and Compose, under what they promise
 	Tests/Deploy/run image compose
 
 yaml-test: swift test-packages ## our YAML reader against ruamel.yaml
