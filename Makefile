@@ -59,8 +59,7 @@ release-check: ## all that has a version against deploy/release/versions.toml
 release-test: test-packages ## what makes, checks and numbers a release; as root
 	Tests/Deploy/release/run
 
-test: unit-test yaml-test http2-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
-	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5) $(addprefix --seed ,$(FUZZ_SEED))
+test: unit-test yaml-test http2-test embedding-test end-to-end-test ## all tests; what the fuzzers have found is among them
 
 unit-test: swift test-packages ## unit tests, with the corpora of the fuzzers
 	swift build --build-tests
