@@ -17,8 +17,8 @@ HTTP2_VENV := out/http2-venv
 .NOTPARALLEL:
 
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
-		printf '  make %-16s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  make %-18s %s\n' "$$name" "$$text"; done
 
 # The debug build is ready sooner than the release build, and the tests use it too.
 demo: swift build-packages ## build, then run the whole path once on this machine, and again with a provisioned tunnel
