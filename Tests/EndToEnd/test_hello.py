@@ -216,4 +216,6 @@ def test_an_occupied_port_ends_with_1(binary: Path, hello: Hello) -> None:
         text=True, timeout=20,
     )
     assert result.returncode == 1
-    assert result.stderr == f"mcp-proxy hello: listen tcp 127.0.0.1:{hello.port}: bind: address already in use\n"
+    assert result.stderr == (
+        f"mcp-proxy hello: listen tcp 127.0.0.1:{hello.port}: bind: address already in use "
+        f"(`ss -ltnp 'sport = :{hello.port}'` names who listens there: stop it, or write another port)\n")

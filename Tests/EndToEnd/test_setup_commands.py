@@ -184,8 +184,8 @@ def test_generate_certs(alone: Setup, output: Output) -> None:
 @pytest.mark.parametrize("domain", ["https://t.example", "t.example:443", "*.t.example", "t..example", "t_.example",
                                     "x" * 64 + ".example", "täst.example", "-t.example"])
 def test_generate_certs_refuses_what_is_no_domain(alone: Setup, output: Output, domain: str) -> None:
-    outcome = alone("generate-certs", f"--tunnel-domain={domain}", f"--output={output}", FAST, status=1)
-    assert "DNS name" in outcome.stderr and output.names() == set()
+    outcome = alone("generate-certs", f"--tunnel-domain={domain}", f"--output={output}", FAST, status=2)
+    assert "--tunnel-domain" in outcome.stderr and "DNS name" in outcome.stderr and not output.folder.exists()
 
 
 def test_manual_certificates_are_registered_by_init(setup: Setup, api: TunnelsAPI, output: Output) -> None:
@@ -452,10 +452,10 @@ def test_result_of_init_is_readable_by_machines(setup: Setup, api: TunnelsAPI, o
 
 
 @pytest.mark.parametrize("command", [
-    ["renew-cert"], ["rotate-ca"], ["rotate-ca", "--finish"], ["token", "reveal", f"--tunnel-id={TUNNEL_ID}"],
+    ["verify"], ["renew-cert"], ["rotate-ca"], ["rotate-ca", "--finish"], ["token", "reveal", f"--tunnel-id={TUNNEL_ID}"],
     ["token", "rotate", "--yes", f"--tunnel-id={TUNNEL_ID}"],
 ], ids=" ".join)
-def test_what_only_changes_makes_no_folder(
+def test_a_folder_that_has_to_be_there_is_not_made(
     setup: Setup, api: TunnelsAPI, output: Output, command: list[str]
 ) -> None:
     """Where nothing is, the name of the folder is most likely misspelt."""
@@ -465,8 +465,11 @@ def test_what_only_changes_makes_no_folder(
 
 
 def test_verify_of_an_output(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    output.folder.mkdir(mode=0o700)
     empty = setup("verify", f"--output={output}", "--json", status=1).json
-    assert empty["good"] is False and len(empty["missing"]) == 3 and not output.folder.exists()
+    assert empty["good"] is False and len(empty["missing"]) == 3 and list(output.folder.iterdir()) == []
+    lines = setup("verify", f"--output={output}", status=1).stdout.splitlines()
+    assert lines[2].startswith("missing: ") and lines[3].startswith("  remedy: run setup init") and lines[4].endswith("not good")
     setup("init", f"--output={output}", FAST)
     good = setup("verify", f"--output={output}", "--json").json
     assert good["good"] is True and good["ca"]["fingerprint"] == output.fingerprint()

@@ -106,12 +106,21 @@ import TunnelProxy
     @Test(
         arguments: [
             ([0x15, 0x03, 0x01, 0, 2, 2, 70], Fault.speaksTLS), ([0, 0, 18, 4, 0, 0, 0, 0, 0], .http2Only),
-            ([0, 0, 8, 7, 0, 0, 0, 0, 0], .http2Only), (Array("SSH-2.0".utf8), .notHTTP), ([], .notHTTP),
+            ([0, 0, 8, 7, 0, 0, 0, 0, 0], .http2Only),
+            (Array("HTTP/1.1 200".utf8), .notHTTP), (Array("SSH-2.0".utf8), .notHTTP), ([], .notHTTP),
             ([0x15], .notHTTP),
         ] as [([UInt8], Fault)])
     func firstBytes(_ first: [UInt8], _ fault: Fault) {
         let failure = OwnRequest.Failure.malformed(reason: "x", first: first)
-        #expect(UpstreamFailure(failure, to: Self.address, within: .seconds(1)).fault == fault)
+        #expect(UpstreamFailure(failure, to: Self.address, isHTTP2: false, within: .seconds(1)).fault == fault)
+    }
+
+    @Test(arguments: [
+        ("HTTP/1.1 505 ", Fault.http1Only), ("HTTP/1.0 400 ", .http1Only), ("HTTP/2", .notHTTP), ("", .notHTTP),
+    ])
+    func firstBytesToHTTP2(_ first: String, _ fault: Fault) {
+        let failure = OwnRequest.Failure.malformed(reason: "x", first: Array(first.utf8))
+        #expect(UpstreamFailure(failure, to: Self.address, isHTTP2: true, within: .seconds(1)).fault == fault)
     }
 
     // MARK: Authorization

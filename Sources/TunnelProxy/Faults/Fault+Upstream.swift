@@ -124,6 +124,11 @@ extension Fault {
         "upstream-http2-only", "the upstream speaks HTTP/2 only", sign: "502 `The upstream sent a malformed response`",
         cause: "the port is for HTTP/2 with prior knowledge, as gRPC has it",
         remedy: "write `h2c://` in place of `http://` in the route")
+    package static let http1Only = Fault(
+        "upstream-http1-only", "the upstream does not speak HTTP/2 with prior knowledge",
+        sign: "502 `The upstream sent a malformed response`",
+        cause: "the route says `h2c://`, and the server speaks HTTP/1.1",
+        remedy: "write `http://` in place of `h2c://` in the route")
     package static let notHTTP = Fault(
         "upstream-not-http", "what the upstream says is not HTTP/1.1",
         sign: "502 `The upstream sent a malformed response`, log `malformed response from upstream`",
@@ -164,6 +169,6 @@ extension Fault {
         remedy: "compare the port and the path")
 
     static let upstreamHTTP = [
-        speaksTLS, http2Only, notHTTP, closed, reset, silent, brokenOff, stalled, unaskedUpgrade, tooLarge,
+        speaksTLS, http2Only, http1Only, notHTTP, closed, reset, silent, brokenOff, stalled, unaskedUpgrade, tooLarge,
     ]
 }
