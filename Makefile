@@ -225,6 +225,7 @@ lint: swift build-packages ## formatting, house rules, links and promises of the
 	Tests/Support/embedding/check-blocks
 	Tests/Support/api-digest
 	Benchmarks/ScaleBench/scale --check
+	Tests/Support/gates/document --check
 
 clean: ## remove what was built, downloaded and found
 	rm -rf .build out Tests/Support/embedding/.build Examples/*/.build
