@@ -70,7 +70,8 @@ end-to-end-test: swift test-packages ## real peers against the debug build: the 
 	swift build --product setup
 	swift build --product tunnels-api-fake
 	swift build --product sandbox-escape
-	Tests/EndToEnd/run
+	Tests/EndToEnd/run -m 'not alone' -n 3 --dist loadfile
+	Tests/EndToEnd/run -m alone
 
 attack-test: swift test-packages ## those that play an attacker; as root, in namespaces of their own where they need one
 	swift build --product mcp-proxy
