@@ -270,6 +270,17 @@ def at_terminal(setup: Setup, typed: str, *arguments: str) -> tuple[int, str]:
     return process.wait(30), shown.decode()
 
 
+def at_half_a_terminal(setup: Setup, typed: str, *arguments: str) -> tuple[int, str]:
+    """The same, where standard input is a terminal and standard error is not."""
+    controller, terminal = pty.openpty()
+    os.write(controller, typed.encode() + b"\n")
+    process = setup.start(*arguments, stdin=terminal)
+    os.close(terminal)
+    _, stderr = process.communicate(timeout=30)
+    os.close(controller)
+    return process.returncode, stderr
+
+
 ASKED = [
     (["tunnels", "archive", TUNNEL_ID], TUNNEL_ID, "cannot be undone", "tunnel_archived"),
     (["certs", "revoke", "CERTIFICATE", "--force"], "CERTIFICATE", "the last one", "tunnel_certificate_revoked"),
@@ -291,6 +302,10 @@ def test_what_cannot_be_undone_is_asked_for(
     process = setup.start(*command, stdin=-1)
     stdout, stderr = process.communicate(f"{name}\n", timeout=30)
     assert process.returncode == 2 and "--yes" in stderr and "no terminal" in stderr
+    assert event not in api.audit()
+    # Nor where the question would go into a file.
+    status, stderr = at_half_a_terminal(setup, name, *command)
+    assert status == 2 and "no terminal" in stderr
     assert event not in api.audit()
     for typed in ("yes", name[:-1], ""):
         if typed:
@@ -475,6 +490,10 @@ def test_verify_of_an_output(setup: Setup, api: TunnelsAPI, output: Output) -> N
     assert good["good"] is True and good["ca"]["fingerprint"] == output.fingerprint()
     assert f"{output}: good" in setup("verify", f"--output={output}").stdout
     setup("verify", f"--output={output}", "--expires-within=720h")
+    own = output.text("tunnel-domain")
+    setup("verify", f"--output={output}", f"--tunnel-domain={own.upper()}")
+    other = setup("verify", f"--output={output}", "--tunnel-domain=other.tunnel.anthropic.com", status=1)
+    assert f"belongs to {own}, not to that of --tunnel-domain" in other.stderr and other.stdout == ""
     soon = setup("verify", f"--output={output}", "--expires-within=2161h", status=1)
     assert "expires-soon" in soon.stdout and f"{output}: not good" in soon.stdout
     output.path("tls.key").write_bytes(output.bytes("ca.key"))

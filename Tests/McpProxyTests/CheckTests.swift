@@ -76,6 +76,26 @@ import TunnelProxy
         ] as [(String, Int64?)])
     func datesOfHTTP(_ text: String, _ seconds: Int64?) { #expect(HTTPDate.seconds(text) == seconds) }
 
+    // MARK: Listener
+
+    @Test(
+        arguments: [
+            (":8080", [("lo", "127.0.0.1"), ("eth0", "192.0.2.7")], "192.0.2.7 through eth0"),
+            ("[::]:8080", [("eth0", "fe80::1"), ("eth0", "2001:db8::1")], "2001:db8::1 through eth0"),
+            ("192.0.2.7:8080", [("eth0", "192.0.2.6"), ("eth1", "192.0.2.7")], "192.0.2.7 through eth1"),
+            ("192.0.2.8:8080", [("eth0", "192.0.2.7")], nil), ("127.0.0.1:8080", [("eth0", "192.0.2.7")], nil),
+            // Containers of this host, and neighbours on the wire.
+            (":8080", [("docker0", "172.17.0.1"), ("veth1a", "10.0.0.1"), ("eth0", "fe80::1")], nil),
+            ("unix:/run/mcp.sock", [("eth0", "192.0.2.7")], nil),
+        ] as [(String, [(String, String)], String?)])
+    func whoReachesTheListener(_ listener: String, _ interfaces: [(String, String)], _ place: String?) throws {
+        let address = try #require(ListenAddress(listener))
+        let own = try interfaces.map { name, text in (name: name, address: try #require(IPAddress(text))) }
+        let reach = ListenerReach.beyondHost(address, by: own, isContainer: false)
+        #expect(reach == place.map { "listen_addr \(address) can be reached at \($0)" })
+        #expect(ListenerReach.beyondHost(address, by: own, isContainer: true) == nil)
+    }
+
     // MARK: Failures
 
     private static let address = SocketAddress.ip(IPAddress(v4: 0x7F00_0001), port: 9)
