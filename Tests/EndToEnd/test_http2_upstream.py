@@ -137,6 +137,8 @@ async def test_heads_trailers_and_what_has_no_body(start) -> None:
                 await request.reply(b"", 204)
             case "/304":
                 await request.reply(b"", 304, ("etag", '"a"'))
+            case "/accepted":
+                await request.head(202, end=True)
             case "/head":
                 await request.head(200, ("content-length", "1000"), end=True)
             case "/length":
@@ -154,6 +156,8 @@ async def test_heads_trailers_and_what_has_no_body(start) -> None:
             assert response.body == b"hello body [('x-up', '5')]" and response.trailers == [("x-sum", "17")]
             assert (await http.get("/204")).status == 204
             assert (await http.get("/304")).get("etag") == '"a"'
+            response = await http.get("/accepted")
+            assert response.status == 202 and response.get("content-length") == "0" and response.body == b""
             response = await http.request("HEAD", "/head")
             assert response.get("content-length") == "1000" and response.body == b""
             assert (await http.get("/length")).body == b"12345"

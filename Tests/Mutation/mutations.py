@@ -116,8 +116,10 @@ def check(mutations: list[Mutation]) -> list[str]:
             problems.append(f"form is expression, statement or file, not {one.form}")
         if twin := keys.setdefault(one.key, one) is not one and keys[one.key]:
             problems.append(f"the same as {twin.name}")
-        for file in one.end_to_end:
-            if not (ROOT / "Tests/EndToEnd" / file.split("::")[0]).is_file():
-                problems.append(f"there is no Tests/EndToEnd/{file}")
+        for name in one.end_to_end:
+            file, _, test = name.partition("::")
+            path = ROOT / "Tests/EndToEnd" / file
+            if not path.is_file() or (test and f"def {test}(" not in path.read_text()):
+                problems.append(f"there is no Tests/EndToEnd/{name}")
         found += [f"Tests/Mutation/mutations/{one.module}.toml: {one.name}: {problem}" for problem in problems]
     return found

@@ -42,6 +42,39 @@ import TunnelTLS
         #expect(pieces.allSatisfy { $0.count <= limit })
     }
 
+    /// Nor are its records read: they would be kept, however many there are.
+    @Test func aFullBufferReadsNoRecords() throws {
+        let (descriptor, peer) = try socketPair()
+        let (isReady, isSent, isOver) = (ThreadSignal(), Flag(), ThreadSignal())
+        let server = OnThread { () -> Bool in
+            guard let tls = try? TLSPeer(peer) else { return false }
+            _ = isReady.wait(seconds: 20)
+            try? tls.send("more")
+            isSent.set()
+            return isOver.wait(seconds: 20)
+        }
+        let (full, isThere, text) = try onLoop { loop in
+            let connection = try open(descriptor, on: loop.reactor)
+            defer { connection.close() }
+            try await connection.startTLS(
+                TestTLS.client(), serverName: "localhost", timeout: 10 * ClientConnectionTests.second)
+            var buffer = ByteBuffer()
+            // The tickets of the handshake.
+            await turns(on: loop.reactor)
+            _ = try connection.receive(into: &buffer, limit: 1_024)
+            buffer.append("full")
+            isReady.post()
+            _ = await turns(on: loop.reactor) { isSent.isSet && connection.socket.hasInput }
+            let full = try connection.receive(into: &buffer, limit: 4)
+            let isThere = connection.socket.hasInput
+            _ = try connection.receive(into: &buffer, limit: 8)
+            isOver.post()
+            return ("\(full)", isThere, String(decoding: buffer.array, as: UTF8.self))
+        }
+        #expect(full == "nothing" && isThere && text == "fullmore")
+        #expect(server.value() == true)
+    }
+
     @Test(arguments: [1, 100, 16_384, 50_000]) func tlsBytesGoBothWays(_ count: Int) throws {
         let (descriptor, peer) = try socketPair()
         let sent = String(repeating: "a", count: count)
@@ -60,7 +93,10 @@ import TunnelTLS
             #expect(connection.tlsVersion != nil)
             send(sent, on: connection)
             try await connection.flush()
-            return try await readToEnd(connection)
+            let answer = try await readToEnd(connection)
+            // It said so itself, behind all that it had to say.
+            #expect(connection.ended == .orderly)
+            return answer
         }
         #expect(answer == "got \(count)")
         #expect(server.value() == sent)

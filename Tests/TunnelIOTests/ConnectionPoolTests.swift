@@ -112,6 +112,34 @@ private let plenty = ConnectionPool.Limits(maxParked: 8, idleTimeout: 3_600 * se
         #expect(server.value() == true)
     }
 
+    /// close_notify is an end, also while the connection below stays open.
+    @Test func aSessionThatHasEndedIsNotHandedOut() throws {
+        let (descriptor, peer) = try socketPair()
+        let (goes, gone, isOver) = (ThreadSignal(), ThreadSignal(), ThreadSignal())
+        let server = OnThread { () -> Bool in
+            guard let tls = try? TLSPeer(peer) else { return false }
+            _ = goes.wait(seconds: 20)
+            tls.close()
+            gone.post()
+            return isOver.wait(seconds: 20)
+        }
+        try onPool { pool, reactor in
+            let socket = try Socket(adopting: descriptor, on: reactor)
+            let near = ClientConnection(socket, .loopback(1), on: reactor)
+            try await near.startTLS(TestTLS.client(), serverName: "localhost", timeout: 10 * second)
+            // Its tickets, which come before anything else.
+            await turns(9, on: reactor)
+            #expect(near.isQuiet(asking: true))
+            pool.park(near, generation: 1, limits: plenty)
+            goes.post()
+            #expect(gone.wait(seconds: 20))
+            #expect(pool.checkOut(generation: 1) == nil)
+            #expect(socket.isClosed)
+            isOver.post()
+        }
+        #expect(server.value() == true)
+    }
+
     // MARK: Time
 
     @Test func idleOnesAreNotHandedOutAfterTheirTime() throws {

@@ -118,6 +118,23 @@ import TunnelIO
         #expect(address == listener.address)
     }
 
+    /// The first has answered in the very turn in which the next was due: that one is not dialled any more.
+    @Test func whoeverAnsweredIsTheLast() throws {
+        let (first, next) = (try Listener(.loopback(0), isShared: false), try Listener(.loopback(0), isShared: false))
+        let address = try onLoop { loop in
+            // Runs between the call of connect and the next look at the descriptors, and holds the loop until both are due.
+            loop.spawn { _ in usleep(300_000) }
+            let (socket, address) = try await Connector.connect(
+                to: [first.address, next.address], timeout: 5 * ConnectorTests.second, on: loop.reactor)
+            await turns(on: loop.reactor)
+            socket.close()
+            return address
+        }
+        #expect(address == first.address)
+        var readiness = pollfd(fd: next.descriptor, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&readiness, 1, 0) == 0)
+    }
+
     /// The end of the stream can be reported together with the connection's success; it must not be lost.
     @Test func anEndThatCameWithTheConnectionIsSeen() throws {
         let listener = try Listener(.loopback(0), isShared: false)

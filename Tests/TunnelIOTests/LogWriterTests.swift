@@ -49,6 +49,23 @@ import TunnelIO
         }
     }
 
+    /// Each loop has a queue of its own. What is queued together comes out in the order in which it was said.
+    @Test func linesOfSeveralLoopsComeInTheirOrder() throws {
+        let pipe = try Pipe()
+        let writer = try LogWriter(descriptor: pipe.writing) { _ in [] }
+        let logs = (0..<3).map { _ in writer.forOneThread() }
+        // More than the pipe takes: once it is full, the thread that writes waits in it.
+        let filler = String(repeating: "x", count: 999) + "\n"
+        for _ in 0..<128 { write(filler, to: writer) }
+        var readiness = pollfd(fd: pipe.writing, events: Int16(POLLOUT), revents: 0)
+        while poll(&readiness, 1, 0) > 0 { usleep(1_000) }
+        let lines = (0..<30).map { "line \($0)\n" }
+        for (index, line) in lines.enumerated() { logs[(index * 2) % 3].write(Array(line.utf8).span) }
+        let all = pipe.read(128 * filler.utf8.count + lines.joined().utf8.count)
+        #expect(all.split(separator: "\n").filter { $0.first == "l" }.map { $0 + "\n" } == lines.map { $0[...] })
+        #expect(writer.finish(milliseconds: 20_000))
+    }
+
     /// A process may start and stop proxies all its life, each with logs for its loops.
     @Test func aLogForOneThreadIsGoneWithItsUser() throws {
         let pipe = try Pipe()

@@ -115,6 +115,61 @@ import TunnelIO
         #expect(peer.isAtEnd())
     }
 
+    /// Whoever waits for the other side's end hears of it, also while there are bytes to be read.
+    @Test func theOthersEndIsTold() throws {
+        let (descriptor, peer) = try socketPair()
+        let (before, isTold, after, piping) = try onLoop { loop in
+            let socket = try Socket(adopting: descriptor, on: loop.reactor)
+            defer { socket.close() }
+            let isTold = Box(false)
+            socket.onEnd = { isTold.value = true }
+            peer.send("last words")
+            await turns(on: loop.reactor)
+            let before = socket.ended
+            peer.shutDown()
+            _ = await turns(on: loop.reactor) { socket.sawHangUp }
+            let after = socket.ended
+            socket.readsBeforeEnd = true
+            return (before, isTold.value, after, socket.ended)
+        }
+        #expect(before == nil && isTold && after == .lost && piping == nil)
+    }
+
+    /// Before anybody has reported it.
+    @Test func anEndIsInput() throws {
+        let (descriptor, peer) = try socketPair()
+        let hasInput = try onLoop { loop in
+            let socket = try Socket(adopting: descriptor, on: loop.reactor)
+            defer { socket.close() }
+            let before = socket.hasInput
+            await turns(on: loop.reactor)
+            let (other, otherPeer) = try socketPair()
+            otherPeer.shutDown()
+            let ended = try Socket(adopting: other, on: loop.reactor)
+            defer { ended.close() }
+            return (before, ended.hasInput)
+        }
+        withExtendedLifetime(peer) {}
+        #expect(hasInput == (false, true))
+    }
+
+    /// A peer that takes nothing for so long has stalled.
+    @Test func aFlushEndsWithAPeerThatStalls() throws {
+        let (descriptor, peer) = try socketPair()
+        let code = try onLoop { loop in
+            let socket = try Socket(adopting: descriptor, on: loop.reactor)
+            defer { socket.close() }
+            _ = [UInt8](repeating: 7, count: 1_000_000).withUnsafeBytes { socket.send($0) }
+            #expect(socket.unsentCount > 0)
+            do throws(IOError) {
+                try await socket.flush(stall: 50_000_000)
+                return nil as IOError.Code?
+            } catch { return error.code }
+        }
+        #expect(code == .timedOut)
+        withExtendedLifetime(peer) {}
+    }
+
     @Test func resetTellsThePeer() throws {
         let listener = try Listener(.loopback(0), isShared: false)
         let address = listener.address

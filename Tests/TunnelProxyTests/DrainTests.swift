@@ -34,7 +34,8 @@ import TunnelTestSupport
         let answer = String(decoding: late.receive() ?? [], as: UTF8.self)
         #expect(answer.hasPrefix("HTTP/1.1 503 ") && answer.contains("Retry-After: 1"))
         gate.post()
-        #expect(try far.answer().isWhole)
+        let response = try far.answer()
+        #expect(response.isWhole && response.isClosing)
         try far.wait(for: "close 1001")
         far.peer.send(far.closeFrame(.normal))
         far.peer.shutDown()
@@ -107,6 +108,48 @@ import TunnelTestSupport
         // No response, so nothing that says that there was a whole one.
         #expect(events == ["close 1001", "fin"])
         #expect(state.requestsCut == 1 && state.requests == 0 && state.connections == 0)
+    }
+
+    /// A proxy that another one succeeds waits for those who have come and not asked yet, and for nobody else.
+    @Test func whoHasAskedOrGoneIsNoNewcomer() throws {
+        let state = try SharedState.forTests()
+        let (connected, asked) = (Flag(), Flag())
+        let (asks, goes) = (ThreadSignal(), ThreadSignal())
+        let isServed = try onLoop { loop in
+            let listener = try Listener(.loopback(0), isShared: false)
+            let worker = ProxyWorker(loop.reactor, state, loops: 1)
+            loop.reactor.context = worker
+            try worker.accept(from: listener, isShared: false)
+            let port = listener.address.port
+            let talk = OnThread { () -> Bool in
+                guard let far = try? FarSide(port: port) else { return false }
+                connected.set()
+                _ = asks.wait(seconds: 20)
+                let answer = try? far.request(host: "x.t.example")
+                asked.set()
+                _ = goes.wait(seconds: 20)
+                return answer?.status == 502
+            }
+            _ = await turns(on: loop.reactor) { connected.isSet }
+            #expect(state.hasNewcomers)
+            asks.post()
+            _ = await turns(on: loop.reactor) { asked.isSet }
+            #expect(!state.hasNewcomers && state.connections == 1)
+            goes.post()
+            _ = await turns(on: loop.reactor) { state.connections == 0 }
+            do {
+                let silent = try connect(port: port)
+                _ = await turns(on: loop.reactor) { state.connections == 1 }
+                #expect(state.hasNewcomers)
+                withExtendedLifetime(silent) {}
+            }
+            _ = await turns(on: loop.reactor) { state.connections == 0 }
+            #expect(!state.hasNewcomers)
+            worker.endConnections()
+            worker.finish()
+            return talk.value()
+        }
+        #expect(isServed == true)
     }
 
     /// Heads that wait behind one another are not begun once reading was stopped.

@@ -56,6 +56,19 @@ import TunnelIO
         #expect(snapshot.upgradeTimeout == upgrade * 1_000_000_000)
     }
 
+    /// Less than everything is read again of the configuration in force alone.
+    @Test func anotherConfigurationIsReadWhole() throws {
+        var settings = try TestProxy.Settings(https: ["a": 1])
+        let first = try ProxySnapshot(settings.configuration(), listeners: [])
+        let same = try ProxySnapshot(first.configuration, after: first, rereading: .headerValues)
+        #expect(same.generation(of: .https) == first.generation(of: .https))
+        settings.upstream.tls.caFile = "/nonexistent/ca"
+        let other = try settings.configuration()
+        #expect(throws: ConfigurationError.self) {
+            try ProxySnapshot(other, after: first, rereading: .headerValues)
+        }
+    }
+
     @Test func caFilesAreReadAtOnce() throws {
         var settings = try TestProxy.Settings(https: ["a": 1])
         #expect(try ProxySnapshot(settings.configuration(), listeners: []).upstreamTLS != nil)

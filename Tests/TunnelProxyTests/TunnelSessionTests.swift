@@ -48,6 +48,25 @@ import TunnelTestSupport
         #expect(flood.value() == true)
     }
 
+    /// Also inside: a client of HTTP/2 that broke its rules may have so much on its way, and not five seconds of more.
+    @Test func aFloodBehindABrokenRuleIsCutOff() throws {
+        let proxy = try TestProxy()
+        let far = try FarSide(connect(port: proxy.port), protocols: ["h2"])
+        try far.upgrade()
+        try far.shakeHands()
+        // A frame of DATA on no stream.
+        try far.send(Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [UInt8](repeating: 0, count: 9))
+        #expect(proxy.log.wait(for: "http2 connection failed").count == 1)
+        let (peer, piece) = (far.peer, far.frame([UInt8](repeating: 0, count: 1 << 20)))
+        let flood = OnThread {
+            var count = 0
+            while count < 64, peer.send(piece) { count += 1 }
+            return count
+        }
+        // What the kernels on both sides take is more than what is dropped.
+        #expect(flood.value() ?? 64 < 32)
+    }
+
     @Test func anUpgradeThatDoesNotComeIsATimeOut() throws {
         let proxy = try TestProxy { $0.limits.headerTimeout = .milliseconds(50) }
         let peer = try connect(port: proxy.port)

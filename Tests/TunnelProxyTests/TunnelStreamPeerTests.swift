@@ -39,6 +39,44 @@ import TunnelTestSupport
         #expect(events == ["pong again"])
     }
 
+    /// What is left unsent beyond that are answers of TLS, which it asks for and does not read.
+    @Test func whoLeavesTooMuchUnreadIsGivenUp() throws {
+        let limit = 1 << 20
+        let (below, above) = try onLoop { loop in
+            let rig = try StreamRig(on: loop.reactor)
+            defer { rig.stream.cut() }
+            try rig.shakeHands()
+            fillSocket(rig)
+            func send() { [UInt8](repeating: 1, count: 4_096).withUnsafeBytes { _ = rig.stream.send($0) } }
+            let ping = rig.far.frame([0x70], .ping)
+            while rig.socket.unsentCount <= limit - 5_000 { send() }
+            rig.deliver(ping)
+            let below = rig.stream.end
+            while rig.socket.unsentCount <= limit { send() }
+            rig.deliver(ping)
+            return (below, rig.stream.end)
+        }
+        #expect(below == nil && above == .failed("takes no answers of TLS"))
+    }
+
+    /// Whoever was refused may have had so much on its way, and no more.
+    @Test func aClosingTunnelDropsSoMuchAndNoMore() throws {
+        let (isClosed, isClosedBeyond) = try onLoop { loop in
+            let rig = try StreamRig(on: loop.reactor)
+            try rig.shakeHands()
+            let piece = try rig.far.encrypted([UInt8](repeating: 1, count: 10_000))
+            loop.reactor.spawn(with: rig) { await $0.stream.close(.normal, dropping: piece.count) }
+            await turns(on: loop.reactor)
+            rig.deliver(piece)
+            let isClosed = rig.socket.isClosed
+            rig.deliver([0])
+            let isClosedBeyond = rig.socket.isClosed
+            await turns(on: loop.reactor)
+            return (isClosed, isClosedBeyond)
+        }
+        #expect(!isClosed && isClosedBeyond)
+    }
+
     /// Nor does it get pings, which it would not see.
     @Test func pingsForAPeerThatDoesNotReadAreBounded() throws {
         let (before, after) = try onLoop { loop in

@@ -45,6 +45,24 @@ import TunnelTestSupport
         }
     }
 
+    /// A reload has made a place, and nobody has called who waits for one: it is no newcomer's.
+    @Test func aPlaceThatIsMadeIsNoNewcomers() throws {
+        let places = try places(1, queue: 1)
+        try onLoop { loop in
+            let reactor = loop.reactor
+            #expect(places.turnstile.enter(limit: 1))
+            var isIn: Bool?
+            reactor.spawn(
+                with: Work { isIn = await places.turnstile.wait(places, on: reactor, Cancellation()) }
+            ) { await $0.body() }
+            while places.turnstile.waitingCount < 1 { await Task.yield() }
+            #expect(!places.turnstile.enter(limit: 2))
+            places.turnstile.leave(limit: 2)
+            while isIn == nil { await Task.yield() }
+            #expect(isIn == true && places.turnstile.count == 1)
+        }
+    }
+
     @Test func whoGivesUpLeavesNothingBehind() throws {
         let places = try places(1, queue: 1, milliseconds: 20)
         try onLoop { loop in

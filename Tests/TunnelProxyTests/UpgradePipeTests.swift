@@ -1,6 +1,7 @@
 import Testing
 import TunnelCore
 import TunnelIO
+import TunnelProxy
 import TunnelTestSupport
 
 @Suite struct UpgradePipeTests {
@@ -46,6 +47,24 @@ import TunnelTestSupport
         far.peer.send(last + far.closeNotify() + far.closeFrame(.normal))
         #expect(received.wait() == count)
         #expect(proxy.finished().contains("bytes_in=\(count)"))
+    }
+
+    /// They are in our kernel, and the upstream reads nothing.
+    @Test func anUpstreamThatNeverTakesThemIsGivenUp() throws {
+        let gate = ThreadSignal()
+        let upstream = try Upstream(receiveBuffer: 4_096) { connection, _ in
+            guard connection.readHead() != nil else { return }
+            connection.send(UpgradePipeTests.switching)
+            _ = gate.wait(seconds: 20)
+        }
+        defer { gate.post() }
+        let proxy = try TestProxy(["a": upstream.port]) { $0.limits.sendTimeout = .milliseconds(300) }
+        let far = try proxy.farSide()
+        try far.send(UpgradePipeTests.request)
+        #expect(try far.answer().status == 101)
+        let last = try far.encrypted([UInt8](repeating: 0x78, count: 60_000))
+        far.peer.send(last + far.closeNotify() + far.closeFrame(.normal))
+        #expect(proxy.finished().contains("end=timeout"))
     }
 
     @Test func aResetOfTheUpstreamIsAnError() throws {

@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import TunnelCore
 import TunnelIO
@@ -146,6 +147,10 @@ import TunnelTestSupport
             #expect(!first.socket.isClosed)
             bench.upstreams.keep(only: [])
             #expect(first.socket.isClosed)
+            // One that was out meanwhile does not come back in.
+            let second = try await bench.lease()
+            bench.giveBack(second)
+            #expect(second.socket.isClosed)
         }
     }
 
@@ -223,6 +228,41 @@ import TunnelTestSupport
         }
     }
 
+    // MARK: Requests
+
+    /// The second lock: whatever let it through before, what HTTP/1.1 would read as two requests is none.
+    @Test(arguments: [true, false]) func aTranslatedHeadIsOneHead(_ isOne: Bool) throws {
+        let heads = Heads()
+        let upstream = try Upstream { connection, _ in
+            while let head = connection.readHead() { heads.add(head) }
+            heads.add("end")
+        }
+        let isRefused = try onLoop { loop in
+            let bench = try Bench(loop.reactor, upstream.port)
+            let client = HTTP1Client(on: bench.worker)
+            client.attach(
+                try await bench.lease(), of: bench.upstream, bench.first, owner: 1, from: bench.upstreams)
+            var head = RequestHead()
+            var lines = AddedLines()
+            let bytes = Array("GET /first HTTP/1.1\r\nHost: a.t.example\r\n\r\n".utf8)
+            _ = try head.parse(bytes.span)
+            lines.lines.append(isOne ? "X: y\r\n" : "X: y\r\n\r\nGET /second HTTP/1.1\r\n")
+            client.sendHead(
+                head, bytes.span,
+                ForwardingRules(
+                    host: .preserve, framing: .none, passesUpgrade: false, forwarded: nil, isTranslated: true),
+                adding: lines)
+            _ = client.push()
+            defer { client.finish(keeps: false) }
+            do throws(ClientStreamError) { return try client.receiveHead(.get, HeadLimits()) != .nothing } catch {
+                if case .malformed = error { return true }
+                return false
+            }
+        }
+        #expect(isRefused == !isOne)
+        #expect(heads.waitForEnd().count == (isOne ? 1 : 0))
+    }
+
     // MARK: https
 
     @Test func tlsUpstreamsAreVerified() throws {
@@ -246,13 +286,29 @@ import TunnelTestSupport
         try Upstream { connection, _ in while connection.readHead() != nil {} }
     }
 
+    /// What an upstream has read.
+    private final class Heads: Sendable {
+        private let kept = Mutex<[String]>([])
+        private let signal = ThreadSignal()
+
+        func add(_ head: String) {
+            kept.withLock { $0.append(head) }
+            if head == "end" { signal.post() }
+        }
+
+        func waitForEnd() -> [String] {
+            #expect(signal.wait(seconds: 20))
+            return kept.withLock { $0.dropLast() }
+        }
+    }
+
     /// The pools of one loop, without a server.
     private final class Bench {
         let worker: Worker
         let upstreams: UpstreamPools
         let upstream: UpstreamKey
         private let port: UInt16
-        private let first: ProxySnapshot
+        let first: ProxySnapshot
 
         init(_ reactor: Reactor, _ port: UInt16, change: (inout TestProxy.Settings) -> Void = { _ in }) throws {
             self.port = port

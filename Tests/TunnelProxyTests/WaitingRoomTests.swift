@@ -30,6 +30,19 @@ import TunnelTestSupport
         #expect(waitUntil { proxy.server.connections == 2 })
     }
 
+    /// The same before the upgrade, of connections that have said nothing at all.
+    @Test func theOldestBeforeItsUpgradeGoes() throws {
+        let proxy = try TestProxy {
+            $0.limits.maxPendingConnections = 2
+            $0.limits.headerTimeout = .seconds(60)
+        }
+        let waiting = [try connect(port: proxy.port), try connect(port: proxy.port), try connect(port: proxy.port)]
+        #expect(waiting[0].receive()?.isEmpty == true)
+        #expect(!proxy.log.wait(for: "connections dropped that waited longest before=upgrade count=1").isEmpty)
+        // The others may still become what they came for.
+        for peer in waiting.dropFirst() { try FarSide(peer).upgrade() }
+    }
+
     /// Who has shaken hands waits no more and is not dropped for anybody.
     @Test func whoHasShakenHandsStays() throws {
         let proxy = try TestProxy { $0.limits.maxPendingConnections = 1 }

@@ -43,6 +43,8 @@ extension ResponseHead {
     ) {
         let mayHaveLength = status >= 200 && status != 204
         let isLengthKept = framing == self.framing && mayHaveLength
+        // By HTTP/2 the end of a stream may say alone that there is no body.
+        var hasLength = false
 
         out.reserve(section.lines.position + extraLines.count + Self.headroom)
         out.append("HTTP/1.1 ")
@@ -54,6 +56,7 @@ extension ResponseHead {
         for field in section.fields {
             if field.id == .contentLength, isLengthKept {
                 copy.keepLength(field, bytes, into: &out)
+                hasLength = true
                 continue
             }
             let isKept =
@@ -66,7 +69,7 @@ extension ResponseHead {
             if isKept { copy.keep(field) } else { copy.drop(field, bytes, into: &out) }
         }
         copy.flush(bytes, into: &out)
-        out.appendFramingField(framing, isLengthKept: isLengthKept)
+        out.appendFramingField(framing, isLengthKept: hasLength)
         if !isInformational {
             appendConnection(framing == .untilClose ? .close : connection, clientMinorVersion, into: &out)
         }

@@ -39,4 +39,10 @@ import TunnelCore
         #expect(error?.description == "invalid upstream (must be scheme://host:port)")
         #expect(error?.reason.isEmpty == false)
     }
+
+    @Test(arguments: ["http://a:80/mcp", "http://a:80?x", "http://a:80#x", "http://u@a:80", "http://u:p@a:80"])
+    func saysWhatToRemove(_ text: String) {
+        let error = #expect(throws: UpstreamAddressError.self) { try UpstreamAddress(text) }
+        #expect(error?.reason == "remove the path, query or user name")
+    }
 }

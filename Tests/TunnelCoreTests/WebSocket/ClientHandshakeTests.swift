@@ -89,6 +89,14 @@ import TunnelCore
         }
     }
 
+    /// Who looks for the reason finds the server's word.
+    @Test(arguments: [200, 403, 503]) func aRefusalIsNamedByItsStatus(_ status: Int) throws {
+        let error = #expect(throws: WebSocketError.self) {
+            _ = try Self.check(try Self.client(), "HTTP/1.1 \(status) x\r\n\r\n")
+        }
+        #expect(error?.reason == "handshake response with status \(status)")
+    }
+
     @Test func agreement() throws {
         let client = try Self.client(subprotocols: ["a", "b"], deflate: DeflateParameters())
         let text =

@@ -16,9 +16,11 @@ final class FarSide {
     private(set) var events: [String] = []
 
     /// For a connection that is a WebSocket already.
-    init(_ peer: Peer, serverName: String = TestIdentity.domain) throws {
+    ///
+    /// - Parameter protocols: what it offers by ALPN.
+    init(_ peer: Peer, serverName: String = TestIdentity.domain, protocols: [String] = ["http/1.1"]) throws {
         self.peer = peer
-        engine = try TLSEngine(client: TestIdentity.client(), serverName: serverName)
+        engine = try TLSEngine(client: TestIdentity.client(protocols), serverName: serverName)
     }
 
     /// Connects, upgrades and shakes hands.

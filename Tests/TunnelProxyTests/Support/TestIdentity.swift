@@ -51,9 +51,9 @@ enum TestIdentity {
         return try Pair(certificate: identity.certificate.pem, key: identity.key.pem)
     }
 
-    static func client() throws -> TLSClientContext {
+    static func client(_ protocols: [String] = ["http/1.1"]) throws -> TLSClientContext {
         try TLSClientContext(
-            trust: TrustStore(pem: authority.get().certificate.pem), options: TLSClientOptions(alpn: ["http/1.1"]))
+            trust: TrustStore(pem: authority.get().certificate.pem), options: TLSClientOptions(alpn: protocols))
     }
 
     static func authorityFile() throws -> String {

@@ -18,11 +18,17 @@ final class Upstream: Sendable {
 
     /// - Parameters:
     ///   - address: where it listens.
+    ///   - receiveBuffer: bytes that the kernel takes for it, where it is not to take as many as it likes.
     ///   - serve: talks on one connection, which is closed after it; told its number, from 1.
-    init(at address: SocketAddress = .loopback(0), _ serve: @escaping @Sendable (UpstreamConnection, Int) -> Void)
-        throws
-    {
+    init(
+        at address: SocketAddress = .loopback(0), receiveBuffer: CInt? = nil,
+        _ serve: @escaping @Sendable (UpstreamConnection, Int) -> Void
+    ) throws {
         let listener = try Listener(address, isShared: false)
+        if var size = receiveBuffer {
+            // Its connections have what it has.
+            setsockopt(listener.descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<CInt>.size))
+        }
         (self.listener, port) = (listener, listener.address.port)
         _ = OnThread { [accepted] in
             // The thread holds the listener, so that its number is no other's while it waits there.
