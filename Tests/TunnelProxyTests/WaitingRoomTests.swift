@@ -100,6 +100,26 @@ import TunnelTestSupport
         withExtendedLifetime(silent) {}
     }
 
+    /// Nor while it changes hands, which is when the proxy says that it drops somebody.
+    @Test func aPlaceThatChangesHandsIsNeverFree() throws {
+        var settings = try TestProxy.Settings()
+        settings.limits.maxConnections = 1
+        let interceptor = Interceptor(at: "connections dropped that waited longest before=handshake")
+        let server = try ProxyServer(configuration: settings.configuration(), log: interceptor.log)
+        try server.start()
+        defer { server.stopAndWait() }
+        let isTaken = Flag()
+        interceptor.then { if server.connections == 1 { isTaken.set() } }
+        let silent = try FarSide(connect(port: server.port ?? 0))
+        try silent.upgrade()
+        let far = try FarSide(port: server.port ?? 0)
+        interceptor.forget()
+        #expect(isTaken.isSet && isOver(silent))
+        far.peer.send(far.closeFrame(.normal))
+        far.peer.shutDown()
+        server.stopNow()
+    }
+
     /// A place that changes hands is nobody's for no moment. With so many, no loop is without one that can be dropped.
     @Test func aPlaceGivenUpIsTheOneWhoNeedsIts() throws {
         let proxy = try TestProxy {

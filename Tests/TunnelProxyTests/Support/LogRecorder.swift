@@ -29,3 +29,23 @@ final class LogRecorder: LogSink {
         Log(threshold: level, format: .text, sink: self, now: SystemClock.now)
     }
 }
+
+/// A log that acts when a message comes.
+final class Interceptor: LogSink {
+    let recorder = LogRecorder()
+    private let message: String
+    private let action = Mutex<(@Sendable () -> Void)?>(nil)
+
+    init(at message: String) { self.message = message }
+
+    var log: Log { Log(threshold: .debug, format: .text, sink: self, now: SystemClock.now) }
+
+    func then(_ action: @escaping @Sendable () -> Void) { self.action.withLock { $0 = action } }
+    func forget() { action.withLock { $0 = nil } }
+
+    func write(_ line: Span<UInt8>) {
+        recorder.write(line)
+        let text = line.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+        if text.contains(message) { action.withLock { $0 }?() }
+    }
+}
