@@ -150,7 +150,9 @@ import TunnelProxy
             ("https://login.example.com/realm", "login.example.com"),
             ("https://LOGIN.example.com:8443", "login.example.com"),
             ("http://127.0.0.1:80/", "127.0.0.1"), ("https://[fd00::1]:8443/x", "fd00::1"),
-            ("https://u@h.example/", nil),
+            // What stands before an at sign is nobody's host, whatever it looks like.
+            ("https://u@h.example/", nil), ("https://[fd00::1]@evil.example/", nil),
+            ("https://127.0.0.1@evil.example/", nil),
             ("ftp://h.example/", nil), ("nonsense", nil), ("https://", nil), ("https://a b/", nil),
         ] as [(String, String?)])
     func hostsOfURLs(_ url: String, _ host: String?) { #expect(AuthorizationCheck.host(of: url) == host) }

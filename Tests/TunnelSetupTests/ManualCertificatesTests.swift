@@ -63,21 +63,6 @@ import TunnelsAPIFake
         #expect(error?.reason.contains(domain) == true)
     }
 
-    /// Its CA is made already, and may be registered: another one beside it would not be.
-    @Test func leavesAProvisioningUnderWayAlone() async throws {
-        let bench = Bench()
-        bench.store.restart(crash: MemoryStore.Crash(write: 3, moment: .beforeWrite))
-        _ = try? await bench.provision()
-        bench.store.restart()
-        let before = bench.store.contents.everything
-        #expect(before[.setupState] != nil && before[.caCertificate] == nil)
-        let domain = bench.store.text(.tunnelDomain) ?? domain
-        let error = await #expect(throws: SetupError.self) { try await run(bench, domain) }
-        #expect(error?.remedy.contains("setup init") == true && bench.store.contents.everything == before)
-        try await bench.provision()
-        #expect(bench.defects == [])
-    }
-
     @Test(arguments: ["", "not a name", "*.tunnel.anthropic.com", "https://x"]) func refusesWhatIsNoName(_ text: String)
         async
     {
