@@ -5,12 +5,12 @@ BUILD_PACKAGES := libssl-dev zlib1g-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl gcc iproute2 libc6-dev nghttp2-client nginx-light openssl python3 python3-venv strace
 # Every release build has these, so that none undoes another's work.
 RELEASE := swift build $(shell sed '/^\#/d' deploy/image/options)
-DIST_PACKAGES := binutils buildah ca-certificates dpkg-dev git gzip python3
+DIST_PACKAGES := binutils buildah ca-certificates dpkg-dev git gzip libc6-dev python3
 YAML_VENV := Tests/Support/.venv
 HTTP2_VENV := out/http2-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test rollout-test deb-test test-deploy docs docs-test conformance conformance-quick \
+.PHONY: help demo build release static image deb dist dist-check static-test release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test rollout-test deb-test test-deploy docs docs-test conformance conformance-quick \
 	attack-test fault-test mutation-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
 	test-packages
 # Two builds would wait for each other.
@@ -37,6 +37,10 @@ release: swift build-packages ## .build/release/mcp-proxy and setup, which need 
 	$(RELEASE) --product setup
 	Tests/Support/check-binaries .build/release/mcp-proxy .build/release/setup
 
+static: swift build-packages ## both programs linked with all that they need, for any Linux: .build/release/static
+	@Tests/Support/need binutils libc6-dev python3
+	deploy/release/static
+
 image: swift build-packages ## OCI image and SBOM in out/, without a Docker daemon, as root
 	@Tests/Support/need binutils buildah ca-certificates git python3
 	deploy/image/build
@@ -52,6 +56,9 @@ dist: swift build-packages ## a release in out/dist: archives, package, image, c
 dist-check: swift build-packages ## the release made twice, in clones at two places, and compared; as root, for the night
 	@Tests/Support/need $(DIST_PACKAGES)
 	deploy/release/dist-check
+
+static-test: swift build-packages ## the static programs, in systems that have nothing but them; as root
+	Tests/Deploy/static/run
 
 release-check: ## all that has a version against deploy/release/versions.toml
 	deploy/release/check
