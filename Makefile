@@ -5,20 +5,20 @@ BUILD_PACKAGES := libssl-dev zlib1g-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) ca-certificates curl gcc iproute2 libc6-dev nghttp2-client nginx-light openssl python3 python3-venv strace
 # Every release build has these, so that none undoes another's work.
 RELEASE := swift build $(shell sed '/^\#/d' deploy/image/options)
-DIST_PACKAGES := binutils buildah ca-certificates dpkg-dev git gzip python3
+DIST_PACKAGES := binutils buildah ca-certificates dpkg-dev git gzip libc6-dev python3
 YAML_VENV := Tests/Support/.venv
 HTTP2_VENV := out/http2-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build release image deb dist dist-check release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test rollout-test deb-test test-deploy docs docs-test conformance conformance-quick \
+.PHONY: help demo build release static image deb dist dist-check static-test release-check release-test test unit-test yaml-test http2-test embedding-test end-to-end-test chart-test rollout-test deb-test test-deploy docs docs-test conformance conformance-quick \
 	attack-test fault-test mutation-test fresh-test fuzz bench bench-quick bench-record gates soak sanitize sanitize-thread lint clean swift build-packages \
 	test-packages
 # Two builds would wait for each other.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
-		printf '  make %-16s %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  make %-18s %s\n' "$$name" "$$text"; done
 
 # The debug build is ready sooner than the release build, and the tests use it too.
 demo: swift build-packages ## build, then run the whole path once on this machine, and again with a provisioned tunnel
@@ -37,6 +37,10 @@ release: swift build-packages ## .build/release/mcp-proxy and setup, which need 
 	$(RELEASE) --product setup
 	Tests/Support/check-binaries .build/release/mcp-proxy .build/release/setup
 
+static: swift build-packages ## both programs linked with all that they need, for any Linux: .build/release/static
+	@Tests/Support/need binutils libc6-dev python3
+	deploy/release/static
+
 image: swift build-packages ## OCI image and SBOM in out/, without a Docker daemon, as root
 	@Tests/Support/need binutils buildah ca-certificates git python3
 	deploy/image/build
@@ -53,14 +57,16 @@ dist-check: swift build-packages ## the release made twice, in clones at two pla
 	@Tests/Support/need $(DIST_PACKAGES)
 	deploy/release/dist-check
 
+static-test: swift build-packages ## the static programs, in systems that have nothing but them; as root
+	Tests/Deploy/static/run
+
 release-check: ## all that has a version against deploy/release/versions.toml
 	deploy/release/check
 
 release-test: test-packages ## what makes, checks and numbers a release; as root
 	Tests/Deploy/release/run
 
-test: unit-test yaml-test http2-test embedding-test end-to-end-test ## all tests, and each fuzzer for 5 s (FUZZ_SECONDS=...)
-	Fuzz/run --seconds $(or $(FUZZ_SECONDS),5) $(addprefix --seed ,$(FUZZ_SEED))
+test: unit-test yaml-test http2-test embedding-test end-to-end-test ## all tests; what the fuzzers have found is among them
 
 unit-test: swift test-packages ## unit tests, with the corpora of the fuzzers
 	swift build --build-tests
@@ -71,7 +77,8 @@ end-to-end-test: swift test-packages ## real peers against the debug build: the 
 	swift build --product setup
 	swift build --product tunnels-api-fake
 	swift build --product sandbox-escape
-	Tests/EndToEnd/run
+	Tests/EndToEnd/run -m 'not alone' -n 3 --dist loadfile
+	Tests/EndToEnd/run -m alone
 
 attack-test: swift test-packages ## those that play an attacker; as root, in namespaces of their own where they need one
 	swift build --product mcp-proxy
@@ -226,6 +233,7 @@ lint: swift build-packages ## formatting, house rules, links and promises of the
 	Tests/Support/embedding/check-blocks
 	Tests/Support/api-digest
 	Benchmarks/ScaleBench/scale --check
+	Tests/Support/gates/document --check
 
 clean: ## remove what was built, downloaded and found
 	rm -rf .build out Tests/Support/embedding/.build Examples/*/.build

@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 /// One set of compiler settings for every target: Swift 6 mode, warnings are errors, and the upcoming features that

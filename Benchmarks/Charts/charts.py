@@ -74,7 +74,9 @@ def spans(results: Results) -> list[Group]:
     for scenario in TIMES:
         values = {side: [results.get(scenario, side, name) for name in QUANTILES] for side in SIDES}
         if most := max(times[-1] for times in values.values()):
-            scale, decimals, unit = (1, 0, "µs") if most < 1000 else (1000, 2 if most < 10_000 else 1, "ms")
+            scale, unit = (1, "µs") if most < 1000 else (1000, "ms")
+            # Three of them have to fit beside the lines.
+            decimals = 0 if scale == 1 or most >= 1_000_000 else 2 if most < 10_000 else 1
             groups.append(Group(f"{scenario}: p50, p90, p99 in {unit}", [
                 Span(side, SIDES[side], [time / most for time in times], " · ".join(f"{time / scale:,.{decimals}f}" for time in times))
                 for side, times in values.items() if times[-1]]))

@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 // WebSocket programs on the codec of TunnelCore, which has no sockets: these are plain ones, with a thread for each.

@@ -45,6 +45,12 @@ FAULTS = {
     "file": ["test_certificate_reload.py", "test_logs.py", "test_reload_reach.py"],
     "setup": ["test_setup_crash.py", "test_setup_failures.py"],
 }  # fmt: skip
+#: Files whose tests measure times, memory or CPU, which others on the machine would disturb. The others run side by side.
+ALONE = [
+    "test_clock_steps.py", "test_edge*.py", "test_floods.py", "test_http2_attacks.py", "test_http2_limits.py",
+    "test_kept_connections.py", "test_memory*.py", "test_names.py", "test_rate_limits.py", "test_small_frames.py",
+    "test_stalls.py", "test_upgrade_command.py",
+]  # fmt: skip
 #: Of what is not built with the programs: each names in a variable where it is, and the target of `make` that builds it sets it.
 collect_ignore = [
     file for file, variable in {"test_examples.py": "EXAMPLES", "test_site.py": "SITE"}.items() if variable not in os.environ]
@@ -69,6 +75,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(fnmatch.fnmatch(item.path.name, pattern) for pattern in ATTACKS):
             item.add_marker(pytest.mark.attack)
+        if any(fnmatch.fnmatch(item.path.name, pattern) for pattern in ALONE):
+            item.add_marker(pytest.mark.alone)
         for kind, patterns in FAULTS.items():
             if any(fnmatch.fnmatch(item.path.name, pattern) for pattern in patterns):
                 item.add_marker(pytest.mark.fault(kind))

@@ -402,6 +402,12 @@ def test_nginx_that_speaks_http2_alone(check: Check, nginx) -> None:
     assert check({"bad": f"http://127.0.0.1:{server.port}"}).faults() == ["upstream-http2-only"]
 
 
+def test_nginx_that_speaks_no_http2(check: Check, nginx) -> None:
+    server = nginx("server { listen 127.0.0.1:{port}; location / { return 200; } }")
+    report = check({"bad": f"h2c://127.0.0.1:{server.port}"})
+    assert report.faults() == ["upstream-http1-only"]
+
+
 # MARK: The command line
 
 

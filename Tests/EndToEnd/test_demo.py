@@ -21,6 +21,14 @@ def test_demo_shows_the_whole_way_without_colour(binary: Path, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == [], "the demo left files behind"
 
 
+def test_demo_of_a_folder_that_setup_has_not_written(binary: Path, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [str(binary), "demo", "-data", str(tmp_path)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+    )
+    assert result.returncode == 1
+    assert f"{tmp_path} has no tunnel-domain: name the folder that setup init" in result.stderr
+
+
 def test_demo_is_coloured_on_a_terminal(binary: Path, tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
     environment = {"PATH": "/usr/bin:/bin", "TERM": "xterm-256color"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from test_mcp import CLIENTS, play
 
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-MAX_BODY = 65_536
+MAX_BODY, MAX_CONNECTIONS = 65_536, 1_000
 
 
 class Hello:
@@ -193,6 +194,36 @@ def test_a_second_signal_does_not_wait(hello: Hello) -> None:
         assert hello.process.wait(10) == 0
 
 
+def test_connections_have_a_limit(binary: Path) -> None:
+    """The one above it is closed at once, and a place that is given back is taken."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + 200
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"takes {wanted} descriptors, and {hard} are allowed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    server = Hello(binary)
+    held = []
+    try:
+        for _ in range(MAX_CONNECTIONS):
+            held.append(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        # They are accepted in the order in which they came.
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as surplus:
+            assert surplus.recv(1) == b""
+        held[-1].sendall(b"GET /mcp HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert held[-1].recv(100).startswith(b"HTTP/1.1 4")
+        held[0].shutdown(socket.SHUT_WR)
+        assert held[0].recv(1) == b"", "it gives its place back"
+        assert server.ask(body=message("initialize"))[0].status == 200
+    finally:
+        for connection in held:
+            connection.close()
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+        assert server.process.stderr
+        server.process.stderr.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 @pytest.mark.parametrize("address", [":0", "[::]:0", "[::1]:0", "localhost:0", "unix:{}/hello.sock"])
 def test_forms_of_the_address(binary: Path, tmp_path: Path, address: str) -> None:
     server = Hello(binary, address.format(tmp_path))
@@ -216,4 +247,6 @@ def test_an_occupied_port_ends_with_1(binary: Path, hello: Hello) -> None:
         text=True, timeout=20,
     )
     assert result.returncode == 1
-    assert result.stderr == f"mcp-proxy hello: listen tcp 127.0.0.1:{hello.port}: bind: address already in use\n"
+    assert result.stderr == (
+        f"mcp-proxy hello: listen tcp 127.0.0.1:{hello.port}: bind: address already in use "
+        f"(`ss -ltnp 'sport = :{hello.port}'` names who listens there: stop it, or write another port)\n")

@@ -6,10 +6,12 @@ import os
 import re
 import secrets
 import ssl
+import time
 from pathlib import Path
 
 import pytest
 from peers.blocking import Tunnel, client_context
+from peers.http2 import Client
 from peers.pki import Authority
 from peers.scripted import Peer, Scripted
 
@@ -89,6 +91,35 @@ def test_a_token_does_not_outlive_its_request(start, tmp_path: Path, scheme: str
             # The connection is open and idle.
             assert known.left(proxy.process.pid) == {}
         proxy.wait_for("request finished", count=3)
+        assert known.left(proxy.process.pid) == {}
+
+
+@pytest.mark.parametrize("filler", [0, 5_000, 20_000])
+def test_nor_over_http2(start, filler: int) -> None:
+    """Where a secret is the last field of its head, too. What a client puts into the table of a connection stays as long as it."""
+    def handler(peer: Peer) -> None:
+        while request := peer.request():
+            assert known["bearer"] in request[0] and known["cookie"] in request[0]
+            answer = known["answer"].encode()
+            lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(answer)}", f"Set-Cookie: {'f' * filler}{known['set-cookie']}"]
+            peer.send("\r\n".join([*lines, "", ""]).encode() + answer)
+
+    known = Secrets()
+    with Scripted(handler) as upstream:
+        proxy = start({"echo": upstream.url}, threads=1)
+        with Client.connect(proxy) as one:
+            for number in range(3):
+                stream = one.request(
+                    "POST", "/", known["body"].encode(),
+                    [("cookie", known["cookie"]), ("authorization", "f" * filler + known["bearer"])])
+                assert stream.status == 200 and known["answer"] in stream.body.decode()
+                proxy.wait_for("request finished", count=number + 1)
+            # The connection is open and idle.
+            one.settle()
+            assert known.left(proxy.process.pid) == {"cookie": 1}
+        end = time.monotonic() + 5
+        while known.left(proxy.process.pid) and time.monotonic() < end:
+            time.sleep(0.05)
         assert known.left(proxy.process.pid) == {}
 
 

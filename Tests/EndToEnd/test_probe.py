@@ -55,7 +55,7 @@ async def test_every_hop_is_shown_with_its_time(start, probe, hello: Hello, cert
     for words in (
         "ms  ✓ TCP ", "ms  ✓ WebSocket ", "ms  ✓ TLS in the WebSocket", "TLSv1.3  TLS_AES_128_GCM_SHA256  ",
         "ALPN http/1.1", f"for *.{DOMAIN}, {DOMAIN}, ends in ", "issued by CN=Test tunnel CA, SHA-256 ",
-        "ms  ✓ server/discover", "hello-server", "2026-07-28, without sessions", "1 tools: hello",
+        "ms  ✓ server/discover", "hello-server", "2026-07-28, without sessions", "1 tool: hello",
     ):
         assert words in result.out, (words, result.out)
     assert "\x1b" not in result.out
@@ -99,7 +99,7 @@ async def test_http2_is_offered_and_the_proxy_chooses(start, probe, hello: Hello
     for alpn, chosen in ([["h2", "http/1.1"], "h2"], [["http/1.1"], "http/1.1"]):
         proxy = start({"mcp": f"http://127.0.0.1:{hello.port}"}, tls={"alpn": alpn})
         result = await probe("-http2", url=url(proxy))
-        assert result.status == 0 and f"ALPN {chosen}\n" in result.out and "1 tools: hello" in result.out, result
+        assert result.status == 0 and f"ALPN {chosen}\n" in result.out and "1 tool: hello" in result.out, result
         result = await probe("-http2", "-count", "2", "-interval", "1ms", "-json", url=url(proxy))
         *reports, _ = result.reports
         assert [(report["tls"]["alpn"], report["tls"]["resumed"]) for report in reports] == [(chosen, False), (chosen, True)]

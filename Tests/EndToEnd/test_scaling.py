@@ -26,7 +26,9 @@ def test_figures_are_read_by_the_names_of_their_columns() -> None:
     text = (REPOSITORY / "docs/performance.md").read_text()
     row = next(line for line in text.splitlines() if re.match(r"idle-5000 +mcp-proxy ", line))
     assert f"{RECORD.idle_stream:.1f}" in row.split()
-    assert 1 < RECORD.event < RECORD.request < RECORD.resumed_handshake < RECORD.full_handshake < RECORD.rsa_handshake
+    # With a P-256 certificate a handshake in full costs the proxy little more than a resumed one, or as much.
+    assert 1 < RECORD.event < RECORD.request < min(RECORD.resumed_handshake, RECORD.full_handshake)
+    assert max(RECORD.resumed_handshake, RECORD.full_handshake) < RECORD.rsa_handshake
     assert 1 < RECORD.idle_stream < 100 and 1 < RECORD.busy_stream < 100 and 1024 < RECORD.process < 102_400
 
 

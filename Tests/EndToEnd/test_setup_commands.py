@@ -184,8 +184,8 @@ def test_generate_certs(alone: Setup, output: Output) -> None:
 @pytest.mark.parametrize("domain", ["https://t.example", "t.example:443", "*.t.example", "t..example", "t_.example",
                                     "x" * 64 + ".example", "täst.example", "-t.example"])
 def test_generate_certs_refuses_what_is_no_domain(alone: Setup, output: Output, domain: str) -> None:
-    outcome = alone("generate-certs", f"--tunnel-domain={domain}", f"--output={output}", FAST, status=1)
-    assert "DNS name" in outcome.stderr and output.names() == set()
+    outcome = alone("generate-certs", f"--tunnel-domain={domain}", f"--output={output}", FAST, status=2)
+    assert "--tunnel-domain" in outcome.stderr and "DNS name" in outcome.stderr and not output.folder.exists()
 
 
 def test_manual_certificates_are_registered_by_init(setup: Setup, api: TunnelsAPI, output: Output) -> None:
@@ -270,6 +270,17 @@ def at_terminal(setup: Setup, typed: str, *arguments: str) -> tuple[int, str]:
     return process.wait(30), shown.decode()
 
 
+def at_half_a_terminal(setup: Setup, typed: str, *arguments: str) -> tuple[int, str]:
+    """The same, where standard input is a terminal and standard error is not."""
+    controller, terminal = pty.openpty()
+    os.write(controller, typed.encode() + b"\n")
+    process = setup.start(*arguments, stdin=terminal)
+    os.close(terminal)
+    _, stderr = process.communicate(timeout=30)
+    os.close(controller)
+    return process.returncode, stderr
+
+
 ASKED = [
     (["tunnels", "archive", TUNNEL_ID], TUNNEL_ID, "cannot be undone", "tunnel_archived"),
     (["certs", "revoke", "CERTIFICATE", "--force"], "CERTIFICATE", "the last one", "tunnel_certificate_revoked"),
@@ -291,6 +302,10 @@ def test_what_cannot_be_undone_is_asked_for(
     process = setup.start(*command, stdin=-1)
     stdout, stderr = process.communicate(f"{name}\n", timeout=30)
     assert process.returncode == 2 and "--yes" in stderr and "no terminal" in stderr
+    assert event not in api.audit()
+    # Nor where the question would go into a file.
+    status, stderr = at_half_a_terminal(setup, name, *command)
+    assert status == 2 and "no terminal" in stderr
     assert event not in api.audit()
     for typed in ("yes", name[:-1], ""):
         if typed:
@@ -452,10 +467,10 @@ def test_result_of_init_is_readable_by_machines(setup: Setup, api: TunnelsAPI, o
 
 
 @pytest.mark.parametrize("command", [
-    ["renew-cert"], ["rotate-ca"], ["rotate-ca", "--finish"], ["token", "reveal", f"--tunnel-id={TUNNEL_ID}"],
+    ["verify"], ["renew-cert"], ["rotate-ca"], ["rotate-ca", "--finish"], ["token", "reveal", f"--tunnel-id={TUNNEL_ID}"],
     ["token", "rotate", "--yes", f"--tunnel-id={TUNNEL_ID}"],
 ], ids=" ".join)
-def test_what_only_changes_makes_no_folder(
+def test_a_folder_that_has_to_be_there_is_not_made(
     setup: Setup, api: TunnelsAPI, output: Output, command: list[str]
 ) -> None:
     """Where nothing is, the name of the folder is most likely misspelt."""
@@ -465,13 +480,20 @@ def test_what_only_changes_makes_no_folder(
 
 
 def test_verify_of_an_output(setup: Setup, api: TunnelsAPI, output: Output) -> None:
+    output.folder.mkdir(mode=0o700)
     empty = setup("verify", f"--output={output}", "--json", status=1).json
-    assert empty["good"] is False and len(empty["missing"]) == 3 and not output.folder.exists()
+    assert empty["good"] is False and len(empty["missing"]) == 3 and list(output.folder.iterdir()) == []
+    lines = setup("verify", f"--output={output}", status=1).stdout.splitlines()
+    assert lines[2].startswith("missing: ") and lines[3].startswith("  remedy: run setup init") and lines[4].endswith("not good")
     setup("init", f"--output={output}", FAST)
     good = setup("verify", f"--output={output}", "--json").json
     assert good["good"] is True and good["ca"]["fingerprint"] == output.fingerprint()
     assert f"{output}: good" in setup("verify", f"--output={output}").stdout
     setup("verify", f"--output={output}", "--expires-within=720h")
+    own = output.text("tunnel-domain")
+    setup("verify", f"--output={output}", f"--tunnel-domain={own.upper()}")
+    other = setup("verify", f"--output={output}", "--tunnel-domain=other.tunnel.anthropic.com", status=1)
+    assert f"belongs to {own}, not to that of --tunnel-domain" in other.stderr and other.stdout == ""
     soon = setup("verify", f"--output={output}", "--expires-within=2161h", status=1)
     assert "expires-soon" in soon.stdout and f"{output}: not good" in soon.stdout
     output.path("tls.key").write_bytes(output.bytes("ca.key"))

@@ -155,6 +155,8 @@ class Stage:
 
     def _check_moment(self, setup: Setup, output: Output, log: list[str]) -> None:
         """Right after the kill: the old set or the new one, whole."""
+        if not output.folder.exists():
+            return
         verdict = setup("verify", f"--output={output}", "--json", status=None)
         log += ["verified", verdict.all]
         report = verdict.json

@@ -90,6 +90,22 @@ async def test_one_name_of_a_route_leads_to_each_tunnels_own_upstream(serve, tun
         assert await curl(proxy, f"https://echo.{B}/", version) == "second"
 
 
+async def test_values_of_a_tunnels_fields_follow_their_files(serve, tunnel, tmp_path: Path) -> None:
+    async def keys(connection: Connection) -> None:
+        while head := await connection.head():
+            await connection.respond(body=(head.get("x-key") or "").encode())
+
+    value = tmp_path / "key"
+    value.write_text("first")
+    async with Upstream(keys) as upstream:
+        options = {"echo": {"set_headers": {"X-Key": {"file": str(value)}}}}
+        proxy = serve({A: tunnel(A, {"echo": upstream}, route_options=options), B: tunnel(B, {"echo": upstream})})
+        assert await curl(proxy, f"https://echo.{A}/") == "first" and await curl(proxy, f"https://echo.{B}/") == ""
+        value.write_text("second")
+        await proxy.logged("route files reloaded")
+        assert await curl(proxy, f"https://echo.{A}/") == "second"
+
+
 async def test_the_certificate_is_the_one_that_was_asked_for(serve, tunnel) -> None:
     async with Upstream(named("")) as upstream:
         proxy = serve({A: tunnel(A, {"echo": upstream}), B: tunnel(B, {"echo": upstream})})

@@ -76,6 +76,26 @@ import TunnelProxy
         ] as [(String, Int64?)])
     func datesOfHTTP(_ text: String, _ seconds: Int64?) { #expect(HTTPDate.seconds(text) == seconds) }
 
+    // MARK: Listener
+
+    @Test(
+        arguments: [
+            (":8080", [("lo", "127.0.0.1"), ("eth0", "192.0.2.7")], "192.0.2.7 through eth0"),
+            ("[::]:8080", [("eth0", "fe80::1"), ("eth0", "2001:db8::1")], "2001:db8::1 through eth0"),
+            ("192.0.2.7:8080", [("eth0", "192.0.2.6"), ("eth1", "192.0.2.7")], "192.0.2.7 through eth1"),
+            ("192.0.2.8:8080", [("eth0", "192.0.2.7")], nil), ("127.0.0.1:8080", [("eth0", "192.0.2.7")], nil),
+            // Containers of this host, and neighbours on the wire.
+            (":8080", [("docker0", "172.17.0.1"), ("veth1a", "10.0.0.1"), ("eth0", "fe80::1")], nil),
+            ("unix:/run/mcp.sock", [("eth0", "192.0.2.7")], nil),
+        ] as [(String, [(String, String)], String?)])
+    func whoReachesTheListener(_ listener: String, _ interfaces: [(String, String)], _ place: String?) throws {
+        let address = try #require(ListenAddress(listener))
+        let own = try interfaces.map { name, text in (name: name, address: try #require(IPAddress(text))) }
+        let reach = ListenerReach.beyondHost(address, by: own, isContainer: false)
+        #expect(reach == place.map { "listen_addr \(address) can be reached at \($0)" })
+        #expect(ListenerReach.beyondHost(address, by: own, isContainer: true) == nil)
+    }
+
     // MARK: Failures
 
     private static let address = SocketAddress.ip(IPAddress(v4: 0x7F00_0001), port: 9)
@@ -106,12 +126,21 @@ import TunnelProxy
     @Test(
         arguments: [
             ([0x15, 0x03, 0x01, 0, 2, 2, 70], Fault.speaksTLS), ([0, 0, 18, 4, 0, 0, 0, 0, 0], .http2Only),
-            ([0, 0, 8, 7, 0, 0, 0, 0, 0], .http2Only), (Array("SSH-2.0".utf8), .notHTTP), ([], .notHTTP),
+            ([0, 0, 8, 7, 0, 0, 0, 0, 0], .http2Only),
+            (Array("HTTP/1.1 200".utf8), .notHTTP), (Array("SSH-2.0".utf8), .notHTTP), ([], .notHTTP),
             ([0x15], .notHTTP),
         ] as [([UInt8], Fault)])
     func firstBytes(_ first: [UInt8], _ fault: Fault) {
         let failure = OwnRequest.Failure.malformed(reason: "x", first: first)
-        #expect(UpstreamFailure(failure, to: Self.address, within: .seconds(1)).fault == fault)
+        #expect(UpstreamFailure(failure, to: Self.address, isHTTP2: false, within: .seconds(1)).fault == fault)
+    }
+
+    @Test(arguments: [
+        ("HTTP/1.1 505 ", Fault.http1Only), ("HTTP/1.0 400 ", .http1Only), ("HTTP/2", .notHTTP), ("", .notHTTP),
+    ])
+    func firstBytesToHTTP2(_ first: String, _ fault: Fault) {
+        let failure = OwnRequest.Failure.malformed(reason: "x", first: Array(first.utf8))
+        #expect(UpstreamFailure(failure, to: Self.address, isHTTP2: true, within: .seconds(1)).fault == fault)
     }
 
     // MARK: Authorization
@@ -121,7 +150,9 @@ import TunnelProxy
             ("https://login.example.com/realm", "login.example.com"),
             ("https://LOGIN.example.com:8443", "login.example.com"),
             ("http://127.0.0.1:80/", "127.0.0.1"), ("https://[fd00::1]:8443/x", "fd00::1"),
-            ("https://u@h.example/", nil),
+            // What stands before an at sign is nobody's host, whatever it looks like.
+            ("https://u@h.example/", nil), ("https://[fd00::1]@evil.example/", nil),
+            ("https://127.0.0.1@evil.example/", nil),
             ("ftp://h.example/", nil), ("nonsense", nil), ("https://", nil), ("https://a b/", nil),
         ] as [(String, String?)])
     func hostsOfURLs(_ url: String, _ host: String?) { #expect(AuthorizationCheck.host(of: url) == host) }

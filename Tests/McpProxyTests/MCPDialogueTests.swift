@@ -175,6 +175,18 @@ import TunnelProxy
         #expect(reads.isEnough(Array("data: \(Self.discovered)\r\n\r\n".utf8)))
     }
 
+    /// A server may send what others have asked for, and what nobody has.
+    @Test func responseIsTheOneWithTheIdOfTheRequest() {
+        let other = #"{"jsonrpc":"2.0","id":2,"result":{"protocolVersion":"1"}}"#
+        #expect(MCPMessage.find("1", in: Self.json(other)) == nil)
+        #expect(MCPMessage.find("1", in: Self.json(#"{"jsonrpc":"2.0","id":2,"error":{"code":-32603}}"#)) == nil)
+        #expect(MCPMessage.find("1", in: Self.json(#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#)) == nil)
+        let stream = Self.events("data: \(other)\n\ndata: \(Self.initialized)\n\n")
+        #expect(MCPMessage.find("1", in: stream)?.result?.protocolVersion == "2025-06-18")
+        // Of a request whose id the server could not read.
+        #expect(MCPMessage.find("1", in: Self.json(#"{"error":{"code":-32700}}"#))?.error?.code == -32700)
+    }
+
     /// Bytes of a peer: what is no message is none, and nothing traps.
     @Test(arguments: [
         "", "{", "[]", "null", "{}", #"{"id":{},"result":[]}"#, #"{"id":1,"result":{"supportedVersions":7}}"#,

@@ -33,6 +33,23 @@ import TunnelProxy
         #expect(try options("-path", "/x", "-H", "A: 1").plain == nil)
     }
 
+    @Test(arguments: ["mcp", "*", "http://a/mcp", "/a b", "/a\r\nX: y", "/\u{fc}"]) func refusesWhatIsNoPath(
+        _ path: String
+    ) {
+        let error = #expect(throws: UsageError.self) { try options("-path", path) }
+        #expect(error?.reason.hasPrefix("flag -path: ") == true)
+    }
+
+    /// The value may be a secret, and is in no error.
+    @Test(arguments: [
+        "A", "A b: hush", ": hush", "A: hush\r\nX: y", "A: hush\nX: y", "A: hush\u{0}", "Upgrade: hush",
+        "CONTENT-length: hush",
+    ])
+    func refusesWhatIsNoField(_ field: String) {
+        let error = #expect(throws: UsageError.self) { try options("-H", field) }
+        #expect(error?.reason.hasPrefix("flag -H: ") == true && error?.reason.contains("hush") == false)
+    }
+
     @Test func fieldsComeInTheirOrder() throws {
         let options = try options("-H", "A: 1", "-H", "authorization:Bearer x:y", "-H", "A:")
         #expect(options.fields.map { "\($0.name)=\($0.value)" } == ["A=1", "authorization=Bearer x:y", "A="])

@@ -14,7 +14,7 @@ from mutations import HERE, ROOT, Mutation
 
 RECORD = HERE / "results.json"
 PAGE = ROOT / "docs/mutation.md"
-BEGIN, END = "<!-- results: Tests/Mutation/run --update -->\n", "<!-- end of the results -->\n"
+BEGIN, END = "<!-- mutation: begin -->\n", "<!-- mutation: end -->\n"
 #: Verdicts that say something about the tests. All others say that the fault was not played as it should be.
 DEAD = ("killed", "timed out")
 PLAYED = (*DEAD, "survived")

@@ -65,6 +65,9 @@ class Tree:
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
 
+    def read(self, file: Path) -> str:
+        return (TREE / file).read_text()
+
     def restore(self, file: Path) -> None:
         """The file as the repository has it, or none."""
         if (ROOT / file).exists():

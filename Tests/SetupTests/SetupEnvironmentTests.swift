@@ -16,6 +16,14 @@ import TunnelCLI
         #expect(environment["API_URL"] == nil && environment["TUNNEL_ID"] == "tnl_1")
     }
 
+    /// As container engines pass on what was not given to them.
+    @Test func emptySecretIsNotSet() throws {
+        let empty = ["API_TOKEN": "", "HTTPS_PROXY": "", "https_proxy": "http://proxy.example:3128"]
+        let environment = SetupEnvironment(Self.identity.merging(empty) { $1 })
+        #expect("\(try environment.credential())".contains("fdrl_01Rule"))
+        #expect(try environment.proxyPort() == 3128)
+    }
+
     /// What is asked for by name can be printed; a secret cannot be asked for like that.
     @Test(arguments: ["API_TOKEN", "ANTHROPIC_IDENTITY_TOKEN", "HTTPS_PROXY", "https_proxy"])
     func secretIsNoPlainValue(_ name: String) {

@@ -150,6 +150,24 @@ import Testing
         #expect(mint.checkCA(ca) == ["error extensions"])
     }
 
+    /// RFC 5280 §4.1.2.1: the field holds one less. The signature does not fit any more, which is told beside it.
+    @Test(arguments: [(UInt8(2), false), (1, true), (3, true)]) func judgesVersions(_ row: (field: UInt8, isOdd: Bool))
+        throws
+    {
+        let mint = try Mint()
+        func with(_ certificate: Certificate) throws -> Certificate {
+            var bytes = certificate.der
+            let place = try #require(bytes.firstRange(of: [0xA0, 0x03, 0x02, 0x01, 0x02]))
+            bytes[place.upperBound - 1] = row.field
+            return try Certificate(der: bytes)
+        }
+        #expect(try mint.checkCA(with(mint.ca.certificate)).contains("error version") == row.isOdd)
+        let findings = mint.findings(try with(try mint.server()))
+        #expect(summary(findings).contains("error version") == row.isOdd)
+        guard row.isOdd else { return }
+        #expect(findings.contains { $0.found == "it is of version \(row.field + 1) and has extensions" })
+    }
+
     @Test func noticesBrokenExtensions() throws {
         let mint = try Mint()
         for identifier in [OID.basicConstraints, OID.subjectAlternativeName, OID.keyUsage, OID.extendedKeyUsage] {

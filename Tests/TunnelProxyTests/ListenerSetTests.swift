@@ -42,7 +42,11 @@ private let loopback = IPAddress(v4Bytes: 127, 0, 0, 1)
         let error = #expect(throws: ProxyError.self) {
             try ListenerSet(.tcp(loopback, port: taken.port), count: 1)
         }
-        #expect(error?.description == "listen tcp 127.0.0.1:\(taken.port): bind: address already in use")
+        #expect(
+            error?.description == """
+                listen tcp 127.0.0.1:\(taken.port): bind: address already in use (`ss -ltnp 'sport = :\(taken.port)'` names who \
+                listens there: stop it, or write another port)
+                """)
     }
 
     @Test func aPathInUseNamesIt() throws {

@@ -183,6 +183,8 @@ import TunnelsAPIFake
             let result = isFinish ? try await bench.rotation.finish() : try await bench.rotation.start()
             #expect(result.stage == .finished && result.previousID == old.id)
             #expect(active(bench).map(\.id) == [new.caID] && bench.store.contents[.setupState] == nil)
+            // It is not revoked once more, and nobody says that this run has done it.
+            #expect(bench.told.contains { $0.contains("old CA \(old.id) was revoked already") })
         }
     }
 

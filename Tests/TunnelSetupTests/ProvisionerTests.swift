@@ -196,6 +196,20 @@ import TunnelsAPIFake
         #expect(before.allSatisfy { bench.store.contents[$0.key] == $0.value } && bench.defects == [])
     }
 
+    /// Nobody wrote the tunnel's id down, and somebody the domain in capitals.
+    @Test func findsTheTunnelOfWhatWasMadeByHand() async throws {
+        let bench = Bench()
+        let tunnel = bench.api.makeTunnel(displayName: "manual")
+        _ = bench.api.makeTunnel(displayName: "other")
+        bench.store.put(.tunnelDomain, tunnel.domain.uppercased())
+        #expect(try await bench.provision().isChanged)
+        #expect(bench.store.text(.tunnelID) == tunnel.id && bench.api.tunnels.count == 2)
+        let elsewhere = Bench()
+        elsewhere.store.put(.tunnelDomain, tunnel.domain)
+        let error = await #expect(throws: SetupError.self) { try await elsewhere.provision() }
+        #expect(error?.reason.contains("there is no tunnel of that domain") == true)
+    }
+
     // MARK: Another tunnel
 
     @Test func changesToAnotherTunnelInOneStep() async throws {

@@ -10,12 +10,16 @@ import subprocess
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 SOURCES = Path(__file__).resolve().parents[2] / "Sources"
 #: The programs, by their names in image and archive and in the Debian package.
 PROGRAMS = {"mcp-proxy": "mcp-proxy", "setup": "setup", "mcp-tunnel-setup": "setup"}
 #: What of ours is in one program and not in the other.
 ABSENT = {"mcp-proxy": ("TunnelAPI", "TunnelSetup"), "setup": ("TunnelProxy",)}
+
+# Short names of Debian's machine-readable copyright files that mean one licence of the SPDX list.
+LICENCES = {"Apache-2.0": "Apache-2.0", "Expat": "MIT", "Zlib": "Zlib", "GPL-2+": "GPL-2.0-or-later"}
 
 
 def digest(kind: str, data: bytes) -> str:
@@ -47,6 +51,21 @@ def swift_version() -> str:
     match = re.search(r"Swift version (\S+)", text)
     assert match, text
     return match[1]
+
+
+def stanza(text: str) -> dict[str, str]:
+    """The fields of a Debian control paragraph, without continuation lines."""
+    return dict(re.findall(r"^([A-Za-z0-9-]+):[ \t]*(.*)$", text, re.MULTILINE))
+
+
+def declared_licence(copyright_file: Path) -> str:
+    """The licence of `Files: *`, where the copyright file is machine-readable and the name is known beyond doubt."""
+    text = copyright_file.read_text("utf-8", "replace")
+    for paragraph in re.split(r"\n[ \t]*\n", text):
+        fields = stanza(paragraph)
+        if fields.get("Files") == "*" and "License" in fields:
+            return LICENCES.get(fields["License"].strip(), "NOASSERTION")
+    return "NOASSERTION"
 
 
 class Document:
@@ -107,6 +126,23 @@ class Document:
             for file in files:
                 self.relate(entry["SPDXID"], "CONTAINS", file["SPDXID"])
         return entry["SPDXID"]
+
+    def debian(self, fields: dict[str, str], **more: object) -> str:
+        """A package of Debian, by the fields that dpkg has of it."""
+        name, version = fields["Package"], fields["Version"]
+        source = fields.get("Source", name)
+        if "(" not in source:
+            source = f"{source} ({version})"
+        locator = f"pkg:deb/debian/{quote(name)}@{quote(version)}?arch={fields['Architecture']}&distro=debian-12"
+        return self.package(
+            "Debian",
+            name,
+            version,
+            supplier=f"Person: {fields['Maintainer']}" if "Maintainer" in fields else "NOASSERTION",
+            sourceInfo=f"built from Debian source package {source}",
+            externalRefs=[{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": locator}],
+            **more,  # type: ignore[arg-type]
+        )
 
     def link(self, program: str, name: str, libraries: dict[str, str], runtime: str, shared: list[str]) -> None:
         """What is in a program, and what it loads; by identifiers."""

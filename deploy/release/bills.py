@@ -1,6 +1,7 @@
 """The bills of materials of what is beside the image: source, programs, Debian package and chart.
 
-What the programs are linked with is taken from the image's bill: they are the same programs.
+What the programs are linked with is taken from the image's bill: they are the same programs. Those of the archive have in
+them what the others load.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from linked import Package
 from versions import ROOT
 
 sys.path.insert(0, str(ROOT / "deploy/image"))
@@ -38,10 +40,17 @@ class Bill:
         self.document.relate("SPDXRef-DOCUMENT", "DESCRIBES", self.top)
         self.output = archive.with_name(archive.name + ".spdx.json")
 
-    def add_programs(self, image: dict) -> None:
-        """The programs, as the image's bill has them."""
+    def add_programs(self, image: dict, static: dict[str, list[Package]] | None = None) -> None:
+        """The programs, as the image's bill has them; with `static`, the packages that are in each in the place of libraries."""
         packages = {entry["SPDXID"]: entry for entry in image["packages"]}
         linked = [each for each in image["relationships"] if each["relationshipType"].endswith("_LINK")]
+        if static:
+            linked = [each for each in linked if each["relationshipType"] == "STATIC_LINK"]
+        inside = {each.name: each for part in (static or {}).values() for each in part}
+        entries = {
+            name: self.document.debian(each.fields, licence=each.licence, primaryPackagePurpose="LIBRARY")
+            for name, each in inside.items()
+        }
         for identifier in dict.fromkeys(each["relatedSpdxElement"] for each in linked):
             self.document.packages.append(without_files(packages[identifier]))
         for path in self.programs:
@@ -53,6 +62,8 @@ class Bill:
             for each in linked:
                 if packages[each["spdxElementId"]]["name"] == name:
                     self.document.relate(entry, each["relationshipType"], each["relatedSpdxElement"])
+            for package in (static or {}).get(name, []):
+                self.document.relate(entry, "STATIC_LINK", entries[package.name])
 
     def add_libraries(self, versions: dict[str, str]) -> None:
         for name, version in versions.items():

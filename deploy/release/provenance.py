@@ -45,15 +45,15 @@ def statement(subjects: list[dict], commit: str, epoch: int, image: dict) -> str
     source = {"name": "source", "digest": {"gitCommit": commit}}
     if repository := os.environ.get("REPOSITORY_URL"):
         source["uri"] = f"git+{repository}"
-    options = (ROOT / "deploy/image/options").read_text().splitlines()
+    options = {
+        name: [line for line in (ROOT / file).read_text().splitlines() if line and not line.startswith("#")]
+        for name, file in (("options", "deploy/image/options"), ("staticOptions", "deploy/release/options"))
+    }
     predicate = {
         "buildDefinition": {
             "buildType": "urn:mcp-tunnel:make-dist:1",
             "externalParameters": {"source": source, "target": "make dist"},
-            "internalParameters": {
-                "SOURCE_DATE_EPOCH": epoch,
-                "options": [line for line in options if line and not line.startswith("#")],
-            },
+            "internalParameters": {"SOURCE_DATE_EPOCH": epoch, **options},
             "resolvedDependencies": [source, *compiler(), *debian([*names, *BUILD_PACKAGES])],
         },
         "runDetails": {"builder": {"id": os.environ.get("BUILDER_ID", "urn:mcp-tunnel:builder:by-hand")}},

@@ -27,7 +27,11 @@ public struct ByteBuffer: ~Copyable {
         self.capacity = capacity
     }
 
-    deinit { base?.deallocate() }
+    deinit {
+        // What a connection holds may be secret, and is not to stay behind in memory that is free.
+        if let base { explicit_bzero(base, max(mark, tail)) }
+        base?.deallocate()
+    }
 
     /// Drops every byte and hands the memory to the caller, who frees or reuses it; `nil` if there is none. What was ever
     /// written to it is zeros then.
@@ -152,6 +156,7 @@ public struct ByteBuffer: ~Copyable {
 
     /// Drops every byte and gives the memory back, for an idle connection.
     public mutating func release() {
+        wipe()
         base?.deallocate()
         (base, capacity, head, tail, mark) = (nil, 0, 0, 0, 0)
     }

@@ -152,7 +152,10 @@ package struct HPACKEncoder: ~Copyable, Sendable {
         }
     }
 
-    /// Gives back what is used from one field to the next only.
+    /// Overwrites what is used from one field to the next only.
+    mutating func wipe() { line.wipe() }
+
+    /// Gives it back.
     mutating func releaseMemory() { line.release() }
 
     private func policy(_ fixedName: Int, _ nameCount: Int) -> HPACKIndexing {

@@ -75,7 +75,7 @@ extension HTTP2Connection {
             try whole.withBytes { block throws(HTTP2Error) in try decode(block) }
             // Few blocks come in pieces, and fewer large ones.
             if whole.capacity <= 4_096 {
-                whole.removeAll()
+                whole.wipe()
                 swap(&whole, &blockBytes)
             }
         }

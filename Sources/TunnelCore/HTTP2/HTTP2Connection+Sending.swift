@@ -235,7 +235,9 @@ extension HTTP2Connection {
     public mutating func drainControl(into out: inout ByteBuffer) {
         guard !control.isEmpty else { return }
         control.withBytes { out.append($0) }
-        control.removeAll()
+        // Heads have tokens, and the connection may rest now.
+        control.wipe()
+        encoder.wipe()
         replyBytes = 0
     }
 

@@ -59,7 +59,7 @@ final class AdminHandler: RequestHandler {
         while body.count <= Self.maxBody {
             do throws(HTTPError) {
                 switch try stream.receiveBody(limit: Self.maxBody + 1, { body += $0 }) {
-                case .end: return body.count <= Self.maxBody ? body : nil
+                case .end: return body
                 case .moved: continue
                 case .nothing: break
                 }

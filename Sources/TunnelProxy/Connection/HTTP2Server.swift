@@ -230,7 +230,8 @@ final class HTTP2Server: RequestServer {
         case .tooLarge(let id, _): refuse(id)
         case .data(let id, let range, let endsStream): find(id)?.take(bytes.extracting(range), endsStream)
         case .trailers(let id): find(id)?.takeTrailers()
-        case .reset(let id, _, let isByPeer): find(id)?.reset(isByPeer ? .lost : .stalled)
+        // By the client, or because of what it sent. Those that do not move are found by `checkTime`.
+        case .reset(let id, _, _): find(id)?.reset(.lost)
         case .pong(HTTP2Server.drainPing): tellLast()
         case .needMore, .settings, .response, .goAway, .pong: break
         }

@@ -70,7 +70,7 @@ extension Fault {
     package static let tlsName = tls(
         "upstream-tls-name", "the upstream's certificate is for other names",
         cause: "the route names the server otherwise than its certificate does, often by its address",
-        remedy: "use a name of the certificate in the route, or issue one that holds this name")
+        remedy: "use a name of the certificate in the route, or name it in `tls.server_name` of its `route_options`")
     package static let tlsExpired = tls(
         "upstream-tls-expired", "the upstream's certificate has expired", cause: "nobody renewed it",
         remedy: "renew it at the server")
@@ -89,11 +89,12 @@ extension Fault {
         remedy: "switch TLS 1.2 or 1.3 on at the server")
     package static let tlsALPN = tls(
         "upstream-tls-http2-only", "the upstream offers no HTTP/1.1 over TLS",
-        cause: "it agrees by ALPN to `h2` only", remedy: "switch HTTP/1.1 on at the server")
+        cause: "it agrees by ALPN to `h2` only, and `upstream.http2` is `off`",
+        remedy: "`upstream.http2: auto`, or switch HTTP/1.1 on at the server")
     package static let tlsClientCertificate = tls(
         "upstream-tls-client-certificate", "the upstream wants a certificate of the proxy's",
-        cause: "it is set to mutual TLS, which the proxy has no certificate for",
-        remedy: "let the proxy in without one, by its address, or put a sidecar in between")
+        cause: "it is set to mutual TLS, and the route has no certificate, or one that it does not take",
+        remedy: "name one in `tls.client_cert_file` and `tls.client_key_file` of the route's `route_options`")
     package static let tlsTimeout = tls(
         "upstream-tls-timeout", "the TLS handshake with the upstream takes too long",
         sign: "504 `The TLS handshake with the upstream failed`",
@@ -121,8 +122,13 @@ extension Fault {
         remedy: "write `https://` in the route, and name its CA in `upstream.tls.ca_file`")
     package static let http2Only = Fault(
         "upstream-http2-only", "the upstream speaks HTTP/2 only", sign: "502 `The upstream sent a malformed response`",
-        cause: "the port is for HTTP/2 with prior knowledge, as gRPC has it", remedy: "switch HTTP/1.1 on at the server"
-    )
+        cause: "the port is for HTTP/2 with prior knowledge, as gRPC has it",
+        remedy: "write `h2c://` in place of `http://` in the route")
+    package static let http1Only = Fault(
+        "upstream-http1-only", "the upstream does not speak HTTP/2 with prior knowledge",
+        sign: "502 `The upstream sent a malformed response`",
+        cause: "the route says `h2c://`, and the server speaks HTTP/1.1",
+        remedy: "write `http://` in place of `h2c://` in the route")
     package static let notHTTP = Fault(
         "upstream-not-http", "what the upstream says is not HTTP/1.1",
         sign: "502 `The upstream sent a malformed response`, log `malformed response from upstream`",
@@ -163,6 +169,6 @@ extension Fault {
         remedy: "compare the port and the path")
 
     static let upstreamHTTP = [
-        speaksTLS, http2Only, notHTTP, closed, reset, silent, brokenOff, stalled, unaskedUpgrade, tooLarge,
+        speaksTLS, http2Only, http1Only, notHTTP, closed, reset, silent, brokenOff, stalled, unaskedUpgrade, tooLarge,
     ]
 }

@@ -15,7 +15,10 @@ final class RouteFilesWatch: Sendable {
     /// Blocks while it reads.
     func look(_ shared: SharedState) {
         let snapshot = shared.snapshot
-        guard snapshot.configuration.routeOptions.contains(where: { !$0.value.files.isEmpty }) else { return }
+        let hasFiles = snapshot.configuration.perTunnel.contains { tunnel in
+            tunnel.routeOptions.contains { !$0.value.files.isEmpty }
+        }
+        guard hasFiles else { return }
         let found = RouteFiles.digests(of: snapshot.configuration)
         guard found != snapshot.routeFiles else {
             refused.withLock { $0 = nil }

@@ -87,11 +87,12 @@ package final class ConfigurationReloader: Sendable {
 
     @discardableResult
     func refuse(_ reason: String, _ cause: Cause) -> Verdict {
+        // Whoever has read the line finds it counted.
+        server.noteFailedReload(reason, by: cause.rawValue)
         log(.error, "configuration not reloaded, the old one stays") { line in
             line.field("by", cause.rawValue)
             line.field("error", reason)
         }
-        server.noteFailedReload(reason, by: cause.rawValue)
         return .refused(reason)
     }
 }

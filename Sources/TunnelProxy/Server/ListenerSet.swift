@@ -58,7 +58,7 @@ package struct ListenerSet {
         } catch  where error.code != .system(EADDRINUSE) {
             return try bind(.ip(IPAddress(v4: 0), port: port), isShared: isShared)
         } catch {
-            throw ProxyError("listen tcp :\(port): \(error)")
+            throw refusal("listen tcp :\(port)", .ip(IPAddress(v4: 0), port: port), error)
         }
     }
 
@@ -70,8 +70,16 @@ package struct ListenerSet {
 
     private static func bind(_ address: SocketAddress, isShared: Bool) throws -> Listener {
         do throws(IOError) { return try Listener(address, isShared: isShared) } catch {
-            throw ProxyError("listen tcp \(address): \(error)")
+            throw refusal("listen tcp \(address)", address, error)
         }
+    }
+
+    private static func refusal(_ what: String, _ address: SocketAddress, _ error: IOError) -> ProxyError {
+        guard error.code == .system(EADDRINUSE), case .ip(_, let port) = address else {
+            return ProxyError("\(what): \(error)")
+        }
+        return ProxyError(
+            "\(what): \(error) (`ss -ltnp 'sport = :\(port)'` names who listens there: stop it, or write another port)")
     }
 
     private static func check(_ passed: Listener, against wanted: ListenAddress?, of field: String) throws {

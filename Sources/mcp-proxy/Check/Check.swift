@@ -34,7 +34,8 @@ enum Check {
             let configuration = try file.parse(contents)
             let count = configuration.perTunnel.reduce(0) { $0 + $1.routes.count }
             let tunnels = configuration.tunnels.isEmpty ? "" : " of \(configuration.tunnels.count) tunnels"
-            report.checks.append(.pass(id, "\(options.configuration): \(count) routes\(tunnels)"))
+            report.checks.append(
+                .pass(id, "\(options.configuration): \(count) \(count == 1 ? "route" : "routes")\(tunnels)"))
             return configuration
         } catch {
             report.checks += error.diagnostics.map {

@@ -12,9 +12,12 @@ enum ListenerReach {
 
     /// Why a listener is reached from beyond this host and its containers; `nil` where it is not, or where it cannot be known:
     /// in a container the network outside is the engine's business.
-    static func beyondHost(_ listener: ListenAddress) -> String? {
+    static func beyondHost(
+        _ listener: ListenAddress, by interfaces: [(name: String, address: IPAddress)] = SocketAddress.interfaces(),
+        isContainer: Bool = ListenerReach.isContainer
+    ) -> String? {
         guard case .tcp(let address, _) = listener, !isContainer else { return nil }
-        let open = SocketAddress.interfaces().filter { name, own in
+        let open = interfaces.filter { name, own in
             !inner.contains(where: name.hasPrefix)
                 && (address == nil || address?.isUnspecified == true || own == address)
                 && !linkLocal.contains(own)

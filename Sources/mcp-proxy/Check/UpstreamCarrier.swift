@@ -108,14 +108,15 @@ final class UpstreamCarrier: MCPCarrier {
             case "DELETE": .delete
             default: .post
             }
+        let isHTTP2 = route.upstream.scheme == .h2c || connection.applicationProtocol == "h2"
         let response: OwnRequest.Response
         do throws(OwnRequest.Failure) {
             response = try await OwnRequest.send(
                 head(request) + review.setLines(of: route) + Array("\r\n".utf8) + request.body, method, on: connection,
-                isHTTP2: route.upstream.scheme == .h2c || connection.applicationProtocol == "h2",
+                isHTTP2: isHTTP2,
                 timeout: times.next, limit: MCPResponse.maxBody, reactor: reactor,
                 isEnough: request.reads.isEnough)
-        } catch { throw UpstreamFailure(error, to: connection.address, within: times.step) }
+        } catch { throw UpstreamFailure(error, to: connection.address, isHTTP2: isHTTP2, within: times.step) }
         if response.isReusable { kept = connection } else { connection.close() }
         if let fault = UpstreamFailure.hidden(in: response) {
             throw UpstreamFailure(fault, "\(connection.address): 400 \(Diagnostic.excerpt(request.path))")

@@ -71,7 +71,8 @@ struct UpstreamFailure: Error, CustomStringConvertible {
 
     // MARK: HTTP
 
-    init(_ failure: OwnRequest.Failure, to address: SocketAddress, within limit: Duration) {
+    /// - Parameter isHTTP2: what the request was sent in.
+    init(_ failure: OwnRequest.Failure, to address: SocketAddress, isHTTP2: Bool, within limit: Duration) {
         let seconds = "\(GoDuration(clamping: limit))"
         switch failure {
         case .silent: self.init(.silent, "\(address): nothing within \(seconds)")
@@ -83,18 +84,22 @@ struct UpstreamFailure: Error, CustomStringConvertible {
         case .failed(let error) where error.code == .tls: self.init(tls: error, to: address)
         case .failed(let error): self.init(.closed, "\(address): \(error)")
         case .malformed(let reason, let first):
-            self.init(Self.speech(of: first), "\(address): \(reason)", "the first bytes are \(Self.shown(first))")
+            self.init(
+                Self.speech(of: first, toHTTP2: isHTTP2), "\(address): \(reason)",
+                "the first bytes are \(Self.shown(first))")
         }
     }
 
-    /// What a server speaks that does not speak HTTP/1.1, by its first bytes.
-    private static func speech(of first: [UInt8]) -> Fault {
+    /// What a server speaks that does not speak what it was asked in, by its first bytes.
+    private static func speech(of first: [UInt8], toHTTP2: Bool) -> Fault {
         // An alert of TLS (RFC 8446 §5.1).
         if first.count >= 2, first[0] == 0x15, first[1] == 0x03 { return .speaksTLS }
         // A SETTINGS or GOAWAY frame on stream 0 (RFC 9113 §4.1, §3.4).
         if first.count >= 9, first[0] == 0, first[3] == 0x04 || first[3] == 0x07, first[5..<9].allSatisfy({ $0 == 0 }) {
             return .http2Only
         }
+        // Most servers of HTTP/1.1 refuse the preface of HTTP/2 for its version or its method.
+        if toHTTP2, first.starts(with: "HTTP/1.".utf8) { return .http1Only }
         return .notHTTP
     }
 

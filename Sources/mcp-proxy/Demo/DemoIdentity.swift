@@ -17,6 +17,10 @@ struct DemoIdentity {
 
     /// What setup has written to `folder`.
     init(folder: String) throws {
+        guard access("\(folder)/tunnel-domain", F_OK) == 0 else {
+            throw DemoError(
+                "\(folder) has no tunnel-domain: name the folder that setup init or generate-certs has written")
+        }
         let domain = String(decoding: try FileBytes.read("\(folder)/tunnel-domain"), as: UTF8.self)
         self.domain = domain.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
         authority = try FileBytes.read("\(folder)/ca.crt")

@@ -63,7 +63,9 @@ struct ProbePrinter {
     func show(_ verdict: MCPVerdict) {
         guard isStepping else { return }
         if let words = Self.words(verdict) { detail(words) }
-        if let tools = verdict.tools { detail("\(tools.count) tools: \(tools.joined(separator: ", "))") }
+        if let tools = verdict.tools {
+            detail("\(tools.count) \(tools.count == 1 ? "tool" : "tools"): \(tools.joined(separator: ", "))")
+        }
         if let status = verdict.authorization, !options.hasAuthorization {
             detail("\(status): the server is there and wants a login; send one with -H @FILE")
         }

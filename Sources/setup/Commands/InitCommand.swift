@@ -33,7 +33,7 @@ enum InitCommand {
         let place = try OutputPlace.required(invocation)
         let client = try invocation.client()
         let isDryRun = invocation.arguments.has(.dryRun)
-        let store = try await place.open(for: isDryRun ? .reading : .making, invocation)
+        let store = try await place.open(for: isDryRun ? .planning : .making, invocation)
         let provisioner = Provisioner(
             client: client, store: TimedStore(store: store, stopwatch: invocation.stopwatch), options: options,
             context: invocation.context)

@@ -1,3 +1,4 @@
+import TunnelAPI
 import TunnelCLI
 import TunnelCore
 import TunnelPKI
@@ -16,6 +17,11 @@ enum GenerateCertsCommand {
     ) { invocation in
         let options = try invocation.serverCertificate()
         let name = try invocation.required(domain)
+        guard Tunnel.isDomain(name) else {
+            throw UsageError(
+                "--tunnel-domain is the tunnel's domain as the Console shows it, and \(Diagnostic.excerpt(name)) is not a DNS name"
+            )
+        }
         let store = try await OutputPlace.required(invocation).open(for: .making, invocation)
         let result = try await ManualCertificates(
             store: store, domain: name, options: options, context: invocation.context

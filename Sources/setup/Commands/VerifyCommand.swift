@@ -103,7 +103,11 @@ enum VerifyCommand {
             let caution = ", as the certificate says of itself: compare it with the Console"
             lines.append("tunnel's domain: \(domain)\(report.isDomainAssumed ? caution : "")")
         }
-        lines += report.missing.map { "missing: \($0)" } + report.findings.map(\.description)
+        lines += report.missing.map { "missing: \($0)" }
+        if !report.missing.isEmpty {
+            lines.append("  remedy: run setup init, or setup generate-certs, which makes it by hand")
+        }
+        lines += report.findings.map(\.description)
         return lines
     }
 }

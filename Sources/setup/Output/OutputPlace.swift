@@ -55,10 +55,10 @@ enum OutputPlace: Equatable {
     /// What is to be done there.
     enum Access {
         case reading
-        /// What is there is changed: a folder that is not there is an error, most likely of the spelling.
         case changing
-        /// It is made if it is not there.
+        /// A folder is made if it is not there, or would be. For the others that is an error, most likely of the spelling.
         case making
+        case planning
     }
 
     /// How long to wait for another run that holds the folder.
@@ -77,12 +77,12 @@ enum OutputPlace: Equatable {
     private func openDirectory(
         _ path: String, _ owner: FolderOwner?, _ access: Access, _ invocation: Invocation
     ) async throws(SetupError) -> any CredentialStore {
-        if access == .changing, Glibc.access(path, F_OK) != 0, errno == ENOENT {
+        if access == .reading || access == .changing, Glibc.access(path, F_OK) != 0, errno == ENOENT {
             throw SetupError(
                 .output, "dir:\(path): no such folder",
                 remedy: "name the one that setup init or generate-certs has written")
         }
-        let purpose = access == .reading ? DirectoryStore.Purpose.reading : .writing
+        let purpose = access == .reading || access == .planning ? DirectoryStore.Purpose.reading : .writing
         var waited = Duration.zero
         while true {
             do throws(StoreError) { return try DirectoryStore.open(path: path, for: purpose, ownedBy: owner) } catch {

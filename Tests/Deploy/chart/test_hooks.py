@@ -277,6 +277,14 @@ def test_an_api_token_in_a_secret_of_ones_own_is_in_no_rendering(tmp_path):
     assert environment(setup) == {"API_TOKEN": {"secretKeyRef": {"name": "own", "key": "api-token"}}}
 
 
+def test_an_api_token_in_a_secret_of_ones_own_wins_where_a_rule_is_still_set(tmp_path):
+    """An upgrade that runs no setup takes both, and its tasks have to know which."""
+    objects = chart.render(chart.CASES["upgrade"], {"api": {"tokenSecretName": "own"}}, tmp_path)
+    _, spec = chart.pod_of(chart.find(objects, "CronJob", "mcp-tunnel-rotate-ca"))
+    assert environment(spec["containers"][0]) == {"API_TOKEN": {"secretKeyRef": {"name": "own", "key": "api-token"}}}
+    assert "volumes" not in spec
+
+
 def test_tasks_after_an_installation_with_an_api_token_name_the_secret_to_make(tmp_path):
     """The key was given to the installation alone; the upgrade knows nothing of it."""
     values = {"api": {"wif": {"federationRuleId": None, "organizationId": None}}}

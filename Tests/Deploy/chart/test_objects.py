@@ -118,6 +118,29 @@ def test_mounts_are_volumes(objects):
             assert len(paths) == len(set(paths))
 
 
+def test_what_comes_from_the_cluster_is_mounted_to_be_read(objects):
+    """The kubelet writes such a volume anew; what a container wrote into it would be lost or, in older ones, would stay."""
+    for _, spec, container in chart.containers(objects):
+        kinds = {volume["name"]: volume.keys() for volume in spec.get("volumes", [])}
+        for mount in container.get("volumeMounts", []):
+            if kinds[mount["name"]] & {"configMap", "projected", "secret"}:
+                assert mount["readOnly"] is True, mount["mountPath"]
+
+
+def test_no_two_jobs_of_a_schedule_run_at_a_time(objects):
+    """Each would change the Secret under the other."""
+    for thing in objects:
+        if thing["kind"] == "CronJob":
+            assert thing["spec"]["concurrencyPolicy"] == "Forbid", thing["metadata"]["name"]
+
+
+def test_a_job_that_fails_leaves_its_log(objects):
+    """A container that is started again takes the place of the one that failed; a new pod stands beside it."""
+    for thing, _, spec in chart.pods(objects):
+        if thing["kind"] in ("Job", "CronJob"):
+            assert spec["restartPolicy"] == "Never", thing["metadata"]["name"]
+
+
 def test_probes_and_ports_agree(objects):
     for _, _, container in chart.containers(objects):
         ports = {port["name"] for port in container.get("ports", [])}

@@ -131,6 +131,18 @@ def test_ticket_keys_are_set_where_there_are_tickets(tls, file, tmp_path):
     assert yaml.safe_load(chart.configuration(objects))["tls"].get("ticket_keys_file") == file
 
 
+@pytest.mark.parametrize(("address", "asked"), [
+    ("127.0.0.1", "http://127.0.0.1:20241"), ("0.0.0.0", "http://127.0.0.1:20241"), ("10.1.2.3", None), ("[::1]", None),
+])
+def test_the_proxy_asks_cloudflared_only_where_it_listens(address, asked, tmp_path):
+    values = {"cloudflared": {"metricsAddress": address}}
+    objects = chart.render(chart.CASES["managed"], values, tmp_path)
+    assert yaml.safe_load(chart.configuration(objects)).get("cloudflared_metrics") == asked
+    values["gateway"] = {"config": {"cloudflared_metrics": f"http://{address}:20241"}}
+    objects = chart.render(chart.CASES["managed"], values, tmp_path)
+    assert yaml.safe_load(chart.configuration(objects))["cloudflared_metrics"] == f"http://{address}:20241"
+
+
 def proxy_of(objects):
     deployment = next(each for each in objects if each["kind"] == "Deployment")
     spec = deployment["spec"]["template"]["spec"]

@@ -119,6 +119,15 @@ def test_on_a_running_system(other_machine: Machine, package: Path) -> None:
     assert machine.run("getent", "passwd", "mcp-tunnel")
 
 
+def test_the_documents_lead_to_each_other(files: Path) -> None:
+    folder = files / "usr/share/doc/mcp-tunnel"
+    pages = sorted(folder.glob("*.md"))
+    assert {"configuration.md", "operating.md", "setup.md", "troubleshooting.md"} <= {page.name for page in pages}
+    for page in pages:
+        for target in re.findall(r"\]\((\w[\w-]*\.md)[)#]", page.read_text()):
+            assert (folder / target).is_file(), f"{page.name} leads to {target}"
+
+
 def test_the_example_is_a_configuration(files: Path, binaries: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     run(

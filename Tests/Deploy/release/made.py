@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,23 +16,47 @@ from tree import REPOSITORY, run
 
 VERSION = "0.2.0"
 SUMS = "SHA256SUMS"
+#: What is linked into the static programs.
+ARCHIVES = ("libc.a", "libcrypto.a", "libgcc.a", "libgcc_eh.a", "libssl.a", "libz.a")
 
 
 def stand_ins(folder: Path, mark: str = "as released") -> Path:
-    """The two programs, compiled in that folder, whose name is in them."""
-    folder.mkdir(parents=True)
+    """The two programs and their static twins, compiled in that folder, whose name is in them."""
+    (folder / "static").mkdir(parents=True)
     source = folder / "stand-in.c"
     shutil.copy(REPOSITORY / "Tests/Deploy/release/stand-in.c", source)
     for program in ("mcp-proxy", "setup"):
         # 63 signs of the folder's name, whose end tells them apart.
         given = {"FOLDER": str(folder)[-60:], "PROGRAM": program, "VERSION": VERSION, "MARK": mark}
         defined = [f'-D{name}="{value}"' for name, value in given.items()]
-        run("gcc", "-g", "-Wl,--build-id=none", *defined, "-o", folder / program, source, "-lssl", "-lcrypto", "-lz")
+        command = ("gcc", "-g", "-Wl,--build-id=none", *defined, source, "-lssl", "-lcrypto", "-lz", "-o")
+        run(*command, folder / program)
+        run(*command, folder / "static" / program, "-static-pie")
+        # As deploy/release/static notes it.
+        archives = [run("gcc", f"--print-file-name={name}").strip() for name in ARCHIVES]
+        (folder / f"static/{program}.archives").write_text("".join(f"{Path(each).resolve()}\n" for each in archives))
     return folder
 
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def repacked(data: bytes, path: str, old: bytes | None, new: bytes) -> tuple[bytes, bytes]:
+    """The archive with another content of one file, wholly where nothing is `old`, and that content."""
+    output, content = io.BytesIO(), b""
+    with tarfile.open(fileobj=io.BytesIO(data)) as packed, tarfile.open(
+        fileobj=output, mode="w:gz", format=tarfile.PAX_FORMAT, pax_headers=packed.pax_headers
+    ) as changed:
+        for entry in packed:
+            opened = packed.extractfile(entry) if entry.isfile() else None
+            data = opened.read() if opened else b""
+            if entry.name.partition("/")[2] == path:
+                assert old is None or old in data
+                content = data = new if old is None else data.replace(old, new)
+                entry.size = len(data)
+            changed.addfile(entry, io.BytesIO(data) if opened else None)
+    return output.getvalue(), content
 
 
 class Made:
@@ -86,6 +112,20 @@ class Made:
             self.edit(name, change)
         lines = [f"{sha256(self.read(each))}  {each}\n" for each in self.names if each != SUMS]
         self.write(SUMS, "".join(lines).encode())
+
+    def mend(self, name: str, files: dict[str, bytes]) -> None:
+        """The bill of materials, statement and sums for a changed archive."""
+
+        def change(bill: dict) -> None:
+            for file in bill["files"]:
+                if data := files.get(file["fileName"].removeprefix("./")):
+                    file["checksums"] = [{"algorithm": "SHA256", "checksumValue": sha256(data)}]
+            for package in bill["packages"]:
+                for checksum in package.get("checksums", []):
+                    checksum["checksumValue"] = sha256(self.read(name))
+
+        self.edit(f"{name}.spdx.json", change)
+        self.seal()
 
     def verify(self, *arguments: object, program: Path | None = None) -> list[str]:
         """What `verify` finds, run as on another machine; nothing when it is content."""

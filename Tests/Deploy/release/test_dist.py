@@ -20,8 +20,9 @@ ARCHIVES = ("-source.tar.gz", "_amd64.deb", "-linux-amd64.tar.gz", "-image-amd64
 
 
 def test_two_places_give_the_same_bytes(places: tuple[Path, Path], made: Made, made_again: Made) -> None:
-    first, second = ((place.with_name(place.name + "-programs") / "mcp-proxy").read_bytes() for place in places)
-    assert first != second, "the programs as they were compiled differ, or this proves nothing"
+    for program in ("mcp-proxy", "static/mcp-proxy"):
+        first, second = ((place.with_name(place.name + "-programs") / program).read_bytes() for place in places)
+        assert first != second, "the programs as they were compiled differ, or this proves nothing"
     assert made.names == made_again.names
     assert [name for name in made.names if made.read(name) != made_again.read(name)] == []
 
@@ -57,9 +58,15 @@ def test_archive_of_the_programs(made: Made, tmp_path: Path) -> None:
     assert {(entry.uid, entry.gid) for entry in entries} == {(0, 0)} and len({entry.mtime for entry in entries}) == 1
     executable = {Path(entry.name).name for entry in entries if entry.mode & 0o111}
     assert executable == {"mcp-proxy", "setup"}
-    assert run(tmp_path / folder / "mcp-proxy", "-version").startswith(f"mcp-proxy {VERSION}")
+    # In a system that has nothing but what is in the archive.
+    assert run("chroot", tmp_path / folder, "/mcp-proxy", "-version").startswith(f"mcp-proxy {VERSION}")
     for kept in ("LICENSE", "man/mcp-proxy.1", "man/mcp-tunnel-setup.1", "completions/bash/mcp-proxy"):
         assert (tmp_path / folder / kept).read_bytes()
+    notice = (tmp_path / folder / "licenses/README").read_text()
+    for package in ("libc6-dev", "libssl-dev", "zlib1g-dev"):
+        version = run("dpkg-query", "--show", "--showformat", "${Version}", package)
+        assert f"  {package} {version}: " in notice and (tmp_path / folder / f"licenses/{package}").read_bytes()
+    assert "GNU LESSER GENERAL PUBLIC LICENSE" in (tmp_path / folder / "licenses/LGPL-2.1").read_text()
     assert not re.search(r"\.(debug_info|symtab)", run("readelf", "--sections", "--wide", tmp_path / folder / "setup"))
 
 
@@ -70,8 +77,13 @@ def test_bills_of_materials_are_valid(made: Made, end: str) -> None:
     assert not [message.validation_message for message in validate_full_spdx_document(document)]
     names = {package.name: package.version for package in document.packages}
     if end in ("_amd64.deb", "-linux-amd64.tar.gz", "-image-amd64.tar"):
-        assert names["TunnelProxy"] and names["swift-runtime"] and names["libssl3"] and names["zlib1g"]
+        assert names["TunnelProxy"] and names["swift-runtime"]
         assert names["mcp-proxy"] == names["setup"] == VERSION
+        is_static = end == "-linux-amd64.tar.gz"
+        for shared, inside in (("libc6", "libc6-dev"), ("libssl3", "libssl-dev"), ("zlib1g", "zlib1g-dev")):
+            assert (inside in names, shared in names) == (is_static, not is_static)
+        kinds = {each.relationship_type.name for each in document.relationships}
+        assert "STATIC_LINK" in kinds and ("DYNAMIC_LINK" in kinds) != is_static
     if end == ".tgz":
         assert names["mcp-tunnel"] == VERSION and names["cloudflare/cloudflared"].startswith("sha256:")
 
@@ -86,6 +98,8 @@ def test_statement_names_what_it_was_made_of(places: tuple[Path, Path], made: Ma
     for package in ("libssl3", "libssl-dev", "libc6", "zlib1g", "ca-certificates"):
         version = run("dpkg-query", "--show", "--showformat", "${Version}", package)
         assert named[package]["uri"].startswith(f"pkg:deb/debian/{package}@{quote(version)}?")
+    options = statement["predicate"]["buildDefinition"]["internalParameters"]
+    assert "-c release" in options["options"] and "-static-executable" in options["staticOptions"]
     # What a consumer reads: each of these has to have one of uri, digest, content (in-toto's ResourceDescriptor).
     assert all(each.get("uri") or each.get("digest") for each in inputs)
 

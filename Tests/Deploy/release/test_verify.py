@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import random
 import re
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made import SUMS, VERSION, Made, sha256
-from tree import Tree, run
+from made import SUMS, VERSION, Made, repacked, sha256
+from tree import run
 
 #: By the ends of their names, as the architecture is in some.
 FILES = [
@@ -151,74 +149,7 @@ def test_what_is_no_statement_or_bill(release: Made, end: str, text: str) -> Non
     assert any(line.startswith(f"{name}: not of the form") for line in release.verify()), release.printed
 
 
-# Programs
-
-
-def test_other_programs_in_the_debian_package(release: Made, committed: Tree, others: Path, tmp_path: Path) -> None:
-    run(committed.folder / "deploy/debian/build", tmp_path, env={"BINARIES": str(others)})
-    name = release.named(PACKAGE)
-    release.write(name, (tmp_path / name).read_bytes())
-    mend(
-        release,
-        name,
-        {
-            f"usr/bin/{program}": shipped(committed, others, tmp_path, program)
-            for program in ("mcp-proxy", "mcp-tunnel-setup")
-        },
-    )
-    assert f"{name}: usr/bin/mcp-proxy is not mcp-proxy of {release.named(PROGRAMS)}" in release.verify(), release.printed
-
-
-def test_other_programs_in_the_image(release: Made, committed: Tree, others: Path, tmp_path: Path) -> None:
-    run(committed.folder / "deploy/image/build", tmp_path, env={"BINARIES": str(others)})
-    name = release.named(IMAGE)
-    release.write(name, (tmp_path / "mcp-tunnel-image.tar").read_bytes())
-    release.write(f"{name}.spdx.json", (tmp_path / "mcp-tunnel.spdx.json").read_bytes())
-    release.seal()
-    found = release.verify()
-    assert f"{name}: setup is not setup of {release.named(PROGRAMS)}" in found
-    assert any(line.startswith(f"{release.named(STATEMENT)}: the digest of the image is ") for line in found)
-
-
-def shipped(tree: Tree, binaries: Path, folder: Path, program: str) -> bytes:
-    built = {"mcp-tunnel-setup": "setup"}.get(program, program)
-    run(tree.folder / "deploy/image/program", binaries / built, folder / "shipped")
-    return (folder / "shipped").read_bytes()
-
-
-def mend(release: Made, name: str, files: dict[str, bytes]) -> None:
-    """The bill of materials, statement and sums for a changed archive."""
-
-    def change(bill: dict) -> None:
-        for file in bill["files"]:
-            if data := files.get(file["fileName"].removeprefix("./")):
-                file["checksums"] = [{"algorithm": "SHA256", "checksumValue": sha256(data)}]
-        for package in bill["packages"]:
-            for checksum in package.get("checksums", []):
-                checksum["checksumValue"] = sha256(release.read(name))
-
-    release.edit(f"{name}.spdx.json", change)
-    release.seal()
-
-
 # Chart and versions
-
-
-def repacked(data: bytes, path: str, old: bytes, new: bytes) -> tuple[bytes, bytes]:
-    """The archive with another content of one file, and that content."""
-    output, content = io.BytesIO(), b""
-    with tarfile.open(fileobj=io.BytesIO(data)) as packed, tarfile.open(
-        fileobj=output, mode="w:gz", format=tarfile.PAX_FORMAT, pax_headers=packed.pax_headers
-    ) as changed:
-        for entry in packed:
-            opened = packed.extractfile(entry) if entry.isfile() else None
-            data = opened.read() if opened else b""
-            if entry.name.partition("/")[2] == path:
-                assert old in data
-                content = data = data.replace(old, new)
-                entry.size = len(data)
-            changed.addfile(entry, io.BytesIO(data) if opened else None)
-    return output.getvalue(), content
 
 
 @pytest.mark.parametrize(
@@ -233,7 +164,7 @@ def test_another_chart(release: Made, path: str, old: bytes, new: bytes, said: s
     name = release.named(CHART)
     data, content = repacked(release.read(name), path, old, new)
     release.write(name, data)
-    mend(release, name, {path: content})
+    release.mend(name, {path: content})
     assert f"{name}: {said}" in release.verify()
 
 
@@ -242,7 +173,7 @@ def test_sources_of_another_version(release: Made) -> None:
     path = "deploy/release/versions.toml"
     data, content = repacked(release.read(name), path, b'package = "0.2.0"', b'package = "0.9.0"')
     release.write(name, data)
-    mend(release, name, {path: content})
+    release.mend(name, {path: content})
     assert release.verify() == [f"{name}: the version of package in its table is 0.9.0, and should be 0.2.0"]
 
 
@@ -302,9 +233,12 @@ def no_compiler(statement: dict) -> None:
     inputs[:] = [each for each in inputs if each["name"] != "swift-frontend"]
 
 
-def older_openssl(statement: dict) -> None:
-    for each in statement["predicate"]["buildDefinition"]["resolvedDependencies"]:
-        each.update({"uri": "pkg:deb/debian/libssl3@3.0.1"} if each["name"] == "libssl3" else {})
+def older(package: str) -> Callable[[dict], None]:
+    def change(statement: dict) -> None:
+        for each in statement["predicate"]["buildDefinition"]["resolvedDependencies"]:
+            each.update({"uri": f"pkg:deb/debian/{package}@3.0.1"} if each["name"] == package else {})
+
+    return change
 
 
 @pytest.mark.parametrize(
@@ -312,7 +246,8 @@ def older_openssl(statement: dict) -> None:
     [
         (another_commit, r"the commit is \['0{40}'\], and should be"),
         (no_compiler, "does not say by which compiler"),
-        (older_openssl, r"does not name pkg:deb/debian/libssl3@"),
+        (older("libssl3"), r"does not name pkg:deb/debian/libssl3@\S+, which is in mcp-tunnel-0\.2\.0-image"),
+        (older("libssl-dev"), r"does not name pkg:deb/debian/libssl-dev@\S+, which is in mcp-tunnel-0\.2\.0-linux"),
         (lambda statement: statement.update(predicateType="https://slsa.dev/provenance/v0.2"), "predicateType is"),
         (lambda statement: statement["subject"].pop(0), r"says nothing of mcp-tunnel-"),
         (lambda statement: statement["subject"].pop(), "the digest of the image is sha256:None"),
@@ -359,7 +294,7 @@ def test_sources_that_are_not_the_commit(release: Made, places: tuple[Path, Path
     name = release.named(SOURCE)
     data, content = repacked(release.read(name), "SECURITY.md", b"# Security", b"# Security!")
     release.write(name, data)
-    mend(release, name, {"SECURITY.md": content})
+    release.mend(name, {"SECURITY.md": content})
     assert release.verify() == []  # it all fits together
     found = release.verify("--repository", places[1])
     assert len(found) == 1 and found[0].startswith(f"{name}: is not the commit "), found

@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 // A program outside of the package that embeds its libraries, as README.md and docs/embedding.md show it: what compiles

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import Testing
 
 @testable import TunnelSetup
@@ -45,6 +46,27 @@ import Testing
         // A folder that is not there is nobody's.
         let absent = try DirectoryStore.open(path: folder.path("none"), for: .reading, ownedBy: other)
         #expect(try await absent.load().isEmpty)
+    }
+
+    /// By who can make names beside it: neither the folder that was opened nor the one that took its place is written.
+    @Test func aFolderThatIsExchangedWhileItIsOpenedIsRefused() throws {
+        let place = try TemporaryFolder()
+        let (path, old) = (place.path("data"), place.path("old"))
+        try #require(mkdir(path, 0o700) == 0)
+        let isExchanged = Mutex(false)
+        var operations = FileOperations()
+        operations.before = { call, name throws(FileFailure) in
+            guard call == .status, name == path else { return }
+            isExchanged.withLock { isDone in
+                if !isDone { isDone = rename(path, old) == 0 && mkdir(path, 0o700) == 0 }
+            }
+        }
+        let failure = #expect(throws: StoreError.self) {
+            _ = try DirectoryStore.open(path: path, for: .writing, operations)
+        }
+        #expect(failure?.code == .denied && failure?.reason.contains("came to mean another folder") == true)
+        #expect(isExchanged.withLock { $0 })
+        #expect(TemporaryFolder.names(in: path).isEmpty && TemporaryFolder.names(in: old).isEmpty)
     }
 
     @Test(arguments: [
@@ -109,6 +131,21 @@ import Testing
                 #expect(refusal.reason.contains("belongs to user 65531") && refusal.code == .denied)
                 #expect(refusal.remedy.hasSuffix("--output-owner=65531"))
                 try FolderAccessTests.open(path, ownedBy: FolderOwner(userID: Self.owner))
+            }
+        }
+
+        @Test(arguments: ["link", "link/"]) func aStrangersLinkToTheFolderIsNotFollowed(_ name: String) throws {
+            let place = try TemporaryFolder()
+            try #require(mkdir(place.path("real"), 0o700) == 0)
+            for (user, isFollowed) in [(65_530, false), (0, true)] as [(uid_t, Bool)] {
+                unlink(place.path("link"))
+                try #require(symlink("real", place.path("link")) == 0)
+                lchown(place.path("link"), user, user)
+                let refusal = FolderAccessTests.refusal(place.path(name))
+                #expect((refusal == nil) == isFollowed)
+                #expect(TemporaryFolder.names(in: place.path("real")).isEmpty != isFollowed)
+                guard let refusal else { continue }
+                #expect(refusal.code == .denied && refusal.reason.contains("symbolic link that user 65530 made"))
             }
         }
 

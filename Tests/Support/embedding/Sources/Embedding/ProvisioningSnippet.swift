@@ -1,4 +1,4 @@
-// README
+// docs/embedding.md
 import TunnelAPI
 import TunnelCore
 import TunnelSetup
@@ -17,4 +17,4 @@ func renew(_ folder: String, _ context: SetupContext) async throws -> Bool {
     let renewal = CertificateRenewal(store: store, renewBefore: .seconds(30 * 86_400), context: context)
     return try await renewal.run().isRenewed
 }
-// README
+// docs/embedding.md

@@ -1,4 +1,4 @@
-// README
+// docs/embedding.md
 import TunnelAPI
 
 /// The domains of the tunnels that an identity can see. The environment says who we are, as it does to `setup`.
@@ -8,4 +8,4 @@ func domains(at service: String, environment: [String: String]) async throws -> 
         transport: try HTTPSTransport(proxies: try ProxySettings(environment: environment)))
     return try await client.tunnels().map(\.domain)
 }
-// README
+// docs/embedding.md

@@ -1,4 +1,4 @@
-// README
+// docs/embedding.md
 import TunnelCore
 
 /// Answers every message of a WebSocket with itself. `received` is what came from the peer after the handshake.
@@ -14,4 +14,4 @@ func echo(_ connection: inout WebSocketMessages, _ received: [UInt8]) throws -> 
     }
     return output.array  // to be sent; then close the transport if connection.isFinished
 }
-// README
+// docs/embedding.md

@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 // Stands for swift-metrics, with the signatures that Examples/server-ecosystem uses; here so that it compiles without a network.
