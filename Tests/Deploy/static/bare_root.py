@@ -62,7 +62,9 @@ class BareRoot:
         file.parent.mkdir(parents=True, exist_ok=True)
         run("gcc", "-shared", "-fPIC", "-o", file, source)
         for needed in re.findall(r"(/\S+) \(0x", run("ldd", file)):
-            self.write(needed, Path(needed).read_bytes())
+            # Where a static program's loader looks for the other one, too.
+            for place in (needed, f"/lib/x86_64-linux-gnu/{Path(needed).name}"):
+                self.write(place, Path(needed).read_bytes())
 
     def command(self, *words: str) -> list[str]:
         return self.network.command("unshare", "--mount", "bash", "-c", ENTER, self.folder, f"{USER}:{USER}", *words)
