@@ -209,9 +209,11 @@ final class Exchange: RequestHandler {
     @inline(never)
     private func connect(to route: Int, for server: any ServerStream, fresh: Bool) async -> LeaseError? {
         noteDial(route, isRetry: fresh)
+        // By HTTP/2 one connection carries requests of many at once, and so none of their logins.
+        let owner = server.streamID == nil ? server.connectionNumber : 0
         do throws(LeaseError) {
             let client = try await upstreams.client(
-                for: route, snapshot, owner: server.connectionNumber, fresh: fresh,
+                for: route, snapshot, owner: owner, fresh: fresh,
                 needs: needs(server, of: snapshot.routes[route].upstream), cancellation: dial)
             self.client = client
             record.upstream = client.address

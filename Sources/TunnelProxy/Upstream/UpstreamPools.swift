@@ -30,7 +30,8 @@ final class UpstreamPools {
     ///
     /// - Parameters:
     ///   - route: its index in the snapshot.
-    ///   - owner: the number of the client's connection, for which connections that carry its login are kept.
+    ///   - owner: the number of the client's connection, for which connections that carry its login are kept; 0 for one
+    ///     that carries none.
     ///   - fresh: on a connection that was not used before.
     ///   - needs: for an upstream whose scheme is not `http`.
     ///   - cancellation: gives up waiting.
@@ -274,6 +275,7 @@ final class UpstreamPools {
     ) {
         // A stream that began under an older configuration may come back to an upstream that is gone from it.
         if let configured, !configured.contains(upstream) { return connection.close() }
+        if connection.isBound, owner == 0 { return connection.close() }
         // Its address was allowed by the policy of this generation when it was dialled, and a pool keeps no other generation.
         let pool = connection.isBound ? bound.makePool(of: upstream, for: owner) : pool(of: upstream)
         pool.park(
