@@ -32,7 +32,9 @@ struct HandOver: Sendable {
 
     /// The other process serves: this one drains and ends, as by a signal.
     func leave() {
+        // A second signal would cut the requests under way.
+        let isStopping = server.state == .draining
         server.leaveToSuccessor()
-        kill(getpid(), SIGTERM)
+        if !isStopping { kill(getpid(), SIGTERM) }
     }
 }
