@@ -3,6 +3,7 @@ import Testing
 import TunnelCore
 import TunnelIO
 import TunnelTLS
+import TunnelTestSupport
 
 @testable import TunnelProxy
 
