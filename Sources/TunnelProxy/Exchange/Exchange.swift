@@ -145,7 +145,6 @@ final class Exchange: RequestHandler {
             if let end = cutShort() { return end }
             phase = .connecting
             if let error = await connect(to: route, for: server, fresh: isRetry) {
-                if let end = cutShort() { return end }
                 return await refuse(error)
             }
             guard let client else { return cutShort() ?? .cut }
@@ -175,7 +174,7 @@ final class Exchange: RequestHandler {
         case route(Int)
         /// There is no place for it yet.
         case waits(Int)
-        case refused(UInt16, String, ExchangeRecord.End, fields: [(name: String, value: String)])
+        indirect case refused(UInt16, String, ExchangeRecord.End, fields: [(name: String, value: String)])
     }
 
     @inline(never)
@@ -272,6 +271,7 @@ final class Exchange: RequestHandler {
     // MARK: Step 5
 
     /// Waits for the final head.
+    @inline(never)
     private func awaitHead(_ server: any ServerStream, _ client: any ClientStream) async throws(ClientStreamError) {
         phase = .awaitingHead
         defer { headDeadline.cancel() }
@@ -303,6 +303,7 @@ final class Exchange: RequestHandler {
     }
 
     /// Waits until the client takes more; that it will not any more is noted as a stop.
+    @inline(never)
     func waitForClient(_ server: any ServerStream) async {
         do throws(IOError) { try await server.flush() } catch {
             stop(error.code == .timedOut ? .clientStalled : .clientGone)
