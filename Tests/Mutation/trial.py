@@ -69,6 +69,9 @@ class Trials:
             return Result("killed", next(filter(None, failed.groups())))
         if status is None:
             return Result("timed out", last_started(out))
+        if "Test run with 0 tests" in out:
+            # Its status says so too, and no test has failed.
+            return Result("no tests", command[-1])
         if status != 0:
             return Result("killed", f"status {status}: {last_line(out)}")
         return Result("survived") if passed(out) else Result("no tests", command[-1])
