@@ -143,7 +143,8 @@ docs-test: docs test-packages ## the site in a browser, and what its checks find
 # The suites need these programs; the examples' they build themselves.
 CONFORMANCE = $(foreach name,mcp-proxy setup yaml-dump,swift build --product $(name) &&)
 
-conformance: swift test-packages ## Autobahn, smuggling, TLS, certificates, YAML against others' word; writes docs/conformance.md, for the night
+conformance: swift test-packages ## Autobahn, smuggling, TLS, certificates, YAML against others' word; writes docs/conformance.md; as root, for the night
+	@Tests/Support/need golang-go
 	$(CONFORMANCE) Tests/Conformance/run
 
 conformance-quick: swift test-packages ## a part of it, in about a minute; writes nothing (CONFORMANCE_WITHOUT=autobahn-server: not that)

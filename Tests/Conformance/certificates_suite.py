@@ -1,17 +1,19 @@
-"""Certificates: what `setup verify` says of odd ones, beside OpenSSL and a verifier in Rust."""
+"""Certificates: what `setup verify` says of odd ones, beside OpenSSL, a verifier in Rust and Go's."""
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
+import itertools
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from context import Context
+from context import HERE, WORK, Context, openssl_version, pinned
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,28 +26,47 @@ from record import Case, Suite
 HOST = f"wiki.{DOMAIN}"
 HOUR, DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
 
+#: Who is asked beside us. A client of the server may well have OpenSSL or Go.
+OTHERS = ("OpenSSL", "Rust", "Go")
+
+
+def among(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+SOME = [names for count in range(1, len(OTHERS) + 1) for names in itertools.combinations(OTHERS, count)]
+VERDICTS = {
+    "good for all": 0, "refused by all": 0, "refused by us alone": 0,
+    **{f"refused by {among(['us', *names])}": 0 for names in SOME[:-1]},
+    **{f"warned of, refused by {among(names)}": 1 for names in SOME if "OpenSSL" not in names},
+    "good but for Rust": 2,
+    **{f"called good though {some} refuses": 5 for some in ("Go", "OpenSSL", "OpenSSL and others")},
+}
 SUITE = Suite(
     "certificates", "Certificates",
     """
 Certificates of a CA and a server, good but for one oddity, are given to `setup verify`, to `openssl verify` as a client of the server
-would, and to the verifier of Python's cryptography, which is written in Rust and stricter than most. What a client refuses must
-not be called good. That we refuse what both take is no fault: the tunnel has requirements of its own, such as a CA that signs
+would, to Go's crypto/x509, which crypto/tls asks (`Tests/Conformance/verify-go`), and to the verifier of Python's cryptography, which
+is written in Rust and stricter than most. What OpenSSL refuses must not be called good, and what Go refuses not without a
+warning. That we refuse what all others take is no fault: the tunnel has requirements of its own, such as a CA that signs
 directly, identifiers of keys, and names for every host. `Tests/EndToEnd/test_setup_verify.py` and
 `Tests/EndToEnd/test_setup_odd_certificates.py` look at each rule by itself.
 """,
-    {"good for all": 0, "refused by all": 0, "refused by us and OpenSSL": 0, "refused by us and Rust": 0, "refused by us alone": 0,
-     "good but for Rust": 1, "called good though OpenSSL refuses": 5})
+    VERDICTS)
 
 SUITE.remarks.update(
     {f"key usage/server, key_cert_sign and signatures, {how}": "may sign certificates though it is no CA" for how in ("critical", "not critical")}
     | {f"extended key usage/{whose}, server alone, critical": "Rust wants this extension not to be critical; RFC 5280 leaves it open"
        for whose in ("server", "CA")}
-    | {f"BasicConstraints/server that is a CA, {path}, {how}": "we warn of it" for how in ("critical", "not critical")
-       for path in ("any path", "path of 0", "path of 1", "path of 5")}
     | {f"name constraints/both ways, {how}": "the wildcard stands for an excluded host too; OpenSSL compares names as they are written"
        for how in ("critical", "not critical")}
     | {f"other extensions/{whose}, {what}, critical": "Rust does not know it, or not as a critical one" for whose in ("server", "CA")
-       for what in ("policies", "an explicit policy", "no any-policy", "a place of lists", "no check")}
+       for what in ("policies", "a place of lists")}
+    | {f"other extensions/{whose}, {what}, critical": "neither knows it as a critical one" for whose in ("server", "CA")
+       for what in ("an explicit policy", "no any-policy", "no check")}
+    | {f"BasicConstraints/server that is a CA, {path}, {how}": "Rust takes no CA for a server" for how in ("critical", "not critical")
+       for path in ("any path", "path of 0", "path of 1", "path of 5")}
     | {"names/critical": "RFC 5280 would not have it critical beside a subject, and lets it be",
        "subjects/server, empty": "RFC 5280 would have the names critical then",
        "subjects/CA, empty": "a CA has a name by RFC 5280",
@@ -284,14 +305,64 @@ def refused_by_rust(files: dict[str, bytes]) -> bool:
     return False
 
 
-def refused_by_us(setup: Path, folder: Path) -> tuple[bool, str]:
+class Go:
+    """Go's verifier, where there is Go to build it. One process for all certificates."""
+
+    def __init__(self, folder: Path) -> None:
+        self.process: subprocess.Popen[str] | None = None
+        self.version = ""
+        if not shutil.which("go"):
+            print("certificates: without Go's verifier; Debian has it in golang-go", flush=True)
+            return
+        program = WORK / "go/verify-go"
+        subprocess.run([HERE / "verify-go/build", program], check=True)
+        self.process = subprocess.Popen([program, "ca", "cert", HOST], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.version = self.line().removeprefix("go")
+
+    def line(self) -> str:
+        if self.process and self.process.stdout and (line := self.process.stdout.readline()):
+            return line.rstrip("\n")
+        raise SystemExit("Go's verifier has ended")
+
+    def refusal(self) -> str:
+        """Why it refuses the certificates in the folder; empty when it does not."""
+        if not (self.process and self.process.stdin):
+            return ""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.line().removeprefix("good").removeprefix("refused: ")
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+
+def judged_by_us(setup: Path, folder: Path) -> tuple[str, str]:
+    """Good, warned of or refused, and by which rules."""
     result = subprocess.run(
         [setup, "verify", *(f"--{flag}={flag}" for flag in ("ca", "cert", "key")), f"--tunnel-domain={DOMAIN}", "--json"],
         cwd=folder, capture_output=True, timeout=60, check=False)
     if result.returncode not in (0, 1):
         raise SystemExit(f"setup verify: {result.returncode}: {result.stderr.decode()}")
     report = json.loads(result.stdout)
-    return not report["good"], " ".join(entry["rule"] for entry in report["findings"] if entry["severity"] == "error")
+    severity = "warning" if report["good"] else "error"
+    rules = [entry["rule"] for entry in report["findings"] if entry["severity"] == severity]
+    return "refused" if not report["good"] else "warned of" if rules else "good", " ".join(rules)
+
+
+def verdict(ours: str, refusing: list[str], count: int) -> str:
+    """The words for it: `refusing` are those of `count` others who refuse."""
+    if ours == "refused":
+        return ("refused by us alone" if not refusing else "refused by all" if len(refusing) == count
+                else f"refused by {among(['us', *refusing])}")
+    if not refusing:
+        return "good for all"
+    if "OpenSSL" in refusing:
+        return f"called good though OpenSSL{' and others' if len(refusing) > 1 else ''} refuses"
+    if ours == "warned of":
+        return f"warned of, refused by {among(refusing)}"
+    return "called good though Go refuses" if "Go" in refusing else "good but for Rust"
 
 
 #: Groups that CI has time for.
@@ -300,20 +371,22 @@ BOUNDED = {"none", "names", "name constraints", "key identifiers"}
 
 def run(context: Context) -> Iterable[Case]:
     folder, setup = context.folder("certificates"), context.binary("setup")
-    for group, title, make in oddities():
-        if context.bounded and group not in BOUNDED:
-            continue
-        files = make().files()
-        for flag, content in files.items():
-            (folder / flag).write_bytes(content)
-        ours, rules = refused_by_us(setup, folder)
-        openssl, rust = refused_by_openssl(folder), refused_by_rust(files)
-        if ours:
-            verdict = ("refused by all" if openssl and rust else "refused by us and OpenSSL" if openssl
-                       else "refused by us and Rust" if rust else "refused by us alone")
-        else:
-            verdict = "called good though OpenSSL refuses" if openssl else "good but for Rust" if rust else "good for all"
-        yield Case(f"{group}/{title}", group, verdict, group in BOUNDED, rules)
+    go = Go(folder)
+    SUITE.tools.update({"OpenSSL": openssl_version(), **pinned("cryptography")} | ({"Go": go.version} if go.version else {}))
+    try:
+        for group, title, make in oddities():
+            if context.bounded and group not in BOUNDED:
+                continue
+            files = make().files()
+            for flag, content in files.items():
+                (folder / flag).write_bytes(content)
+            ours, rules = judged_by_us(setup, folder)
+            why = go.refusal()
+            refuses = {"OpenSSL": refused_by_openssl(folder), "Rust": refused_by_rust(files), "Go": bool(why)}
+            word = verdict(ours, [name for name in OTHERS if refuses[name]], len(OTHERS) if go.version else len(OTHERS) - 1)
+            yield Case(f"{group}/{title}", group, word, group in BOUNDED, f"{rules} {why}".strip())
+    finally:
+        go.stop()
 
 
 SUITES = [(SUITE, run)]

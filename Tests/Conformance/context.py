@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -39,3 +40,12 @@ class Context:
         subprocess.run(["rm", "-rf", path], check=True)
         path.mkdir(parents=True)
         return path
+
+
+def openssl_version() -> str:
+    return subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout.split()[1]
+
+
+def pinned(*packages: str) -> dict[str, str]:
+    """Python packages with their versions, as a record of a suite names its tools."""
+    return {package: importlib.metadata.version(package) for package in packages}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
-from context import Context
+from context import Context, pinned
 from lab import HOST, Files, running
 from peers.blocking import Ended
 from peers.http2_frames import (
@@ -24,7 +24,7 @@ RFC 7541 has a rule about; `7541` stands before the sections of the second. What
 the stream or the connection; an error of a stream may be one of the connection (RFC 9113 §5.4.1), and a malformed request may
 get a response with 400 (§8.1.1). `make http2-test` holds HPACK and whole sessions against `hpack` and `h2` besides, `make attack-test` floods.
 """,
-    {"as the RFC says": 0, "differs": 5})
+    {"as the RFC says": 0, "differs": 5}, tools=pinned("hyperframe"))
 
 NAMES = ["NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED", "FRAME_SIZE_ERROR", "REFUSED_STREAM",
          "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED"]

@@ -6,12 +6,14 @@
     Tests/Conformance/run --update           writes also what is worse than before, once it has been understood; with
                                              --bounded, only for a suite that has no record yet
 
-Exits 1 when a case is worse than in docs/conformance.json, and names it.
+A suite's record is written when it ends. Of Autobahn each case is kept, and a run that was ended goes on with those that are
+left: out/conformance/autobahn-*/verdicts.jsonl. Exits 1 when a case is worse than in docs/conformance.json, and names it.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -35,6 +37,8 @@ def main() -> int:
     parser.add_argument("--page", action="store_true", help="only write the page again, from the record")
     options = parser.parse_args()
 
+    # As an interruption from the keyboard: what a suite has started is ended with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     kept = record.load(RECORD)
     suites = [suite for suite, _ in SUITES.values()]
     if options.page:

@@ -33,6 +33,8 @@ class Suite:
     verdicts: dict[str, int]
     #: What is known of single cases, by name.
     remarks: dict[str, str] = field(default_factory=dict)
+    #: Whose word counts here, with the version; a suite that may go without one of them fills it in as it runs.
+    tools: dict[str, str] = field(default_factory=dict)
 
 
 def summary(suite: Suite, cases: list[Case]) -> dict:
@@ -47,6 +49,7 @@ def summary(suite: Suite, cases: list[Case]) -> dict:
     return {
         "cases": len(cases),
         "bounded": sum(case.is_bounded for case in cases),
+        **({"tools": suite.tools} if suite.tools else {}),
         "groups": {group: ordered(suite, counts) for group, counts in groups.items()},
         "named": {verdict: named[verdict] for verdict in suite.verdicts if verdict in named},
     }
@@ -68,6 +71,8 @@ def worse(suite: Suite, cases: list[Case], record: dict | None, *, bounded: bool
     wanted = record["bounded" if bounded else "cases"] if record else 0
     if len(cases) < wanted:
         found.append(f"{suite.name}: {wanted - len(cases)} of {wanted} cases did not run")
+    if not bounded:
+        found += [f"{suite.name}: {tool} was not there" for tool in (record or {}).get("tools", {}) if tool not in suite.tools]
     twice = [name for name, count in Counter(case.name for case in cases).items() if count > 1]
     return found + [f"{suite.name} {name}: two cases have the name" for name in twice]
 
@@ -112,6 +117,8 @@ def page(suites: Iterable[Suite], record: dict[str, dict]) -> str:
         kept = record[suite.name]
         verdicts = [verdict for verdict in suite.verdicts if any(verdict in group for group in kept["groups"].values())]
         lines += ["", f"## {suite.title}", "", *textwrap.wrap(suite.about.strip(), 120, break_long_words=False, break_on_hyphens=False), ""]
+        if tools := kept.get("tools"):
+            lines += [f"Recorded with {', '.join(f'{tool} {version}' for tool, version in tools.items())}.", ""]
         lines += table(["", *verdicts], [
             [group, *(number(counts.get(verdict, 0)) if counts.get(verdict) else "" for verdict in verdicts)]
             for group, counts in kept["groups"].items()])

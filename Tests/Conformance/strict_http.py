@@ -10,6 +10,7 @@ MAX_EXTENSION = 4_096
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 START = re.compile(rb"(" + TOKEN + rb") (\S+) HTTP/1\.([01])\Z")
 STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*\Z")
+BARE_STATUS = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}\Z")
 FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[ \t\x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*\Z")
 QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 CHUNK = re.compile(
@@ -107,14 +108,17 @@ def framing(message: Message, minor: int) -> int | None:
     return int(lengths[0])
 
 
-def response(data: bytes, *, has_ended: bool) -> Message:
+def response(data: bytes, *, has_ended: bool, bare_status: bool = False) -> Message:
     """The final response to a GET at the front of `data`; what is behind it is not looked at.
 
     `has_ended`: nothing more comes, which ends a body that has no other end.
+    `bare_status`: a status line may end behind the number. No sender may do so, and a recipient may take any line that is the
+    same but for whitespace at its end (RFC 9112 §4).
     """
     reader = Reader(data)
     while True:
-        match = STATUS.match(reader.line())
+        line = reader.line()
+        match = STATUS.match(line + b" " if bare_status and BARE_STATUS.match(line) else line)
         if not match or match[1] == b"101":
             raise Invalid("the status line")
         message = Message((match[1],), reader.fields())

@@ -46,6 +46,13 @@ def test_two_cases_of_a_name_are_a_fault() -> None:
     assert "s a: two cases have the name" in record.worse(SUITE, [*CASES, CASES[0]], KEPT, bounded=False)
 
 
+def test_a_tool_that_is_gone_is_a_fault_of_a_whole_run() -> None:
+    kept = {**KEPT, "tools": {"Go": "1.19"}}
+    assert record.worse(SUITE, CASES, kept, bounded=False) == ["s: Go was not there"]
+    assert record.worse(SUITE, CASES[:2], kept, bounded=True) == []
+    assert "Recorded with Go 1.19." in record.page([SUITE], {"s": kept})
+
+
 def test_the_page_shows_counts_and_remarks() -> None:
     page = record.page([SUITE], {"s": KEPT})
     assert "| [A suite](#a-suite) | 3 | 2 | 1 good, 1 fine, 1 odd |" in page
@@ -71,3 +78,19 @@ HOST = b"Host: echo.t.example\r\n"
 def test_the_judge(data: bytes, count: int, rest: str) -> None:
     found, what = strict_http.requests(data)
     assert (len(found), what) == (count, rest)
+
+
+BODY = b"Content-Length: 2\r\n\r\nhi"
+
+
+@pytest.mark.parametrize(("line", "strictly", "kindly"), [
+    (b"HTTP/1.1 200 OK\r\n", True, True), (b"HTTP/1.1 200 \r\n", True, True), (b"HTTP/1.1 200\r\n", False, True),
+    (b"HTTP/1.1 2000\r\n", False, False), (b"HTTP/1.1 200\tOK\r\n", False, False), (b"HTTP/1.1  200\r\n", False, False),
+    (b"HTTP/1.1 101\r\n", False, False), (b"HTTP/1.1 100\r\n\r\nHTTP/1.1 200\r\n", False, True),
+])
+def test_the_judge_of_status_lines(line: bytes, strictly: bool, kindly: bool) -> None:
+    for bare_status, is_right in ((False, strictly), (True, kindly)):
+        try:
+            assert strict_http.response(line + BODY, has_ended=False, bare_status=bare_status).body == b"hi" and is_right
+        except strict_http.Invalid:
+            assert not is_right

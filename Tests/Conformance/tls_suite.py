@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from context import Context
+from context import Context, openssl_version
 from lab import HOST, Files, running
 from peers.blocking import frames
 from peers.bridge import Bridge
@@ -292,6 +292,7 @@ def first_words(data: bytes) -> str:
 
 def run(context: Context) -> Iterable[Case]:
     folder, origin = context.folder("tls"), Origin()
+    SUITE.tools["OpenSSL"] = openssl_version()
     hello = client_hello()
     for key in ("ecdsa", "rsa"):
         with pair(folder / key, key, origin) as one:

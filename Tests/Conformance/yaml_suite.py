@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 import yaml12
-from context import ROOT, Context
+from context import ROOT, Context, pinned
 from record import Case, Suite
 from yaml_differential import Dump, Writer, compare, mutate
 
@@ -42,7 +42,8 @@ no types here.
 """,
     {"the same for all": 0, "refused by us": 0, "the same, but libyaml refuses": 0, "the same, but yaml12 refuses": 0, "the same, but both refuse": 0,
      "the same, but yaml12 reads it otherwise": 0, "libyaml reads it otherwise": 1, "both read it otherwise": 2, "ruamel.yaml differs": 5},
-    {f"{SEED}/6489": "a folded scalar at the top may stand at the margin; libyaml takes its lines for comments"})
+    {f"{SEED}/6489": "a folded scalar at the top may stand at the margin; libyaml takes its lines for comments"},
+    pinned("ruamel.yaml", "PyYAML", "py-yaml12"))
 
 
 def examples(context: Context) -> Iterable[Case]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from peers.blocking import Tunnel, client_context
+from peers.http2 import Client
 from peers.scripted import Peer, Scripted
 
 
@@ -68,6 +69,21 @@ def test_nobody_gets_anothers_login(start, scheme: str) -> None:
             # A third one, after both.
             with tunnel(proxy) as carol:
                 assert carol.request("GET", "/").status == 401
+
+
+def test_streams_of_a_client_share_no_login(start) -> None:
+    """By HTTP/2 a connection carries the requests of many at once. One of them is not all of them."""
+    def handler(peer: Peer) -> None:
+        user = None
+        while request := peer.request():
+            user = field(request[0], "authorization").rpartition("-")[2] or user
+            peer.respond((user or "nobody").encode(), status="200 OK" if user else "401 Unauthorized")
+
+    with Scripted(handler) as upstream:
+        proxy = start({"echo": upstream.url}, threads=1)
+        with Client.connect(proxy) as client:
+            assert client.request(fields=[("authorization", "NTLM proof-alice")]).body == b"alice"
+            assert client.request().status == 401
 
 
 def test_a_login_in_the_request_alone_is_enough(start) -> None:

@@ -207,14 +207,15 @@ def etcdctl(url: str, *arguments: str) -> bytes:
 
 
 class TestEtcdStore:
-    def test_keeps_its_promises(self, etcd: str) -> None:
+    @pytest.mark.parametrize("mine", ["mine", "zürich"])
+    def test_keeps_its_promises(self, etcd: str, mine: str) -> None:
         etcdctl(etcd, "put", "/tunnels/another/tunnel-id", "theirs")
-        etcdctl(etcd, "put", "/tunnels/mine/note", "not ours")
-        result = run("etcd-store", etcd, "/tunnels/mine", "check")
+        etcdctl(etcd, "put", f"/tunnels/{mine}/note", "not ours")
+        result = run("etcd-store", etcd, f"/tunnels/{mine}", "check")
         assert result.stdout == "all promises are kept\n" and result.returncode == 0, result.stderr
         # Nothing is left, and what belongs to others is as it was.
         left = etcd_values(etcd, "/tunnels")
-        assert left == {"/tunnels/another/tunnel-id": b"theirs", "/tunnels/mine/note": b"not ours"}
+        assert left == {"/tunnels/another/tunnel-id": b"theirs", f"/tunnels/{mine}/note": b"not ours"}
 
     def test_provisions_into_it(self, etcd: str, tunnels: TunnelsAPI) -> None:
         result = run("etcd-store", etcd, "/tunnels/mine", "provision", tunnels.url, api=tunnels)

@@ -54,6 +54,13 @@ class Secrets:
         held = memory(process)
         return {name: count for name, token in self.all.items() if (count := held.count(token))}
 
+    def come_to(self, process: int, expected: dict[str, int]) -> None:
+        """What is left is that, as soon as the loop has come to its end."""
+        end = time.monotonic() + 5
+        while (left := self.left(process)) != expected and time.monotonic() < end:
+            time.sleep(0.05)
+        assert left == expected
+
 
 def tunnel(proxy) -> Tunnel:
     return Tunnel(proxy.endpoint.port, "echo.t.example", client_context(proxy.far.ca_file))
@@ -116,11 +123,8 @@ def test_nor_over_http2(start, filler: int) -> None:
                 proxy.wait_for("request finished", count=number + 1)
             # The connection is open and idle.
             one.settle()
-            assert known.left(proxy.process.pid) == {"cookie": 1}
-        end = time.monotonic() + 5
-        while known.left(proxy.process.pid) and time.monotonic() < end:
-            time.sleep(0.05)
-        assert known.left(proxy.process.pid) == {}
+            known.come_to(proxy.process.pid, {"cookie": 1})
+        known.come_to(proxy.process.pid, {})
 
 
 def test_the_look_finds_what_is_there(start) -> None:

@@ -206,6 +206,8 @@ WARNINGS: list[tuple[str, Break, set[str]]] = [
     ("key that may not sign", server_having(usage=(usage(key_encipherment=True), True)), {"server-key-usage"}),
     ("server that is a CA", server_having(basic=(x509.BasicConstraints(True, None), True)), {"server-not-authority"}),
     ("single hosts", server_having(names=(names(f"wiki.{DOMAIN}"), False)), {"server-names"}),
+    # OpenSSL knows it, Go does not, and refuses the certificate.
+    ("critical and little known", server_having(policy=(x509.PolicyConstraints(0, None), True)), {"critical-extensions"}),
 ]
 
 

@@ -126,17 +126,20 @@ class Load:
 async def test_one_that_is_stopping_already_cuts_nothing(start, upgrades, binary: Path) -> None:
     gate = Gate()
     async with Upstream(gate) as upstream:
-        proxy = start({"echo": upstream}, shutdown_delay="2s", shutdown_timeout="20s")
+        proxy = start({"echo": upstream}, shutdown_delay="8s", shutdown_timeout="60s")
         processes = upgrades(proxy)
         http, body = await begin(proxy)
         mark = proxy.mark()
         await asyncio.to_thread(subprocess.run, [binary, "stop", "-config", proxy.config_file], check=True, timeout=30)
         await proxy.logged("about to end", since=mark)
         await asyncio.to_thread(processes.upgrade)
-        await proxy.logged("shutting down", since=mark)
+        await asyncio.sleep(0.3)
         gate.open.set()
         assert b"".join([part async for part in body]) == b"last"
         http.stream.abort()
+        # One more signal, and it waits no longer.
+        await proxy.logged("request finished", since=mark)
+        proxy.process.send_signal(signal.SIGTERM)
         assert await proxy.exit_status() == 0
 
 

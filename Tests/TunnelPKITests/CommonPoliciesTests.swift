@@ -193,6 +193,24 @@ import Testing
         #expect(mint.checkServer(harmless).isEmpty)
     }
 
+    /// OpenSSL takes these and Go does not; of those that are not critical nobody has to know anything.
+    @Test(
+        arguments: [
+            ("2.5.29.36", [0x30, 0x03, 0x80, 0x01, 0x00], "Policy Constraints"),
+            ("2.5.29.54", [0x02, 0x01, 0x00], "Inhibit Any Policy"),
+            ("1.3.6.1.5.5.7.48.1.5", [0x05, 0x00], "OCSP No Check"),
+        ] as [(String, [UInt8], String)])
+    func warnsOfCriticalExtensionsThatSomeDoNotKnow(_ row: (oid: String, value: [UInt8], title: String)) throws {
+        let mint = try Mint()
+        let edit: Mint.Edit = { $0.extensions.append(.init(row.oid, isCritical: true, value: row.value)) }
+        let findings = mint.findings(try mint.server(edit))
+        #expect(summary(findings) == ["warning critical-extensions"])
+        #expect(findings.first?.found == "critical and not known to every peer: \(row.title) (\(row.oid))")
+        #expect(mint.checkCA(try mint.ca(edit)) == ["warning critical-extensions"])
+        let harmless = try mint.server { $0.extensions.append(.init(row.oid, isCritical: false, value: row.value)) }
+        #expect(mint.checkServer(harmless).isEmpty)
+    }
+
     /// `openssl x509 -set_serial` takes any number.
     @Test(arguments: [
         ("1", []), ("0", ["warning serial-number"]), ("-1", ["error serial-number"]),

@@ -1,7 +1,9 @@
+import Synchronization
 import Testing
 import TunnelCore
 import TunnelIO
 import TunnelTLS
+import TunnelTestSupport
 
 @testable import TunnelProxy
 
@@ -37,5 +39,41 @@ import TunnelTLS
         watcher.check()
         let wanted = try TLSIdentity(certificates: second.certificate, privateKey: second.key)
         #expect(state.credentials.current.identity.fingerprint == wanted.fingerprint)
+    }
+
+    /// Of two reloads from two threads, the one that another overtakes brings nothing back.
+    @Test func theLaterOneIsTakenUp() throws {
+        let upstream = try Upstream.answering(okay())
+        let sink = Interjection()
+        let log = Log(threshold: .debug, format: .text, sink: sink, now: SystemClock.now)
+        let server = try ProxyServer(configuration: TestProxy.Settings().configuration(), log: log)
+        try server.start()
+        defer {
+            server.stopNow()
+            server.stopAndWait()
+        }
+        let later = try TestProxy.Settings(["later": upstream.port]).configuration()
+        sink.act(on: "route=earlier") { #expect(throws: Never.self) { try server.reload(later) } }
+        try server.reload(TestProxy.Settings(["earlier": 1]).configuration())
+        let far = try FarSide(port: try #require(server.port))
+        for _ in 0..<3 { #expect(try far.request(host: "later.t.example").status == 200) }
+        #expect(upstream.connections == 1)
+    }
+
+    /// Does something at a line of the log, once.
+    private final class Interjection: LogSink {
+        private let next = Mutex<(text: String, act: @Sendable () -> Void)?>(nil)
+
+        func act(on text: String, _ act: @escaping @Sendable () -> Void) { next.withLock { $0 = (text, act) } }
+
+        func write(_ line: Span<UInt8>) {
+            let line = line.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+            let act = next.withLock { next in
+                guard let found = next, line.contains(found.text) else { return nil as (@Sendable () -> Void)? }
+                next = nil
+                return found.act
+            }
+            act?()
+        }
     }
 }

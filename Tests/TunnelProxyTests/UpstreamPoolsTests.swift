@@ -341,9 +341,9 @@ import TunnelTestSupport
         func lease(
             fresh: Bool = false, by snapshot: ProxySnapshot? = nil, for owner: UInt64 = 1
         ) async throws -> ClientConnection {
-            try await upstreams.checkOut(
-                upstream, snapshot ?? first, owner: owner, fresh: fresh, within: 10_000_000_000,
-                cancellation: Cancellation())
+            let snapshot = snapshot ?? first
+            if !fresh, let parked = upstreams.checkOut(0, snapshot, owner: owner) { return parked }
+            return try await upstreams.dial(upstreams.beginDial(0, snapshot, Cancellation(), group: nil)).connection()
         }
 
         func giveBack(_ connection: ClientConnection, by snapshot: ProxySnapshot? = nil, of owner: UInt64 = 1) {

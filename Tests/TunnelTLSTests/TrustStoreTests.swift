@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import TunnelPKI
 import TunnelTLS
 
 /// One at a time: the environment belongs to the whole process.
@@ -42,6 +43,25 @@ import TunnelTLS
         defer { unsetenv("SSL_CERT_FILE") }
         let error = #expect(throws: TLSError.self) { try TrustStore(includingSystem: true) }
         #expect(error?.reason == "cannot read /nonexistent")
+    }
+
+    /// One that is longer is none, and is not read to its end.
+    @Test func aFileOfTheEnvironmentHasABound() throws {
+        let path = TestPKI.directory + "/long.pem"
+        setenv("SSL_CERT_FILE", path, 1)
+        defer { unsetenv("SSL_CERT_FILE") }
+        let certificate = TestPKI.authority.certificate
+        for (size, isTaken) in [(PEMDocument.maxBundleBytes, true), (PEMDocument.maxBundleBytes + 1, false)] {
+            let file = try #require(fopen(path, "we"))
+            let bytes = certificate + [UInt8](repeating: 0x0A, count: size - certificate.count)
+            #expect(fwrite(bytes, 1, bytes.count, file) == size && fclose(file) == 0)
+            if isTaken {
+                #expect(try TrustStore(includingSystem: true).count == 1)
+            } else {
+                let error = #expect(throws: TLSError.self) { try TrustStore(includingSystem: true) }
+                #expect(error?.reason == "cannot read \(path)")
+            }
+        }
     }
 
     @Test func readsTheDirectoriesOfTheEnvironment() throws {

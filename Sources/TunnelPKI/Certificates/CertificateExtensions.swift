@@ -47,6 +47,8 @@ public struct CertificateExtensions: Sendable, Hashable {
     /// What is wrong with the form of the extensions: those that are there twice or whose contents do not parse. Of a
     /// double the first counts.
     public internal(set) var defects: [String] = []
+    /// Names of critical extensions that OpenSSL understands and other TLS peers do not, Go's older ones among them.
+    var littleKnownCritical: [String] = []
     /// How many there are, whatever they are.
     var count = 0
 }
@@ -111,11 +113,22 @@ struct ExtensionReader {
             if !seen.insert(identifier).inserted {
                 result.defects.append("\(Self.title(X509_EXTENSION_get_object(found)) ?? identifier) is there twice")
             }
-            if X509_EXTENSION_get_critical(found) != 0, X509_supported_extension(found) == 0 {
+            guard X509_EXTENSION_get_critical(found) != 0 else { continue }
+            if X509_supported_extension(found) == 0 {
                 result.unknownCritical.append(identifier)
+            } else if !Self.knownToAll.contains(OBJ_obj2nid(X509_EXTENSION_get_object(found))) {
+                let title = Self.title(X509_EXTENSION_get_object(found)) ?? identifier
+                result.littleKnownCritical.append("\(title) (\(identifier))")
             }
         }
     }
+
+    /// What Go's verifier takes though it is critical, and every other that was looked at takes as well or refuses for
+    /// being critical.
+    private static let knownToAll: Set<Int32> = [
+        NID_subject_key_identifier, NID_key_usage, NID_subject_alt_name, NID_basic_constraints, NID_name_constraints,
+        NID_crl_distribution_points, NID_certificate_policies, NID_authority_key_identifier, NID_ext_key_usage,
+    ]
 
     private mutating func readBasicConstraints() {
         guard let (value, isCritical) = decode(NID_basic_constraints) else { return }

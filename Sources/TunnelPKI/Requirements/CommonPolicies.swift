@@ -103,14 +103,21 @@ struct ExtensionsPolicy: CertificatePolicy {
     }
 }
 
-/// A critical extension that a peer does not know makes it refuse (RFC 5280 §4.2).
+/// A critical extension that a peer does not know makes it refuse (RFC 5280 §4.2). Which peer the other side has, nobody
+/// says; so what only some know is a warning.
 struct CriticalExtensionsPolicy: CertificatePolicy {
     func findings(_ certificate: Certificate, in context: PolicyContext) -> [Finding] {
         let unknown = certificate.extensions.unknownCritical
-        guard !unknown.isEmpty else { return [] }
-        return context.error(
-            .criticalExtensions, "critical and unknown: \(unknown.joined(separator: ", "))",
-            remedy: "without them or with them not critical, \(context.reissue)")
+        let littleKnown = certificate.extensions.littleKnownCritical
+        let remedy = "without them or with them not critical, \(context.reissue)"
+        if !unknown.isEmpty {
+            return context.error(
+                .criticalExtensions, "critical and unknown: \(unknown.joined(separator: ", "))", remedy: remedy)
+        }
+        guard !littleKnown.isEmpty else { return [] }
+        return context.warning(
+            .criticalExtensions, "critical and not known to every peer: \(littleKnown.joined(separator: ", "))",
+            remedy: remedy)
     }
 }
 

@@ -78,7 +78,7 @@ final class HTTP1Server: RequestServer {
                 let end = await handler.serve(self)
                 finish()
                 if end == .cut { return .cut }
-                do throws(IOError) { try await flush() } catch { return .cut }
+                guard await isTaken() else { return .cut }
                 guard isPersistent && body.isComplete && reader.stream.ended == nil else { return .close }
                 // Whoever pipelines goes behind everybody else on this loop.
                 if !reader.input.isEmpty { await Task.yield() }
@@ -102,6 +102,7 @@ final class HTTP1Server: RequestServer {
 
     func close() { reader.close() }
 
+    @inline(never)
     private func begin(_ size: Int) {
         requestNumber += 1
         if requestNumber == 1 { onFirstRequest?() }
@@ -124,6 +125,7 @@ final class HTTP1Server: RequestServer {
     }
 
     /// Answers a head that cannot be served: what follows it has no certain start.
+    @inline(never)
     private func refuse(_ error: HTTPError) async -> ServerOutcome {
         if error.status == 431 { worker.metrics.count(.limit(.headSize)) }
         if error.status == 408 { worker.metrics.count(.limit(.headerTimeout)) }
@@ -138,10 +140,15 @@ final class HTTP1Server: RequestServer {
             OwnResponse(
                 status: error.status,
                 body: "Refused by the tunnel proxy: \(ErrorResponse.reasonPhrase(error.status))"), dropsBody: false)
-        if push() == .full {
-            do throws(IOError) { try await flush() } catch { return .cut }
-        }
+        if push() == .full, await !isTaken() { return .cut }
         return .close
+    }
+
+    /// Waits until the client has taken the response, which ends with it.
+    @inline(never)
+    private func isTaken() async -> Bool {
+        do throws(IOError) { try await flush() } catch { return false }
+        return true
     }
 
     private func streamEnded() {

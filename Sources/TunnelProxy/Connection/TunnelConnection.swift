@@ -98,11 +98,7 @@ final class TunnelConnection {
     private func chooseServer(_ stream: TunnelStream) async -> any RequestServer {
         let reader = RequestReader(stream, on: worker)
         if stream.applicationProtocol != ApplicationProtocol.http2.rawValue {
-            let server = HTTP1Server(
-                reader, Exchange(on: worker, upstreams, tunnel: stream.tunnelNumber), number: number,
-                clientAddress: clientAddress, on: worker)
-            server.onFirstRequest = { [unowned self] in settle() }
-            phase = .serving(stream, server)
+            let server = serveHTTP1(stream, reader)
             let snapshot = worker.snapshot
             guard stream.applicationProtocol == nil, snapshot.configuration.tls.alpn.contains(.http2),
                 await reader.startsHTTP2(
@@ -110,6 +106,23 @@ final class TunnelConnection {
                 !isEnding
             else { return server }
         }
+        return serveHTTP2(stream, reader)
+    }
+
+    // Neither is inlined: a task keeps memory for the largest frame that it ever had.
+
+    @inline(never)
+    private func serveHTTP1(_ stream: TunnelStream, _ reader: RequestReader) -> HTTP1Server {
+        let server = HTTP1Server(
+            reader, Exchange(on: worker, upstreams, tunnel: stream.tunnelNumber), number: number,
+            clientAddress: clientAddress, on: worker)
+        server.onFirstRequest = { [unowned self] in settle() }
+        phase = .serving(stream, server)
+        return server
+    }
+
+    @inline(never)
+    private func serveHTTP2(_ stream: TunnelStream, _ reader: RequestReader) -> HTTP2Server {
         let server = HTTP2Server(
             stream, received: reader.takeInput(), upstreams, tunnel: stream.tunnelNumber, number: number,
             clientAddress: clientAddress, on: worker)
@@ -218,6 +231,7 @@ final class TunnelConnection {
 
     // MARK: TLS
 
+    @inline(never)
     private func openStream(_ upgrade: WebSocketUpgrade) -> TunnelStream? {
         let snapshot = worker.snapshot
         let websocket = snapshot.configuration.webSocket
@@ -243,6 +257,7 @@ final class TunnelConnection {
     }
 
     /// Waits for the inner handshake; the log says why when it fails.
+    @inline(never)
     private func shakeHands(_ stream: TunnelStream) async -> Bool {
         var isOverdue = false
         let deadline = Deadline(on: worker.reactor) {

@@ -17,10 +17,9 @@ struct WebSocketUpgrade {
     static func receive(
         on socket: Socket, _ worker: Worker, _ room: WaitingRoom, number: UInt64, peer: String
     ) async -> WebSocketUpgrade? {
-        let snapshot = worker.snapshot
         // One for all of it: a first byte that comes late leaves no more time for the others.
         let deadline = Deadline(on: worker.reactor) { socket.close(IOError(.timedOut, "upgrade")) }
-        deadline.set(after: snapshot.upgradeTimeout)
+        deadline.set(after: worker.snapshot.upgradeTimeout)
         // The peer has begun to ask, so that it takes what we say for a response. A refusal needs no more than that.
         while !socket.hasInput { await socket.readable() }
         if !room.hasPlace {
@@ -29,9 +28,32 @@ struct WebSocketUpgrade {
             return nil
         }
         let reader = RequestReader(socket, on: worker)
-        defer { reader.close() }
-        let outcome = await reader.nextHead(snapshot.upgradeLimits, timeout: snapshot.upgradeTimeout, idleTimeout: 0)
+        let outcome = await reader.nextHead(
+            worker.snapshot.upgradeLimits, timeout: worker.snapshot.upgradeTimeout, idleTimeout: 0)
         deadline.cancel()
+        let answer = answer(outcome, reader, on: socket, worker, room, number: number, peer: peer)
+        reader.close()
+        switch answer {
+        case .upgraded(let upgrade): return upgrade
+        case .refuse(let response): await refuse(response, on: socket, worker.reactor)
+        case .none: break
+        }
+        return nil
+    }
+
+    private enum Answer {
+        /// It has been sent.
+        case upgraded(WebSocketUpgrade)
+        indirect case refuse(OwnResponse)
+        case none
+    }
+
+    /// What follows from what came. Not inlined, as also the rest: a task keeps memory for the largest frame that it ever had.
+    @inline(never)
+    private static func answer(
+        _ outcome: RequestReader.Outcome, _ reader: RequestReader, on socket: Socket, _ worker: Worker,
+        _ room: WaitingRoom, number: UInt64, peer: String
+    ) -> Answer {
         switch outcome {
         case .head(let size):
             let request = reader.input.withBytes { UpgradeRequest(reader.head, in: $0) }
@@ -41,10 +63,8 @@ struct WebSocketUpgrade {
                 acceptance.appendResponse(into: &worker.reactor.staging)
                 // A few hundred bytes into a socket that has sent nothing yet.
                 _ = socket.send(&worker.reactor.staging)
-                return WebSocketUpgrade(deflate: acceptance.deflate, early: reader.input.array)
-            case .refuse(let response):
-                reader.close()
-                await refuse(response, on: socket, worker.reactor)
+                return .upgraded(WebSocketUpgrade(deflate: acceptance.deflate, early: reader.input.array))
+            case .refuse(let response): return .refuse(response)
             }
         case .malformed(let error):
             if error.status == 431 { worker.metrics.count(.limit(.headSize)) }
@@ -54,14 +74,11 @@ struct WebSocketUpgrade {
                 $0.field("status", Int(error.status))
                 $0.field("reason", error.reason)
             }
-            reader.close()
-            await refuse(
-                OwnResponse(status: error.status, body: "\(ErrorResponse.reasonPhrase(error.status))"), on: socket,
-                worker.reactor)
+            return .refuse(OwnResponse(status: error.status, body: "\(ErrorResponse.reasonPhrase(error.status))"))
         case .overdue, .idle, .ended:
             worker.log(.debug, "connection ended before its upgrade") { $0.field("id", number) }
+            return .none
         }
-        return nil
     }
 
     private enum Decision {
@@ -98,6 +115,7 @@ struct WebSocketUpgrade {
 
     private static let retry = [(name: "Retry-After", value: "1")]
 
+    @inline(never)
     private static func tooMany(_ worker: Worker, number: UInt64) -> OwnResponse {
         worker.metrics.count(.limit(.maxConnections))
         worker.log(.warn, "too many connections") { $0.field("id", number) }
@@ -105,6 +123,7 @@ struct WebSocketUpgrade {
     }
 
     /// Sends a short response and closes without destroying it.
+    @inline(never)
     private static func refuse(_ response: OwnResponse, on socket: Socket, _ reactor: Reactor) async {
         ErrorResponse.append(
             status: response.status, body: response.body, extra: response.fields, connectionClose: true,

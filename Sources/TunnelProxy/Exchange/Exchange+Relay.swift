@@ -65,6 +65,7 @@ extension Exchange {
     /// Passes a body on until it is complete.
     ///
     /// - Returns: `false` when it broke off, or the client is gone.
+    @inline(never)
     private func relayBody(_ server: any ServerStream, _ client: any ClientStream) async -> Bool {
         var isFirst = true
         var moved = 0
@@ -144,6 +145,7 @@ extension Exchange {
     }
 
     /// Passes on a 101; from then on both sides are byte pipes, until either ends.
+    @inline(never)
     private func relayPipe(_ server: any ServerStream, _ client: any ClientStream) async -> ResponseEnd {
         phase = .piping
         client.withHead { head, bytes in server.sendHead(head, bytes, adding: clientLines) }

@@ -41,6 +41,7 @@ extension Exchange {
 
     // MARK: Responses of our own
 
+    @inline(never)
     func respond(
         _ status: UInt16, _ body: String, _ end: ExchangeRecord.End, fields: [(name: String, value: String)] = []
     ) async -> ResponseEnd {
@@ -60,7 +61,9 @@ extension Exchange {
     }
 
     /// No connection to the upstream could be had.
+    @inline(never)
     func refuse(_ error: LeaseError) async -> ResponseEnd {
+        if let end = cutShort() { return end }
         warn(error.logMessage) { line in
             if let routeName { line.field("route", routeName) }
             error.writeFields(to: &line)
@@ -71,6 +74,7 @@ extension Exchange {
     }
 
     /// The upstream gave no response.
+    @inline(never)
     func respondToFailure(_ error: ClientStreamError) async -> ResponseEnd {
         if let end = cutShort() { return end }
         switch (stopped, error) {

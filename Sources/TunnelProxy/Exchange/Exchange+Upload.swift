@@ -15,6 +15,7 @@ extension Exchange {
 
     /// Before the request goes to another connection: an upload that waits for the body's first byte must not send it
     /// to the old one. It begins anew behind the head.
+    @inline(never)
     func restartUpload() async {
         // Its end must not start the clock for a response.
         phase = .connecting
@@ -26,8 +27,11 @@ extension Exchange {
     }
 
     /// Ends an upload that is still under way, and waits for its task.
-    func endUpload() async {
-        guard uploadIsUnderWay else { return }
+    @inline(__always)
+    func endUpload() async { if uploadIsUnderWay { await cutUpload() } }
+
+    @inline(never)
+    private func cutUpload() async {
         upload = .broken
         client?.cut(IOError(.closed, "exchange"))
         server?.wakeBody()
@@ -35,12 +39,14 @@ extension Exchange {
     }
 
     /// Waits until the upload's task is over.
+    @inline(never)
     func uploadEnded() async {
         if uploadIsUnderWay { await withUnsafeContinuation { uploadWaiter = $0 } }
     }
 
     /// Waits for the rest of a request whose response is whole, as long as it moves: an upstream that has responded may
     /// never read it, and a client may never send it.
+    @inline(never)
     func finishUpload() async {
         lastSeen = record.bytesIn
         patience.set(after: snapshot.headerTimeout)

@@ -145,7 +145,6 @@ final class Exchange: RequestHandler {
             if let end = cutShort() { return end }
             phase = .connecting
             if let error = await connect(to: route, for: server, fresh: isRetry) {
-                if let end = cutShort() { return end }
                 return await refuse(error)
             }
             guard let client else { return cutShort() ?? .cut }
@@ -175,7 +174,7 @@ final class Exchange: RequestHandler {
         case route(Int)
         /// There is no place for it yet.
         case waits(Int)
-        case refused(UInt16, String, ExchangeRecord.End, fields: [(name: String, value: String)])
+        indirect case refused(UInt16, String, ExchangeRecord.End, fields: [(name: String, value: String)])
     }
 
     @inline(never)
@@ -209,9 +208,11 @@ final class Exchange: RequestHandler {
     @inline(never)
     private func connect(to route: Int, for server: any ServerStream, fresh: Bool) async -> LeaseError? {
         noteDial(route, isRetry: fresh)
+        // By HTTP/2 one connection carries requests of many at once, and so none of their logins.
+        let owner = server.streamID == nil ? server.connectionNumber : 0
         do throws(LeaseError) {
             let client = try await upstreams.client(
-                for: route, snapshot, owner: server.connectionNumber, fresh: fresh,
+                for: route, snapshot, owner: owner, fresh: fresh,
                 needs: needs(server, of: snapshot.routes[route].upstream), cancellation: dial)
             self.client = client
             record.upstream = client.address
@@ -270,6 +271,7 @@ final class Exchange: RequestHandler {
     // MARK: Step 5
 
     /// Waits for the final head.
+    @inline(never)
     private func awaitHead(_ server: any ServerStream, _ client: any ClientStream) async throws(ClientStreamError) {
         phase = .awaitingHead
         defer { headDeadline.cancel() }
@@ -301,6 +303,7 @@ final class Exchange: RequestHandler {
     }
 
     /// Waits until the client takes more; that it will not any more is noted as a stop.
+    @inline(never)
     func waitForClient(_ server: any ServerStream) async {
         do throws(IOError) { try await server.flush() } catch {
             stop(error.code == .timedOut ? .clientStalled : .clientGone)

@@ -230,14 +230,14 @@ public final class ProxyServer: Sendable {
         } then: { _, _, _, adoption in
             // Behind the snapshot: nobody is to shake hands with a tunnel that has no routes yet.
             shared.identities.adopt(adoption)
+            shared.log.threshold = configuration.logLevel
         }
         let snapshot = shared.snapshot
-        shared.log.threshold = configuration.logLevel
         for setting in kept { shared.log(.warn, "setting needs a restart") { $0.field("setting", setting) } }
         RunningProxy.logRoutes(snapshot, to: shared.log)
         for finding in snapshot.findings where !before.contains(finding) { shared.log.report(finding) }
         // Also one that began to run meanwhile.
-        running?.adopt(snapshot, files)
+        running?.adopt(files)
         let detail = kept.isEmpty ? "in force" : "in force, but for \(kept.joined(separator: ", ")): needs a restart"
         shared.reloads.note(.configuration, by: cause, succeeded: true, detail, at: SystemClock.now())
         return kept

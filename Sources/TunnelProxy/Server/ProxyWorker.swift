@@ -52,7 +52,9 @@ final class ProxyWorker: WorkerHolder {
 
     /// Forgets what belongs to upstreams that are no longer configured, and ends the connections of such tunnels when the
     /// requests that are under way on them are over.
-    func adopt(_ snapshot: ProxySnapshot) {
+    func adopt() {
+        // A reload that came later may have overtaken the one that sends us.
+        let snapshot = worker.snapshot
         upstreams.keep(only: Set(snapshot.routes.map(\.key)))
         for connection in connections.values { connection.adopt(snapshot) }
     }

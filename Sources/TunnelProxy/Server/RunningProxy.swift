@@ -96,12 +96,12 @@ struct RunningProxy: Sendable {
         }
     }
 
-    /// Takes up what a new snapshot changes outside of requests.
+    /// Takes up what the snapshot in force changes outside of requests.
     ///
     /// - Parameter files: what the credentials of tunnels that are new were made from.
-    func adopt(_ snapshot: ProxySnapshot, _ files: [Int: FilesAtStart]) {
+    func adopt(_ files: [Int: FilesAtStart]) {
         watcher.adopt(files)
-        onEachWorker { $0.adopt(snapshot) }
+        onEachWorker { $0.adopt() }
     }
 
     /// Waits for requests within `shutdown_timeout`, closes every WebSocket and ends the threads. Blocks.

@@ -4,7 +4,7 @@ internal import TunnelIO
 /// Connections to upstreams on which a login that holds for the connection was named (``ClientStream``'s heads say so),
 /// parked for the one client connection that they serve.
 ///
-/// Its requests come one after another, so there is one at a time for each upstream. Most proxies hold none at all, and
+/// It speaks HTTP/1.1: its requests come one after another, so there is one at a time for each upstream. Most proxies hold none at all, and
 /// then nothing here costs more than a look at an empty dictionary.
 struct BoundConnections {
     private struct Entry {

@@ -20,7 +20,8 @@ enum ResponseProgress: Equatable {
 }
 
 /// Why there is no response, or no more of it.
-enum ClientStreamError: Error, Equatable {
+// Indirect, as all that waits for a response has room for one in its frame.
+indirect enum ClientStreamError: Error, Equatable {
     /// The connection ended before a byte of a response came.
     case unanswered(IOError)
     /// It ended, or failed, after some.

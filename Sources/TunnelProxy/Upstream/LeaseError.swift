@@ -2,7 +2,8 @@ internal import TunnelCore
 internal import TunnelIO
 
 /// Why a request got no connection to its upstream.
-enum LeaseError: Error {
+// Indirect, as all that waits for a connection has room for one in its frame.
+indirect enum LeaseError: Error {
     case lookup(host: String, IOError)
     /// No address of the upstream may be dialled; this is one of them.
     case refused(IPAddress, UpstreamPolicy.Refusal)

@@ -12,36 +12,35 @@ struct UpstreamNeeds: OptionSet {
 
 /// Connections that may speak HTTP/2: to `https` upstreams that choose it by ALPN, and to `h2c` ones, which are known to.
 extension UpstreamPools {
+    private enum Found {
+        case client(any ClientStream)
+        /// The request is to go by HTTP/1.1, on a connection that offers nothing else.
+        case http1
+        /// Others open connections already.
+        case wait
+        case dial
+        /// What was opened takes requests, and has no place for this one.
+        case again
+    }
+
     /// An upstream's side for one request.
     ///
     /// - Returns: `nil` where the request is to go by HTTP/1.1, on a connection that offers nothing else.
     func sharedClient(
-        for upstream: UpstreamKey, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool, _ needs: UpstreamNeeds,
-        within timeout: UInt64, cancellation: Cancellation
+        for route: Int, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool, _ needs: UpstreamNeeds,
+        cancellation: Cancellation
     ) async throws(LeaseError) -> (any ClientStream)? {
-        guard speaksHTTP2(upstream, snapshot, needs) else { return nil }
-        let generation = snapshot.generation(of: upstream.address.scheme)
-        if !fresh, let parked = checkOutBound(upstream, owner: owner, generation) {
-            return attach(parked, of: upstream, snapshot, owner: owner)
-        }
-        let group = group(of: upstream)
+        guard speaksHTTP2(route, snapshot, needs) else { return nil }
+        if !fresh, let client = boundClient(for: route, snapshot, owner: owner) { return client }
+        let group = group(of: route, snapshot)
         // One time for all of its waits.
-        let due = worker.reactor.now &+ timeout
+        let due = worker.reactor.now &+ snapshot.routes[route].connectTimeout
+        var found = look(in: group, for: route, snapshot, owner: owner, fresh: fresh, needs)
         while true {
-            if group.requiresHTTP1(in: generation) { return nil }
-            if let shared = group.take(generation: generation, fresh: fresh, now: worker.reactor.now) {
-                if needs.contains(.webSocket), !shared.allowsWebSocket {
-                    group.wakeOne()
-                    return nil
-                }
-                worker.metrics.count(.poolHit)
-                return attach(shared, snapshot)
-            }
-            if group.speaksHTTP1 {
-                if !fresh, let parked = checkOutParked(upstream, generation) {
-                    return attach(parked, of: upstream, snapshot, owner: owner)
-                }
-            } else if !group.wantsAnother {
+            switch found {
+            case .client(let client): return client
+            case .http1: return nil
+            case .wait:
                 let now = worker.reactor.now
                 if let error = await group.wait(
                     on: worker.reactor, within: due > now ? due - now : 0, cancellation)
@@ -53,46 +52,94 @@ extension UpstreamPools {
                     group.wakeOne()
                     throw .dial(DialError(address: nil, error: IOError(.closed, "dial")))
                 }
-                continue
-            }
-            switch try await dial(upstream, snapshot, timeout, group, cancellation) {
-            case .own(let connection): return attach(connection, of: upstream, snapshot, owner: owner)
-            case .shared(let shared) where shared.hasPlace():
-                if needs.contains(.webSocket), !shared.allowsWebSocket { return nil }
-                return attach(shared, snapshot)
-            case .shared(let shared):
-                if !shared.takesRequests {
-                    throw .http2(shared.connection.address, IOError(.closed, "http2", detail: "ended at once"))
-                }
+                found = look(in: group, for: route, snapshot, owner: owner, fresh: fresh, needs)
+            case .dial:
+                group.dialBegins()
+                let dialing = await dial(beginDial(route, snapshot, cancellation, group: group))
+                found = try ended(dialing, group, for: route, snapshot, owner: owner, needs, cancellation)
+            case .again: found = look(in: group, for: route, snapshot, owner: owner, fresh: fresh, needs)
             }
         }
     }
 
-    private func speaksHTTP2(_ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ needs: UpstreamNeeds) -> Bool {
-        switch upstream.address.scheme {
+    // Not inlined, as in UpstreamPools.swift.
+
+    @inline(never)
+    private func speaksHTTP2(_ route: Int, _ snapshot: ProxySnapshot, _ needs: UpstreamNeeds) -> Bool {
+        switch snapshot.routes[route].key.address.scheme {
         case .http: false
         case .https: snapshot.configuration.upstream.http2 == .auto && !needs.contains(.ownConnection)
         case .h2c: true
         }
     }
 
-    private func dial(
-        _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ timeout: UInt64, _ group: HTTP2Group,
-        _ cancellation: Cancellation
-    ) async throws(LeaseError) -> Opened {
-        group.dialBegins()
-        do throws(LeaseError) {
-            let opened = try await dial(upstream, snapshot, timeout, cancellation, group: group)
-            switch opened {
-            case .own: group.speaksHTTP1 = true
-            case .shared(let shared): if shared.takesRequests { group.add(shared) }
+    @inline(never)
+    private func boundClient(for route: Int, _ snapshot: ProxySnapshot, owner: UInt64) -> HTTP1Client? {
+        let upstream = snapshot.routes[route].key
+        let generation = snapshot.generation(of: upstream.address.scheme)
+        return checkOutBound(upstream, owner: owner, generation).map {
+            attach($0, of: upstream, snapshot, owner: owner)
+        }
+    }
+
+    @inline(never)
+    private func group(of route: Int, _ snapshot: ProxySnapshot) -> HTTP2Group {
+        group(of: snapshot.routes[route].key)
+    }
+
+    /// What there is for a request now.
+    @inline(never)
+    private func look(
+        in group: HTTP2Group, for route: Int, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool,
+        _ needs: UpstreamNeeds
+    ) -> Found {
+        let upstream = snapshot.routes[route].key
+        let generation = snapshot.generation(of: upstream.address.scheme)
+        if group.requiresHTTP1(in: generation) { return .http1 }
+        if let shared = group.take(generation: generation, fresh: fresh, now: worker.reactor.now) {
+            if needs.contains(.webSocket), !shared.allowsWebSocket {
+                group.wakeOne()
+                return .http1
             }
-            group.dialEnded(nil)
-            return opened
-        } catch {
+            worker.metrics.count(.poolHit)
+            return .client(attach(shared, snapshot))
+        }
+        if group.speaksHTTP1 {
+            if !fresh, let parked = checkOutParked(upstream, generation) {
+                return .client(attach(parked, of: upstream, snapshot, owner: owner))
+            }
+        } else if !group.wantsAnother {
+            return .wait
+        }
+        return .dial
+    }
+
+    /// What came of opening a connection, for the one that did it and for those that wait.
+    @inline(never)
+    private func ended(
+        _ dialing: Dialing, _ group: HTTP2Group, for route: Int, _ snapshot: ProxySnapshot, owner: UInt64,
+        _ needs: UpstreamNeeds, _ cancellation: Cancellation
+    ) throws(LeaseError) -> Found {
+        let opened: Opened
+        do throws(LeaseError) { opened = try dialing.opened() } catch {
             // Who gave up says nothing about the upstream.
             group.dialEnded(cancellation.isCancelled ? nil : error)
             throw error
+        }
+        switch opened {
+        case .own(let connection):
+            group.speaksHTTP1 = true
+            group.dialEnded(nil)
+            return .client(attach(connection, for: route, snapshot, owner: owner))
+        case .shared(let shared):
+            if shared.takesRequests { group.add(shared) }
+            group.dialEnded(nil)
+            guard shared.hasPlace() else {
+                if shared.takesRequests { return .again }
+                throw .http2(shared.connection.address, IOError(.closed, "http2", detail: "ended at once"))
+            }
+            if needs.contains(.webSocket), !shared.allowsWebSocket { return .http1 }
+            return .client(attach(shared, snapshot))
         }
     }
 

@@ -30,7 +30,8 @@ final class UpstreamPools {
     ///
     /// - Parameters:
     ///   - route: its index in the snapshot.
-    ///   - owner: the number of the client's connection, for which connections that carry its login are kept.
+    ///   - owner: the number of the client's connection, for which connections that carry its login are kept; 0 for one
+    ///     that carries none.
     ///   - fresh: on a connection that was not used before.
     ///   - needs: for an upstream whose scheme is not `http`.
     ///   - cancellation: gives up waiting.
@@ -38,18 +39,44 @@ final class UpstreamPools {
         for route: Int, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool, needs: UpstreamNeeds = [],
         cancellation: Cancellation
     ) async throws(LeaseError) -> any ClientStream {
-        let upstream = snapshot.routes[route].key
-        let timeout = snapshot.routes[route].connectTimeout
-        if upstream.address.scheme != .http,
+        if snapshot.routes[route].key.address.scheme != .http,
             let client = try await sharedClient(
-                for: upstream, snapshot, owner: owner, fresh: fresh, needs, within: timeout,
-                cancellation: cancellation)
+                for: route, snapshot, owner: owner, fresh: fresh, needs, cancellation: cancellation)
         {
             return client
         }
-        let connection = try await checkOut(
-            upstream, snapshot, owner: owner, fresh: fresh, within: timeout, cancellation: cancellation)
-        return attach(connection, of: upstream, snapshot, owner: owner)
+        if !fresh, let parked = checkOut(route, snapshot, owner: owner) {
+            return attach(parked, for: route, snapshot, owner: owner)
+        }
+        let dialing = await dial(beginDial(route, snapshot, cancellation, group: nil))
+        return attach(try dialing.connection(), for: route, snapshot, owner: owner)
+    }
+
+    // None of these is inlined: what they need would stay in the frame of a task that waits for a connection, and its memory
+    // for as long as the request takes.
+
+    /// A connection that waits for a request.
+    @inline(never)
+    func checkOut(_ route: Int, _ snapshot: ProxySnapshot, owner: UInt64) -> ClientConnection? {
+        let upstream = snapshot.routes[route].key
+        let generation = snapshot.generation(of: upstream.address.scheme)
+        return checkOutBound(upstream, owner: owner, generation) ?? checkOutParked(upstream, generation)
+    }
+
+    @inline(never)
+    func attach(
+        _ connection: ClientConnection, for route: Int, _ snapshot: ProxySnapshot, owner: UInt64
+    ) -> HTTP1Client {
+        attach(connection, of: snapshot.routes[route].key, snapshot, owner: owner)
+    }
+
+    /// - Parameter group: of those that HTTP/2 is offered to; `nil` for HTTP/1.1 alone.
+    @inline(never)
+    func beginDial(
+        _ route: Int, _ snapshot: ProxySnapshot, _ cancellation: Cancellation, group: HTTP2Group?
+    ) -> Dialing {
+        Dialing(
+            self, snapshot.routes[route].key, snapshot, snapshot.routes[route].connectTimeout, cancellation, group)
     }
 
     func attach(
@@ -91,25 +118,6 @@ final class UpstreamPools {
 
     // MARK: Connections
 
-    /// A connection for one request.
-    ///
-    /// - Parameter timeout: nanoseconds for a new one to be made, and again for its TLS handshake.
-    func checkOut(
-        _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool, within timeout: UInt64,
-        cancellation: Cancellation
-    ) async throws(LeaseError) -> ClientConnection {
-        let generation = snapshot.generation(of: upstream.address.scheme)
-        if !fresh,
-            let parked = checkOutBound(upstream, owner: owner, generation) ?? checkOutParked(upstream, generation)
-        {
-            return parked
-        }
-        switch try await dial(upstream, snapshot, timeout, cancellation, group: nil) {
-        case .own(let connection): return connection
-        case .shared: throw .dial(DialError(address: nil, error: IOError(.closed, "dial")))
-        }
-    }
-
     /// One that carries the login of a client's connection.
     @inline(__always)
     func checkOutBound(_ upstream: UpstreamKey, owner: UInt64, _ generation: UInt64) -> ClientConnection? {
@@ -134,29 +142,28 @@ final class UpstreamPools {
     /// Opens a connection, in a task of its own: what that task keeps for the depth of its calls goes with it. In the one that
     /// waits it would stay, for as long as the request takes, and that may be hours.
     ///
-    /// - Parameter group: of those that HTTP/2 is offered to; `nil` for HTTP/1.1 alone.
-    func dial(
-        _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ timeout: UInt64, _ cancellation: Cancellation,
-        group: HTTP2Group?
-    ) async throws(LeaseError) -> Opened {
-        let dialing = Dialing(self, upstream, snapshot, timeout, cancellation, group)
+    /// - Returns: the same, when it has a result.
+    @inline(never)
+    func dial(_ dialing: Dialing) async -> Dialing {
         reactor.spawn(with: dialing) { await $0.run() }
         await withUnsafeContinuation { dialing.waiter = $0 }
-        guard let result = dialing.result else { throw .dial(DialError(address: nil, error: IOError(.closed, "dial"))) }
-        return try result.get()
+        return dialing
     }
 
     /// A connection that is being opened, for the task that does it and the one that waits.
-    private final class Dialing {
+    final class Dialing {
         private let pools: UpstreamPools
         private let upstream: UpstreamKey
         private let snapshot: ProxySnapshot
         private let timeout: UInt64
         private let cancellation: Cancellation
         private let group: HTTP2Group?
-        private(set) var result: Result<Opened, LeaseError>?
-        var waiter: UnsafeContinuation<Void, Never>?
+        private var result: Result<Opened, LeaseError>?
+        fileprivate var waiter: UnsafeContinuation<Void, Never>?
 
+        private static var nothing: LeaseError { .dial(DialError(address: nil, error: IOError(.closed, "dial"))) }
+
+        /// - Parameter group: of those that HTTP/2 is offered to; `nil` for HTTP/1.1 alone.
         init(
             _ pools: UpstreamPools, _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, _ timeout: UInt64,
             _ cancellation: Cancellation, _ group: HTTP2Group?
@@ -165,7 +172,21 @@ final class UpstreamPools {
             (self.timeout, self.cancellation, self.group) = (timeout, cancellation, group)
         }
 
-        func run() async {
+        /// What was opened.
+        func opened() throws(LeaseError) -> Opened {
+            guard let result else { throw Dialing.nothing }
+            return try result.get()
+        }
+
+        /// One for a request at a time.
+        func connection() throws(LeaseError) -> ClientConnection {
+            switch try opened() {
+            case .own(let connection): return connection
+            case .shared: throw Dialing.nothing
+            }
+        }
+
+        fileprivate func run() async {
             let metrics = pools.worker.metrics
             do throws(LeaseError) {
                 let connection = try await pools.open(
@@ -274,6 +295,7 @@ final class UpstreamPools {
     ) {
         // A stream that began under an older configuration may come back to an upstream that is gone from it.
         if let configured, !configured.contains(upstream) { return connection.close() }
+        if connection.isBound, owner == 0 { return connection.close() }
         // Its address was allowed by the policy of this generation when it was dialled, and a pool keeps no other generation.
         let pool = connection.isBound ? bound.makePool(of: upstream, for: owner) : pool(of: upstream)
         pool.park(

@@ -1,4 +1,4 @@
-"""What a path of the release build costs in figures that repeat: instructions in user space, and allocations.
+"""What a path of the release build costs in figures that repeat: instructions in user space, allocations, and memory.
 
 One loop, TLS 1.3, a P-256 certificate; the client and the upstream of the path, one thing at a time.
 """
@@ -85,6 +85,23 @@ def running(path: paths.Path, proxy: Path, *command: str, **environment: str) ->
 
 def allocations(path: paths.Path, proxy: Path) -> tuple[float, float, dict[int, float]]:
     """Allocations of the program and of its libraries for a step, and where in the program they were made."""
+    before, after = _around(path, proxy)
+    assert before[0] > 0, "the start allocates; the counter does not count"
+    known = dict(zip(before[3::2], before[4::2], strict=True))
+    places = {
+        offset: (calls - known.get(offset, 0)) / path.count
+        for offset, calls in zip(after[3::2], after[4::2], strict=True) if calls > known.get(offset, 0)}
+    return (after[0] - before[0]) / path.count, (after[1] - before[1]) / path.count, places
+
+
+def held(path: paths.Path, proxy: Path) -> float:
+    """Bytes of heap that a step has taken and not given back."""
+    before, after = _around(path, proxy)
+    return (after[2] - before[2]) / path.count
+
+
+def _around(path: paths.Path, proxy: Path) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What the counter says before the steps, and behind them."""
     with tempfile.TemporaryDirectory(prefix="gates-") as name:
         library, counts = Path(name) / "malloc-count.so", Path(name) / "counts"
         subprocess.run(
@@ -100,12 +117,7 @@ def allocations(path: paths.Path, proxy: Path) -> tuple[float, float, dict[int, 
             bench.steps(path.count)
             after = read()
             bench.stop()
-    assert before[0] > 0, "the start allocates; the counter does not count"
-    known = dict(zip(before[2::2], before[3::2], strict=True))
-    places = {
-        offset: (calls - known.get(offset, 0)) / path.count
-        for offset, calls in zip(after[2::2], after[3::2], strict=True) if calls > known.get(offset, 0)}
-    return (after[0] - before[0]) / path.count, (after[1] - before[1]) / path.count, places
+    return before, after
 
 
 def where(proxy: Path, places: dict[int, float]) -> list[str]:

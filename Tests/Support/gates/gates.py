@@ -1,6 +1,6 @@
 """Holds what five paths of the release build cost against the committed baseline, each figure with its tolerance.
 
-What repeats (allocations, instructions) is held tightly; what a machine's mood changes (CPU time beside nginx in the same
+What repeats (allocations, instructions, memory) is held tightly; what a machine's mood changes (CPU time beside nginx in the same
 run) widely. The figures and the tolerances are in baseline.json, with the reason for each tolerance.
 """
 
@@ -16,13 +16,16 @@ from pathlib import Path
 import counts
 import ratios
 from baseline import Baseline, Figures
-from paths import PATHS
+from paths import PATHS, STREAMS
 
 HERE = Path(__file__).parent
 
 
 def count(name: str, proxy: Path, profiles: Path | None) -> tuple[Figures, list[str]]:
     """The figures of a path, and what is worth reading beside them."""
+    if name in STREAMS:
+        held = counts.held(STREAMS[name], proxy)
+        return {"bytes held": held}, [f"{held:9.0f}  bytes of heap"]
     path = PATHS[name]
     own, others, places = counts.allocations(path, proxy)
     by_file = counts.instructions(path, proxy, profiles / f"callgrind.{name}" if profiles else None)
@@ -40,7 +43,7 @@ def hold_counts(baseline: Baseline, proxy: Path, names: list[str], profiles: Pat
     # What is counted does not change with what else the machine does.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for name, (figures, notes) in zip(names, pool.map(lambda name: count(name, proxy, profiles), names), strict=True):
-            print(f"{name}: {PATHS[name].unit}")
+            print(f"{name}: {(PATHS | STREAMS)[name].unit}")
             problems = baseline.compare(name, figures)
             is_good = is_good and not problems
             print("\n".join(f"  {note}" for note in notes + problems), flush=True)
@@ -67,7 +70,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--update", action="store_true", help="record what is measured, and keep the tolerances")
     parser.add_argument("--ratios", action="store_true", help="the ratios to nginx instead of what is counted")
-    parser.add_argument("--path", action="append", choices=PATHS, help="only this path; may be given again")
+    parser.add_argument("--path", action="append", choices=PATHS | STREAMS, help="only this path; may be given again")
     parser.add_argument("--profile", type=Path, help="a folder to leave the profiles in, for callgrind_annotate")
     parser.add_argument("--baseline", type=Path, default=HERE / "baseline.json", help="another one than the committed")
     parser.add_argument("--bench", type=Path, default=Path(".build/release/tunnel-bench"))
@@ -81,7 +84,7 @@ def main() -> int:
     if options.ratios:
         is_good = hold_ratios(baseline, proxy, options.bench.resolve())
     else:
-        is_good = hold_counts(baseline, proxy, options.path or list(PATHS), options.profile)
+        is_good = hold_counts(baseline, proxy, options.path or list(PATHS | STREAMS), options.profile)
     if options.update:
         baseline.write()
         print(f"recorded in {options.baseline}")

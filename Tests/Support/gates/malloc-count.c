@@ -1,23 +1,25 @@
-// Counts a process's allocations by who asked for them:
+// Counts a process's allocations by who asked for them, and the bytes that are held:
 //   cc -shared -fPIC -O2 -o malloc-count.so malloc-count.c
 //   MALLOC_COUNT=file LD_PRELOAD=./malloc-count.so program
-// The file is two numbers of 8 bytes: calls from the program itself, and from its libraries; then the places in the
-// program that called, as pairs of the offset in its file and the number of calls.
+// The file is three numbers of 8 bytes: calls from the program itself, and from its libraries, and the bytes of heap that are
+// in use, with what the allocator adds; then the places in the program that called, as pairs of the offset in its file and the
+// number of calls.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { places = 1022 };
+enum { places = 1022, header = sizeof(size_t) };
 
 struct counts {
-    _Atomic uint64_t own, others;
+    _Atomic uint64_t own, others, held;
     struct {
         _Atomic uint64_t offset, calls;
     } place[places];
@@ -32,6 +34,7 @@ extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
+extern void __libc_free(void *);
 
 // The first object is the program itself.
 static int take_program(struct dl_phdr_info *info, size_t size, void *unused) {
@@ -75,30 +78,46 @@ static void count(uintptr_t caller) {
     }
 }
 
+static void *took(void *memory) {
+    if (memory) atomic_fetch_add_explicit(&counts->held, malloc_usable_size(memory) + header, memory_order_relaxed);
+    return memory;
+}
+
+static void gave(void *memory) {
+    if (memory) atomic_fetch_sub_explicit(&counts->held, malloc_usable_size(memory) + header, memory_order_relaxed);
+}
+
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
 void *malloc(size_t size) {
     count(CALLER);
-    return __libc_malloc(size);
+    return took(__libc_malloc(size));
 }
 
 void *calloc(size_t number, size_t size) {
     count(CALLER);
-    return __libc_calloc(number, size);
+    return took(__libc_calloc(number, size));
 }
 
 void *realloc(void *memory, size_t size) {
     count(CALLER);
-    return __libc_realloc(memory, size);
+    // No use of this program's shrinks to nothing, and none of its allocations fails.
+    gave(memory);
+    return took(__libc_realloc(memory, size));
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
     count(CALLER);
-    return __libc_memalign(alignment, size);
+    return took(__libc_memalign(alignment, size));
 }
 
 int posix_memalign(void **memory, size_t alignment, size_t size) {
     count(CALLER);
-    *memory = __libc_memalign(alignment, size);
+    *memory = took(__libc_memalign(alignment, size));
     return *memory ? 0 : ENOMEM;
+}
+
+void free(void *memory) {
+    gave(memory);
+    __libc_free(memory);
 }

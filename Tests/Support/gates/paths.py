@@ -95,6 +95,32 @@ class Download(Event):
                 self.kept.take(size + 2)
 
 
+class Idle(Caller):
+    """An event stream that is open and silent, with its connection."""
+
+    def begin(self) -> None:
+        self.open: list[Tunnel] = []
+
+    def step(self) -> None:
+        tunnel = self.tunnel()
+        tunnel.send(tunnel.head("GET", "/mcp", "Accept: text/event-stream"))
+        assert b" 200 " in tunnel.until(b"\r\n\r\n")
+        self.open.append(tunnel)
+
+    def end(self) -> None:
+        for tunnel in self.open:
+            tunnel.close()
+
+
+class IdleHTTP2(PostHTTP2):
+    """Another one on the same connection of HTTP/2."""
+
+    def step(self) -> None:
+        stream = self.client.open("GET", "/mcp", [("accept", "text/event-stream")])
+        self.client.until(lambda: stream.status is not None)
+        assert stream.status == 200
+
+
 class Connect(Caller):
     """A connection: WebSocket, TLS resumed, one small POST, and its end."""
 
@@ -144,6 +170,12 @@ class Path:
     def unit(self) -> str:
         return (self.client.__doc__ or "").split("\n")[0].rstrip(".")
 
+
+#: What is not measured in time or steps, but in memory that is held.
+STREAMS = {
+    "idle": Path(Idle, stream("text/event-stream", b""), 50, 100),
+    "idle-h2": Path(IdleHTTP2, stream("text/event-stream", b""), 20, 70, "h2"),
+}
 
 PATHS = {
     "post": Path(Post, respond, 300, 2000),

@@ -21,9 +21,9 @@ struct EtcdStore: CredentialStore {
         let response: RangeResponse = try await ask("range", range, isRepeatable: true)
         var values: [StoreKey: [UInt8]] = [:]
         for pair in response.kvs ?? [] {
-            let name = String(decoding: pair.key, as: UTF8.self).dropFirst(prefix.utf8.count + 1)
+            let name = String(decoding: pair.key.dropFirst(prefix.utf8.count + 1), as: UTF8.self)
             // What is not ours is left alone.
-            guard let key = StoreKey(rawValue: String(name)) else { continue }
+            guard let key = StoreKey(rawValue: name) else { continue }
             let value = pair.value.map { Array($0) } ?? []
             guard value.count <= StoreContents.maxValueBytes else {
                 throw StoreError(.malformed, "\(location)/\(key) is too large", remedy: "see who wrote it")
