@@ -61,6 +61,7 @@ static-test: swift build-packages ## the static programs, in systems that have n
 	Tests/Deploy/static/run
 
 release-check: ## all that has a version against deploy/release/versions.toml
+	@Tests/Support/need git python3
 	deploy/release/check
 
 release-test: test-packages ## what makes, checks and numbers a release; as root
@@ -223,6 +224,7 @@ sanitize-thread: swift test-packages ## tests of TunnelIO and TunnelProxy under 
 		swift test --skip-build $(TSAN) --filter '^(TunnelIOTests|TunnelProxyTests)\.' || { cat out/tsan.* 2>/dev/null; exit 1; }
 
 lint: swift build-packages ## formatting, house rules, links and promises of the documents, the public API against its record
+	@Tests/Support/need git python3
 	swift format lint --strict --parallel --recursive Package.swift $(wildcard Sources Tests Fuzz Benchmarks Examples)
 	Tests/Support/check-source
 	Tests/Support/check-layers
