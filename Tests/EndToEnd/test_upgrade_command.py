@@ -133,6 +133,7 @@ async def test_one_that_is_stopping_already_cuts_nothing(start, upgrades, binary
         await asyncio.to_thread(subprocess.run, [binary, "stop", "-config", proxy.config_file], check=True, timeout=30)
         await proxy.logged("about to end", since=mark)
         await asyncio.to_thread(processes.upgrade)
+        # Nothing tells of a signal that does not come: time for one that would cut the request.
         await asyncio.sleep(0.3)
         gate.open.set()
         assert b"".join([part async for part in body]) == b"last"
