@@ -152,6 +152,42 @@ import TunnelTestSupport
         #expect(isServed == true)
     }
 
+    /// Whoever is in the midst of its handshake then could begin a request for which nobody waits any more.
+    @Test func aHandshakeThatEndsAfterTheLastRequestsBeginsNone() throws {
+        let state = try SharedState.forTests()
+        let (upgraded, ended) = (Flag(), Flag())
+        let goesOn = ThreadSignal()
+        let events = try onLoop { loop in
+            let listener = try Listener(.loopback(0), isShared: false)
+            let worker = ProxyWorker(loop.reactor, state, loops: 1)
+            loop.reactor.context = worker
+            try worker.accept(from: listener, isShared: false)
+            let port = listener.address.port
+            let talk = OnThread { () -> [String] in
+                defer { ended.set() }
+                do {
+                    let far = try FarSide(connect(port: port))
+                    try far.upgrade()
+                    upgraded.set()
+                    _ = goesOn.wait(seconds: 20)
+                    try far.shakeHands()
+                    try far.send("GET / HTTP/1.1\r\nHost: x.t.example\r\n\r\n")
+                    let events = try far.runToEnd()
+                    far.peer.shutDown()
+                    return events + (far.plaintext.isEmpty ? [] : ["an answer"])
+                } catch { return ["\(error)"] }
+            }
+            _ = await turns(on: loop.reactor) { upgraded.isSet }
+            state.drain()
+            worker.takeNoMoreRequests()
+            goesOn.post()
+            _ = await turns(on: loop.reactor) { ended.isSet && state.connections == 0 }
+            worker.finish()
+            return talk.value() ?? []
+        }
+        #expect(events == ["close_notify", "close 1001", "fin"])
+    }
+
     /// Heads that wait behind one another are not begun once reading was stopped.
     @Test func noRequestBeginsAfterTheClose() throws {
         let state = try SharedState.forTests()

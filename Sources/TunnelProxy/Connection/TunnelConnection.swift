@@ -28,6 +28,8 @@ final class TunnelConnection {
     private var isNewcomer = true
     /// Others came while it let us wait.
     private var isCrowdedOut = false
+    /// Whoever completes a handshake after this is given no request: nobody would wait for it.
+    private var takesRequests = true
     /// The proxy ends, and this connection with it.
     private var isEnding = false
     /// What a peer that broke the rules may still have had on its way.
@@ -78,7 +80,7 @@ final class TunnelConnection {
         wait(for: .handshake)
         stream.start(early: upgrade.early)
         // Its tunnel may have been taken out meanwhile.
-        guard await shakeHands(stream), !isEnding, worker.snapshot.holds(tunnel: stream.tunnelNumber) else {
+        guard await shakeHands(stream), takesRequests, worker.snapshot.holds(tunnel: stream.tunnelNumber) else {
             await stream.close(lastWord)
             return nil
         }
@@ -103,7 +105,7 @@ final class TunnelConnection {
             guard stream.applicationProtocol == nil, snapshot.configuration.tls.alpn.contains(.http2),
                 await reader.startsHTTP2(
                     timeout: snapshot.headerTimeout, idleTimeout: snapshot.keepAliveTimeout),
-                !isEnding
+                takesRequests
             else { return server }
         }
         return serveHTTP2(stream, reader)
@@ -183,6 +185,7 @@ final class TunnelConnection {
 
     /// The request that is under way is the last one.
     func takeNoMoreRequests() {
+        takesRequests = false
         if case .serving(_, let server) = phase { server.takeNoMoreRequests() }
     }
 
@@ -193,7 +196,7 @@ final class TunnelConnection {
     /// Ends the connection with 1001: now when it is between requests, else when its exchange has noticed.
     func endNow() {
         guard !isEnding else { return }
-        isEnding = true
+        (isEnding, takesRequests) = (true, false)
         switch phase {
         case .upgrading: return socket.close()
         case .shakingHands(let stream): stream.wake()
