@@ -319,9 +319,17 @@ def run(context: Context) -> Iterable[Case]:
     origin.socket.close()
 
 
+#: The only key share of a client of OpenSSL 3.0: one of X25519, for which any 32 bytes are a key.
+KEY_SHARE = bytes.fromhex("0033 0026 0024 001d 0020")
+
+
 def steady(hello: bytes) -> bytes:
-    """With the random bytes and the session of any hello made the same."""
-    return hello[:11] + b"\x55" * 32 + hello[43:44] + b"\x66" * hello[43] + hello[44 + hello[43]:]
+    """With the random bytes, the session and the key share of any hello made the same: damage may shift what lies before
+    them, so that they are read as something else."""
+    session = hello[43]
+    before, mark, after = (hello[:11] + b"\x55" * 32 + hello[43:44] + b"\x66" * session + hello[44 + session:]).partition(KEY_SHARE)
+    assert mark, "the ClientHello has another key share than that of X25519"
+    return before + mark + b"\x77" * 32 + after[32:]
 
 
 def compared(name: str, group: str, ours: str, theirs: str, is_bounded: bool) -> Case:
