@@ -160,16 +160,15 @@ RESUMPTIONS = {
 # A ClientHello by itself, byte for byte.
 
 
-def client_hello() -> bytes:
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["http/1.1"])
-    outgoing = ssl.MemoryBIO()
-    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=HOST)
-    with suppress(ssl.SSLWantReadError):
-        client.do_handshake()
-    return outgoing.read()
+#: Of OpenSSL 3.0, for echo.t.example with `http/1.1` by ALPN and one key share of X25519; the random bytes, the session and the key
+#: are made up. Kept, since those of two patch releases differ, and damage with the same number would be another damage.
+CLIENT_HELLO = bytes.fromhex(
+    "1603010200010001fc030355555555555555555555555555555555555555555555555555555555555555552066666666666666666666666666666666"
+    "666666666666666666666666666666660024130213031301c02cc030c02bc02fcca9cca8c024c028c023c027009f009e006b006700ff0100018f0000"
+    "0013001100000e6563686f2e742e6578616d706c65000b000403000102000a00160014001d0017001e00190018010001010102010301040023000000"
+    "10000b000908687474702f312e310016000000170000000d002a0028040305030603080708080809080a080b08040805080604010501060103030301"
+    "0302040205020602002b00050403040303002d00020101003300260024001d0020777777777777777777777777777777777777777777777777777777"
+    "7777777777001500d0") + bytes(208)
 
 
 FIXED: dict[str, Callable[[bytes], bytes]] = {
@@ -293,7 +292,6 @@ def first_words(data: bytes) -> str:
 def run(context: Context) -> Iterable[Case]:
     folder, origin = context.folder("tls"), Origin()
     SUITE.tools["OpenSSL"] = openssl_version()
-    hello = client_hello()
     for key in ("ecdsa", "rsa"):
         with pair(folder / key, key, origin) as one:
             for group, name, arguments in probes():
@@ -308,28 +306,14 @@ def run(context: Context) -> Iterable[Case]:
             if key == "rsa":
                 continue
             for name, edit in FIXED.items():
-                data = edit(hello)
+                data = edit(CLIENT_HELLO)
                 yield compared(f"hello/{name}", "odd beginnings", first_words(to_ours(one, data)), first_words(to_theirs(one, data)), True)
             rng = random.Random(SEED)
             for number in range(1, (BOUNDED_HELLOS if context.bounded else HELLOS) + 1):
-                # With fields that differ from run to run the same, so that a number always means the same damage.
-                data = mutated(rng, steady(hello))
+                data = mutated(rng, CLIENT_HELLO)
                 ours, theirs = first_words(to_ours(one, data)), first_words(to_theirs(one, data))
                 yield compared(f"hello/{SEED}/{number}", "damaged ClientHello", ours, theirs, number <= BOUNDED_HELLOS)
     origin.socket.close()
-
-
-#: The only key share of a client of OpenSSL 3.0: one of X25519, for which any 32 bytes are a key.
-KEY_SHARE = bytes.fromhex("0033 0026 0024 001d 0020")
-
-
-def steady(hello: bytes) -> bytes:
-    """With the random bytes, the session and the key share of any hello made the same: damage may shift what lies before
-    them, so that they are read as something else."""
-    session = hello[43]
-    before, mark, after = (hello[:11] + b"\x55" * 32 + hello[43:44] + b"\x66" * session + hello[44 + session:]).partition(KEY_SHARE)
-    assert mark, "the ClientHello has another key share than that of X25519"
-    return before + mark + b"\x77" * 32 + after[32:]
 
 
 def compared(name: str, group: str, ours: str, theirs: str, is_bounded: bool) -> Case:
