@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -68,7 +69,7 @@ def test_a_server_that_is_paused_holds_up_nobody_else(start, nginx) -> None:
             assert one.request().status == 200
             workers = [paused.process.pid, *children(paused.process.pid)]
             for pid in workers:
-                subprocess.run(["kill", "-STOP", str(pid)], check=True)
+                os.kill(pid, signal.SIGSTOP)
             try:
                 begun = time.monotonic()
                 one.send(one.head())
@@ -78,7 +79,7 @@ def test_a_server_that_is_paused_holds_up_nobody_else(start, nginx) -> None:
                 assert slowest < 0.5
             finally:
                 for pid in workers:
-                    subprocess.run(["kill", "-CONT", str(pid)], check=True)
+                    os.kill(pid, signal.SIGCONT)
             # It is awake again, and nobody has to be told.
             assert one.request().status == 200
 
