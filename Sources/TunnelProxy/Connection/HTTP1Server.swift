@@ -92,6 +92,8 @@ final class HTTP1Server: RequestServer {
 
     func takeNoMoreRequests() { reader.stop() }
 
+    func refuseRequests() { reader.stop() }
+
     /// The next response says it.
     func drainBegins() {}
 

@@ -125,6 +125,11 @@ final class HTTP2Server: RequestServer {
         setAlarm(HTTP2Server.drainTimeout)
     }
 
+    func refuseRequests() {
+        takeNoMoreRequests()
+        tellLast()
+    }
+
     func endNow() {
         switch life {
         case .open, .draining: break

@@ -186,7 +186,7 @@ final class TunnelConnection {
     /// The request that is under way is the last one.
     func takeNoMoreRequests() {
         takesRequests = false
-        if case .serving(_, let server) = phase { server.takeNoMoreRequests() }
+        if case .serving(_, let server) = phase { server.refuseRequests() }
     }
 
     func drainBegins() {
