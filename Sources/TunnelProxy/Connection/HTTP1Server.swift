@@ -173,6 +173,8 @@ extension HTTP1Server: ServerStream {
 
     var end: StreamEnd? { reader.stream.ended }
     var streamID: UInt32? { nil }
+    /// An exchange waits until its client has taken all.
+    var inFlight: Int? { nil }
 
     // MARK: The request's body
 

@@ -98,11 +98,17 @@ final class HTTP2Server: RequestServer {
         if running > 0 { await withUnsafeContinuation { lastOneWaiter = $0 } }
         clock.cancel()
         pump()
-        if case .gone = life { return .cut }
-        // Who broke the rules is not waited for.
-        if case .failed = life { return sending.isFull ? .cut : .refused }
-        await sent()
-        return .close
+        // Who is gone, or broke the rules, is not waited for.
+        switch life {
+        case .gone, .failed: break
+        case .open, .draining, .ending: await sent()
+        }
+        for case let stream? in streams { stream.settle() }
+        switch life {
+        case .gone: return .cut
+        case .failed: return sending.isFull ? .cut : .refused
+        case .open, .draining, .ending: return .close
+        }
     }
 
     private var isServing: Bool {
@@ -311,6 +317,7 @@ final class HTTP2Server: RequestServer {
     func release(_ stream: HTTP2ServerStream) {
         if let slot = core.slot(of: stream.id) { streams[slot] = nil }
         core.release(stream.id)
+        stream.settle()
         if core.streamCount == 0 {
             idleSince = worker.reactor.now
             if parked.count >= HTTP2Server.maxParkedIdle { setAlarm(HTTP2Server.tidyDelay) }
