@@ -93,6 +93,26 @@ import TunnelTestSupport
         #expect(isReset.wait(seconds: 20))
     }
 
+    /// It was opened for a WebSocket, which its server does not take by HTTP/2, and so nothing was ever asked on it.
+    @Test func oneThatServesNobodyEnds() throws {
+        let isEnded = ThreadSignal()
+        let upstream = try Upstream { connection, number in
+            if number == 1 {
+                guard let peer = HTTP2Peer(connection, acknowledges: true) else { return }
+                while let frame = peer.next() { #expect(frame.type != HTTP2Peer.headers) }
+                isEnded.post()
+            } else if connection.readRequest() != nil {
+                connection.send(okay())
+            }
+        }
+        let proxy = try proxy(to: upstream) { $0.upstream.idleTimeout = .milliseconds(200) }
+        let far = try proxy.farSide()
+        try far.send(
+            "GET / HTTP/1.1\r\nHost: a.t.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        #expect(try far.answer().status == 200)
+        #expect(isEnded.wait(seconds: 20))
+    }
+
     /// Where each connection takes one request, so many are opened, and who finds no place waits for one in vain.
     @Test func noMoreConnectionsAreOpenedThanAllowed() throws {
         let arrived = ThreadSignal()

@@ -106,7 +106,12 @@ final class HTTP2Upstream {
 
     private func started(_ error: IOError?) {
         guard case .starting = life, startError == nil else { return }
-        if error == nil { life = .open }
+        if error == nil {
+            life = .open
+            idleSince = worker.reactor.now
+            // Whoever it was opened for may have no use for it.
+            arm()
+        }
         startError = error
         startWaiter?.resume()
         startWaiter = nil
