@@ -129,6 +129,9 @@ final class HTTP2Upstream {
         if attached == 0 { endInOrder() }
     }
 
+    /// Its upstream is configured no more: it serves those who wait for it, and is not kept for others.
+    func endWhenIdle() { idleTimeout = 0 }
+
     private func endInOrder() {
         core.finishDraining()
         pump()
