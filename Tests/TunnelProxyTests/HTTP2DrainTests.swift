@@ -48,6 +48,30 @@ import TunnelTestSupport
         #expect(state.requestsCut == 0 && state.requests == 0)
     }
 
+    /// A client that does not answer has a second to hear that there is a last request, whatever else its connection waits for.
+    @Test func theLastWordHasATimeOfItsOwn() throws {
+        var settings = try TestProxy.Settings()
+        settings.limits.keepAliveTimeout = .milliseconds(50)
+        let state = try SharedState.forTests(settings.configuration())
+        let time = try onLoop { loop in
+            let worker = Worker(loop.reactor, state)
+            let stream = GivenStream(Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [0, 0, 0, 4, 0, 0, 0, 0, 0])
+            let server = HTTP2Server(
+                stream, received: ByteBuffer(), UpstreamPools(on: worker), tunnel: 0, number: 1, clientAddress: [],
+                on: worker)
+            // The connection's own time begins with what it reads.
+            var start: UInt64 = 0
+            stream.onWait = { [unowned server] in
+                start = loop.reactor.now
+                server.drainBegins()
+            }
+            _ = await server.serve()
+            server.close()
+            return loop.reactor.now - start
+        }
+        #expect(time >= 1_000_000_000 && time < 15_000_000_000)
+    }
+
     /// A response waits for the client's window, and with it the end of the proxy: its exchange is long over.
     @Test func aResponseThatWaitsForItsWindowIsUnderWay() throws {
         let upstream = try Upstream { connection, _ in
@@ -151,6 +175,8 @@ import TunnelTestSupport
 /// A stream whose bytes are all there; what is sent goes nowhere.
 private final class GivenStream: ByteStream {
     private var bytes: [UInt8]
+    /// Called once, before the first wait for more.
+    var onWait: (() -> Void)?
     /// Called once, when all was read.
     var onEmpty: (() -> Void)?
     var ended: StreamEnd?
@@ -171,7 +197,12 @@ private final class GivenStream: ByteStream {
         return .nothing
     }
 
-    func readable() async { await withUnsafeContinuation { waiter = $0 } }
+    func readable() async {
+        let onWait = onWait
+        self.onWait = nil
+        onWait?()
+        await withUnsafeContinuation { waiter = $0 }
+    }
     func wake() {
         waiter?.resume()
         waiter = nil

@@ -50,6 +50,8 @@ final class HTTP2Server: RequestServer {
     private var seenStreamErrors = 0
     private var idleSince: UInt64
     private lazy var clock = Deadline(on: worker.reactor) { [unowned self] in checkTime() }
+    /// When a client that is silent is told which stream was the last.
+    private var lastWordDue: UInt64 = 0
     /// When `clock` comes up; `.max` for never.
     private var alarm = UInt64.max
 
@@ -128,6 +130,7 @@ final class HTTP2Server: RequestServer {
         core.beginDraining()
         core.sendPing(HTTP2Server.drainPing)
         schedulePump()
+        lastWordDue = worker.reactor.now &+ HTTP2Server.drainTimeout
         setAlarm(HTTP2Server.drainTimeout)
     }
 
@@ -376,7 +379,9 @@ final class HTTP2Server: RequestServer {
             }
         }
         switch life {
-        case .draining(hasLast: false): tellLast()
+        case .draining(hasLast: false):
+            // The alarm may have been set for something else before.
+            if now >= lastWordDue { tellLast() } else { setAlarm(lastWordDue &- now) }
         case .open where snapshot.keepAliveTimeout > 0 && core.streamCount == 0:
             if now &- idleSince >= snapshot.keepAliveTimeout { takeNoMoreRequests() }
         default: break
