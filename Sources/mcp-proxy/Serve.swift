@@ -43,7 +43,8 @@ enum Serve {
             ProxyProgram.complain("mcp-proxy: \(error)")
             return .failed
         }
-        while Signals.next() == .reload { _ = reloader.reload(by: .signal) }
+        // By a signal, or because another process has taken its place.
+        while Signals.next() == .reload, server.state == .running { _ = reloader.reload(by: .signal) }
         manager.stopping(server)
         Signals.onStop { server.stopNow() }
         let isClean = server.stopAndWait()

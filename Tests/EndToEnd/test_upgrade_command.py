@@ -123,25 +123,111 @@ class Load:
             self.streams += 1
 
 
+async def was_told_once(process: int) -> bool:
+    """Whether no second SIGTERM or SIGINT has come. The thread that waits for it ends with it: so if none is pending, and that
+    thread sleeps afterwards, there was none."""
+    stops = 1 << signal.SIGTERM - 1 | 1 << signal.SIGINT - 1
+    while True:
+        pending = re.search(r"(?m)^ShdPnd:\s*(\w+)$", Path(f"/proc/{process}/status").read_text())
+        states = []
+        for task in Path(f"/proc/{process}/task").iterdir():
+            name, rest = (task / "stat").read_text().split("(", 1)[1].rsplit(") ", 1)
+            if name == "signals":
+                states.append(rest[0])
+        if not states or states == ["S"]:
+            return bool(states) and not int(pending[1], 16) & stops
+        await asyncio.sleep(0.001)
+
+
 async def test_one_that_is_stopping_already_cuts_nothing(start, upgrades, binary: Path) -> None:
     gate = Gate()
     async with Upstream(gate) as upstream:
-        proxy = start({"echo": upstream}, shutdown_delay="8s", shutdown_timeout="60s")
+        proxy = start({"echo": upstream}, shutdown_delay="60s", shutdown_timeout="60s")
         processes = upgrades(proxy)
         http, body = await begin(proxy)
         mark = proxy.mark()
         await asyncio.to_thread(subprocess.run, [binary, "stop", "-config", proxy.config_file], check=True, timeout=30)
         await proxy.logged("about to end", since=mark)
+        text = proxy.config_file.read_text()
+        proxy.config_file.write_text(re.sub("(?m)^shutdown_delay: .*$", "shutdown_delay: 0s", text))
         await asyncio.to_thread(processes.upgrade)
-        # Nothing tells of a signal that does not come: time for one that would cut the request.
-        await asyncio.sleep(0.3)
+        assert await was_told_once(proxy.process.pid)
+        # Now that another one serves, there is no reason for the delay.
+        await proxy.logged("shutting down requests=1", since=mark)
         gate.open.set()
         assert b"".join([part async for part in body]) == b"last"
         http.stream.abort()
-        # One more signal, and it waits no longer.
-        await proxy.logged("request finished", since=mark)
-        proxy.process.send_signal(signal.SIGTERM)
         assert await proxy.exit_status() == 0
+
+
+class HeldUpgrade:
+    """One whose new process has the sockets and does not serve yet: it waits for its configuration."""
+
+    def __init__(self, processes: Upgrades) -> None:
+        self.processes, self.file = processes, processes.proxy.config_file
+        self.text = self.file.read_text()
+        self.file.unlink()
+        os.mkfifo(self.file)
+
+    async def __aenter__(self) -> HeldUpgrade:
+        self.command = asyncio.create_task(asyncio.to_thread(self.processes.run))
+        # This waits for a reader, which is the new process.
+        self.pipe = await asyncio.to_thread(self.file.open, "w")
+        return self
+
+    async def go_on(self, more: str = "") -> subprocess.CompletedProcess:
+        with self.pipe:
+            self.pipe.write(self.text + more)
+        done = await self.command
+        if match := re.search(r": process (\d+) serves", done.stdout):
+            self.processes.process = int(match[1])
+        return done
+
+    async def __aexit__(self, *error: object) -> None:
+        self.pipe.close()
+        await self.command
+
+
+@pytest.mark.parametrize("is_underway", [False, True])
+async def test_the_old_one_is_ended_in_the_midst(start, upgrades, tmp_path: Path, is_underway: bool) -> None:
+    """What waits at the sockets, and the files of Unix sockets, are the new one's all the same."""
+    path, admin = tmp_path / "s", tmp_path / "a"
+    gate = Gate()
+    async with Upstream(gate) as upstream:
+        proxy = start({"echo": upstream}, listen_addr=f"unix:{path}", admin_addr=f"unix:{admin}")
+        processes = upgrades(proxy)
+        inodes = path.stat().st_ino, admin.stat().st_ino
+        streams = [await begin(proxy)] if is_underway else []
+        async with HeldUpgrade(processes) as held:
+            proxy.process.send_signal(signal.SIGTERM)
+            await proxy.logged("shutting down")
+            if not is_underway:
+                assert await proxy.exit_status() == 0
+            # Accepted by nobody yet.
+            waiting = asyncio.create_task(begin(proxy))
+            done = await held.go_on()
+        assert done.returncode == 0 and not done.stderr
+        end = "drains" if is_underway else "has ended"
+        assert done.stdout == f"{held.file}: process {processes.process} serves, process {proxy.process.pid} {end}\n"
+        streams.append(await waiting)
+        gate.open.set()
+        for http, body in streams:
+            assert b"".join([part async for part in body]) == b"last"
+            http.stream.abort()
+        assert await proxy.exit_status() == 0
+        assert (path.stat().st_ino, admin.stat().st_ino) == inodes
+        await asyncio.to_thread(processes.end)
+        assert not path.exists() and not admin.exists()
+
+
+async def test_one_that_does_not_come_up_in_time_for_the_end(start, upgrades, tmp_path: Path) -> None:
+    async with Upstream(echo) as upstream:
+        proxy = start({"echo": upstream}, listen_addr=f"unix:{tmp_path / 's'}")
+        async with HeldUpgrade(upgrades(proxy)) as held:
+            proxy.process.send_signal(signal.SIGTERM)
+            assert await proxy.exit_status() == 0
+            done = await held.go_on("nonsense: 1\n")
+        assert done.returncode == 1 and f"process {proxy.process.pid} has ended: the new one ended" in done.stderr
 
 
 async def test_twenty_upgrades_under_load_lose_nothing(start, upgrades) -> None:
@@ -240,6 +326,10 @@ async def test_a_failed_upgrade_leaves_the_socket_file_alone(start, upgrades, tm
         assert path.exists()
         async with proxy.far.http("echo") as http:
             assert (await http.get()).status == 200
+        # It is this one's still.
+        proxy.process.send_signal(signal.SIGTERM)
+        assert await proxy.exit_status() == 0
+        assert not path.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root reaches other users' proxies")

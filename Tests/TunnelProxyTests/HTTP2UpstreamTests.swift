@@ -93,6 +93,48 @@ import TunnelTestSupport
         #expect(isReset.wait(seconds: 20))
     }
 
+    /// It was opened for a WebSocket, which its server does not take by HTTP/2, and so nothing was ever asked on it.
+    @Test func oneThatServesNobodyEnds() throws {
+        let isEnded = ThreadSignal()
+        let upstream = try Upstream { connection, number in
+            if number == 1 {
+                guard let peer = HTTP2Peer(connection, acknowledges: true) else { return }
+                while let frame = peer.next() { #expect(frame.type != HTTP2Peer.headers) }
+                isEnded.post()
+            } else if connection.readRequest() != nil {
+                connection.send(okay())
+            }
+        }
+        let proxy = try proxy(to: upstream) { $0.upstream.idleTimeout = .milliseconds(200) }
+        let far = try proxy.farSide()
+        try far.send(
+            "GET / HTTP/1.1\r\nHost: a.t.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        #expect(try far.answer().status == 200)
+        #expect(isEnded.wait(seconds: 20))
+    }
+
+    /// A reload takes the upstream out while a connection to it is being opened: that serves who waits for it, and ends.
+    @Test func oneWhoseUpstreamIsGoneEndsWithItsRequests() throws {
+        let (isBegun, goesOn, isEnded) = (ThreadSignal(), ThreadSignal(), ThreadSignal())
+        let upstream = try Upstream { connection, _ in
+            isBegun.post()
+            _ = goesOn.wait(seconds: 20)
+            guard let peer = HTTP2Peer(connection) else { return }
+            while let request = peer.next(HTTP2Peer.headers) {
+                peer.sendHead(HTTP2Peer.ok, stream: request.stream, ends: true)
+            }
+            isEnded.post()
+        }
+        let proxy = try proxy(to: upstream)
+        let far = try proxy.farSide()
+        try far.send("GET / HTTP/1.1\r\nHost: a.t.example\r\n\r\n")
+        #expect(isBegun.wait(seconds: 20))
+        _ = try proxy.server.reload(TestProxy.Settings().configuration())
+        goesOn.post()
+        #expect(try far.answer().status == 200)
+        #expect(isEnded.wait(seconds: 20))
+    }
+
     /// Where each connection takes one request, so many are opened, and who finds no place waits for one in vain.
     @Test func noMoreConnectionsAreOpenedThanAllowed() throws {
         let arrived = ThreadSignal()

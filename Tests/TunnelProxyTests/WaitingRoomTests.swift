@@ -54,6 +54,59 @@ import TunnelTestSupport
         withExtendedLifetime(third) {}
     }
 
+    /// Also in the moment in which its handshake is complete and its task has not run.
+    @Test func whoHasJustShakenHandsStays() throws {
+        var settings = try TestProxy.Settings()
+        settings.limits.maxConnections = 1
+        let state = try SharedState.forTests(settings.configuration())
+        let answers = try onLoop { loop in
+            let listener = try Listener(.loopback(0), isShared: false)
+            let worker = ProxyWorker(loop.reactor, state, loops: 1)
+            loop.reactor.context = worker
+            try worker.accept(from: listener, isShared: false)
+            var request = ByteBuffer()
+            try ClientHandshake(host: "localhost").appendRequest(into: &request)
+            // What the first one says goes by our hands.
+            let wire = try connect(port: listener.address.port)
+            let (collecting, farEnd) = try socketPair()
+            let (collector, far) = (Peer(collecting), try FarSide(farEnd))
+            wire.send(request.array)
+            var upgraded: [UInt8] = []
+            _ = await turns(on: loop.reactor) {
+                upgraded = wire.receiveNow()
+                return !upgraded.isEmpty
+            }
+            let hello = try far.firstFlight()
+            wire.send(hello)
+            while !far.isHandshakeComplete {
+                await turns(1, on: loop.reactor)
+                try far.take(wire.receiveNow())
+            }
+            let late = try connect(port: listener.address.port)
+            _ = await turns(on: loop.reactor) { state.connections == 2 }
+            // In this order, before the loop looks at either.
+            late.send(request.array)
+            wire.send(collector.receiveNow())
+            var refusal: [UInt8] = []
+            _ = await turns(on: loop.reactor) {
+                refusal = late.receiveNow()
+                return !refusal.isEmpty
+            }
+            wire.send(try far.encrypted(Array("GET / HTTP/1.1\r\nHost: x.t.example\r\n\r\n".utf8)))
+            _ = await turns(on: loop.reactor) {
+                try? far.take(wire.receiveNow())
+                return !far.plaintext.isEmpty || state.tunnels == 0
+            }
+            worker.endConnections()
+            wire.shutDown()
+            late.shutDown()
+            _ = await turns(on: loop.reactor) { state.connections == 0 }
+            worker.finish()
+            return [far.plaintext.array, refusal].map { String(decoding: $0.prefix(12), as: UTF8.self) }
+        }
+        #expect(answers == ["HTTP/1.1 502", "HTTP/1.1 503"])
+    }
+
     /// It is the proxy that lets this one wait, and what its signature costs is not thrown away.
     @Test func aHandshakeThatIsBeingSignedStays() throws {
         let files = try TestIdentity.files(TestIdentity.rsa.get(), name: "waiting")

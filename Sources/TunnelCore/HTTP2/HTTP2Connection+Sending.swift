@@ -258,10 +258,14 @@ extension HTTP2Connection {
     }
 
     /// Says which stream was the last, after at least a round trip: a PING sent with `beginDraining` came back. What the peer
-    /// opens from here on is ignored, and it may try it elsewhere.
+    /// opens from here on is ignored, and it may try it elsewhere. So is a stream whose head is not complete.
     public mutating func finishDraining() {
         guard phase != .failed, lastAccepted == HTTP2FrameHeader.maxStream else { return }
         isDraining = true
+        if case .newStream(let stream, _, _) = block {
+            block = .ignored
+            lastPeerStream = max(stream, 2) - 2
+        }
         lastAccepted = lastPeerStream
         HTTP2FrameHeader.appendGoAway(lastStream: lastPeerStream, .noError, to: &control)
     }

@@ -92,6 +92,8 @@ final class HTTP1Server: RequestServer {
 
     func takeNoMoreRequests() { reader.stop() }
 
+    func refuseRequests() { reader.stop() }
+
     /// The next response says it.
     func drainBegins() {}
 
@@ -171,6 +173,8 @@ extension HTTP1Server: ServerStream {
 
     var end: StreamEnd? { reader.stream.ended }
     var streamID: UInt32? { nil }
+    /// An exchange waits until its client has taken all.
+    var inFlight: Int? { nil }
 
     // MARK: The request's body
 

@@ -50,6 +50,8 @@ final class HTTP2Server: RequestServer {
     private var seenStreamErrors = 0
     private var idleSince: UInt64
     private lazy var clock = Deadline(on: worker.reactor) { [unowned self] in checkTime() }
+    /// When a client that is silent is told which stream was the last.
+    private var lastWordDue: UInt64 = 0
     /// When `clock` comes up; `.max` for never.
     private var alarm = UInt64.max
 
@@ -98,11 +100,17 @@ final class HTTP2Server: RequestServer {
         if running > 0 { await withUnsafeContinuation { lastOneWaiter = $0 } }
         clock.cancel()
         pump()
-        if case .gone = life { return .cut }
-        // Who broke the rules is not waited for.
-        if case .failed = life { return sending.isFull ? .cut : .refused }
-        await sent()
-        return .close
+        // Who is gone, or broke the rules, is not waited for.
+        switch life {
+        case .gone, .failed: break
+        case .open, .draining, .ending: await sent()
+        }
+        for case let stream? in streams { stream.settle() }
+        switch life {
+        case .gone: return .cut
+        case .failed: return sending.isFull ? .cut : .refused
+        case .open, .draining, .ending: return .close
+        }
     }
 
     private var isServing: Bool {
@@ -122,7 +130,13 @@ final class HTTP2Server: RequestServer {
         core.beginDraining()
         core.sendPing(HTTP2Server.drainPing)
         schedulePump()
+        lastWordDue = worker.reactor.now &+ HTTP2Server.drainTimeout
         setAlarm(HTTP2Server.drainTimeout)
+    }
+
+    func refuseRequests() {
+        takeNoMoreRequests()
+        tellLast()
     }
 
     func endNow() {
@@ -306,6 +320,7 @@ final class HTTP2Server: RequestServer {
     func release(_ stream: HTTP2ServerStream) {
         if let slot = core.slot(of: stream.id) { streams[slot] = nil }
         core.release(stream.id)
+        stream.settle()
         if core.streamCount == 0 {
             idleSince = worker.reactor.now
             if parked.count >= HTTP2Server.maxParkedIdle { setAlarm(HTTP2Server.tidyDelay) }
@@ -364,7 +379,9 @@ final class HTTP2Server: RequestServer {
             }
         }
         switch life {
-        case .draining(hasLast: false): tellLast()
+        case .draining(hasLast: false):
+            // The alarm may have been set for something else before.
+            if now >= lastWordDue { tellLast() } else { setAlarm(lastWordDue &- now) }
         case .open where snapshot.keepAliveTimeout > 0 && core.streamCount == 0:
             if now &- idleSince >= snapshot.keepAliveTimeout { takeNoMoreRequests() }
         default: break

@@ -30,6 +30,7 @@ final class HTTP2ServerStream {
     private(set) var id: UInt32 = 0
     private(set) var requestNumber: UInt64 = 0
     private(set) var request = RequestFacts()
+    private(set) var inFlight: Int?
     private(set) var end: StreamEnd?
     var observer: (any ServerStreamObserver)?
     private var isServing = false
@@ -82,6 +83,7 @@ final class HTTP2ServerStream {
             method: head.method, wantsWebSocket: isWebSocket, framing: isWebSocket ? .none : head.framing)
         isBodyEnded = endsStream
         isServing = true
+        inFlight = worker.shared.requestBegan()
     }
 
     /// Serves the request, in the task that served the one before.
@@ -107,8 +109,15 @@ final class HTTP2ServerStream {
         }
     }
 
+    /// The last byte of the response has gone, or nobody waits for it.
+    func settle() {
+        if inFlight != nil { worker.shared.requestEnded() }
+        inFlight = nil
+    }
+
     /// No other request will come.
     func dismiss() {
+        settle()
         let before = runner
         runner = .dismissed
         if case .waiting(let task) = before { task.resume() }
@@ -155,6 +164,12 @@ final class HTTP2ServerStream {
     /// The proxy ends.
     func cancel() {
         guard isServing else { return }
+        guard observer != nil else {
+            // Its task has not come to it yet: nothing was done, and nothing will be.
+            worker.shared.requestCut()
+            server.core.reset(id, .refusedStream)
+            return reset(.lost)
+        }
         exchange.cancel()
         // It may wait for a client who does not read any more.
         wakeSender()

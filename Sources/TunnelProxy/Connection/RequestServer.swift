@@ -2,8 +2,11 @@
 protocol RequestServer: AnyObject {
     /// Serves until the connection is over. Its owner closes it then.
     func serve() async -> ServerOutcome
-    /// The requests that are under way are the last ones.
+    /// The requests that are under way are the last ones, with those that the client sends before it can have heard so, where
+    /// it is told.
     func takeNoMoreRequests()
+    /// The requests that are under way are the last ones, whatever the client has sent: nobody would wait for another.
+    func refuseRequests()
     /// The proxy begins to drain, and serves what comes meanwhile. For whoever can tell its client so without a response.
     func drainBegins()
     /// Ends the requests that are under way, and the connection with them.

@@ -154,9 +154,9 @@ final class TunnelConnection {
     }
 
     /// Whether it waits for its peer. While another thread makes the signature of its handshake it is we who let it wait,
-    /// and what that has cost is not thrown away.
+    /// and what that has cost is not thrown away; nor when the handshake is complete and its task has not seen it yet.
     var isHolding: Bool {
-        if case .shakingHands(let stream) = phase { stream.signing == nil } else { true }
+        if case .shakingHands(let stream) = phase { stream.signing == nil && !stream.isHandshakeComplete } else { true }
     }
 
     /// Ends at once and without a word, because others have come and this one has said nothing for the longest time.
@@ -186,7 +186,7 @@ final class TunnelConnection {
     /// The request that is under way is the last one.
     func takeNoMoreRequests() {
         takesRequests = false
-        if case .serving(_, let server) = phase { server.takeNoMoreRequests() }
+        if case .serving(_, let server) = phase { server.refuseRequests() }
     }
 
     func drainBegins() {

@@ -109,7 +109,7 @@ final class Exchange: RequestHandler {
     // MARK: The way of a request
 
     func serve(_ stream: any ServerStream) async -> ResponseEnd {
-        let inFlight = worker.shared.requestBegan()
+        let inFlight = stream.inFlight ?? worker.shared.requestBegan()
         begin(stream)
         let end: ResponseEnd
         if let early = await obtainResponse(stream, inFlight: inFlight) {
@@ -120,7 +120,7 @@ final class Exchange: RequestHandler {
         }
         await endUpload()
         finish()
-        worker.shared.requestEnded()
+        if stream.inFlight == nil { worker.shared.requestEnded() }
         return end
     }
 

@@ -33,6 +33,10 @@ protocol ServerStream: AnyObject {
     var request: RequestFacts { get }
     /// The number of its stream in HTTP/2; `nil` in HTTP/1.1.
     var streamID: UInt32? { get }
+    /// How many requests were under way when this one began, itself among them, where the stream counts it: until the client's
+    /// windows have let the last byte of its response go, which may be long after the handler is done. `nil` where the handler
+    /// counts.
+    var inFlight: Int? { get }
     /// The address of who opened the connection, as text; empty for a Unix socket.
     var clientAddress: [UInt8] { get }
 

@@ -4,52 +4,74 @@ package import TunnelIO
 /// The listeners of a running proxy, which another process may go on with: the service manager that passed them, or a
 /// process that takes this one's place.
 package final class HandedListeners: Sendable {
+    /// Each once.
+    package typealias All = (proxy: [Listener], admin: Listener?)
+
     private struct State {
-        var proxy: [Listener]
-        var admin: Listener?
+        var all: All
+        /// The files of Unix sockets go with this process, unless another one has the sockets, or may have.
+        var ownsFiles: Bool
+        /// Another process has them, and may come to serve from them.
+        var isOffered = false
         var hasSuccessor = false
+
+        /// A file that stays is removed by the next one who binds there; one that was removed is missed.
+        func settleFiles() {
+            let isLeft = !ownsFiles || isOffered || hasSuccessor
+            for listener in all.proxy + [all.admin].compactMap({ $0 }) {
+                if isLeft { listener.leaveFile() } else { listener.takeFile() }
+            }
+        }
     }
 
     /// Whoever passed them keeps them.
     private let isKept: Bool
     private let state: Mutex<State>
 
-    init(proxy: [Listener], admin: Listener?, isKept: Bool) {
-        self.isKept = isKept
-        state = Mutex(State(proxy: proxy, admin: admin))
+    /// - Parameter source: who passed them; `nil` where they were bound here.
+    init(proxy: [Listener], admin: Listener?, from source: PassedListeners.Source?) {
+        isKept = source == .serviceManager
+        state = Mutex(State(all: (proxy, admin), ownsFiles: source != .predecessor))
     }
 
-    /// They hold until the proxy accepts no more; none afterwards.
-    package var listeners: (proxy: [Listener], admin: Listener?) { state.withLock { ($0.proxy, $0.admin) } }
+    private func change(_ body: (inout sending State) -> Void) {
+        state.withLock { state in
+            body(&state)
+            state.settleFiles()
+        }
+    }
+
+    /// Hands them to a process that is to take this one's place; none once the proxy accepts no more. An end of this process
+    /// before that one serves leaves it what waits there, and the files.
+    func offer() -> All {
+        change { $0.isOffered = true }
+        return state.withLock { $0.all }
+    }
+
+    /// That process has not come to serve.
+    func withdraw() { change { $0.isOffered = false } }
 
     /// Another process serves from them now: what waits there is left to it, and so are their files.
-    func leaveToSuccessor() {
-        state.withLock { state in
-            state.hasSuccessor = true
-            for listener in state.proxy { listener.leaveFile() }
-            state.admin?.leaveFile()
-        }
-    }
+    func leaveToSuccessor() { change { $0.hasSuccessor = true } }
 
-    func takeFiles() {
-        state.withLock { state in
-            for listener in state.proxy { listener.takeFile() }
-            state.admin?.takeFile()
-        }
-    }
+    func takeFiles() { change { $0.ownsFiles = true } }
 
     var hasSuccessor: Bool { state.withLock { $0.hasSuccessor } }
 
     /// Whether another process will accept what waits at the listeners.
-    var isHandedOn: Bool { isKept || hasSuccessor }
+    var isHandedOn: Bool { isKept || state.withLock { $0.hasSuccessor || $0.isOffered } }
 
     /// Nothing is accepted any more. They are closed by who lets go last.
-    func release() { state.withLock { ($0.proxy, $0.admin) = ([], nil) } }
+    func release() { state.withLock { $0.all = ([], nil) } }
 }
 
 extension ProxyServer {
-    /// The listeners, while the proxy accepts.
-    package var listeners: (proxy: [Listener], admin: Listener?) { running?.listeners.listeners ?? ([], nil) }
+    /// The listeners, for a process that is to take this one's place: then ``withdrawListeners()`` or ``leaveToSuccessor()``
+    /// is called.
+    package func offerListeners() -> HandedListeners.All { running?.listeners.offer() ?? ([], nil) }
+
+    /// The process that they were offered to does not serve.
+    package func withdrawListeners() { running?.listeners.withdraw() }
 
     /// The process that had these listeners before has left: the files of Unix sockets go with this one.
     package func takeSocketFiles() { running?.listeners.takeFiles() }
@@ -58,6 +80,8 @@ extension ProxyServer {
     /// `shutdown_delay` has no reason.
     package func leaveToSuccessor() {
         running?.listeners.leaveToSuccessor()
+        // It may be in the midst of that delay.
+        shared.idle.wake()
         beginGracefulShutdown()
     }
 }

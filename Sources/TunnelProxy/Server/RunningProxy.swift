@@ -69,7 +69,7 @@ struct RunningProxy: Sendable {
                 group: group, address: listeners.address, watcher: watcher, admin: admin,
                 listeners: HandedListeners(
                     proxy: listeners.listeners, admin: adminListener,
-                    isKept: !passed.proxy.isEmpty && passed.source == .serviceManager))
+                    from: passed.proxy.isEmpty ? nil : passed.source))
         } catch {
             group.stop()
             endTraces(shared)
@@ -110,6 +110,7 @@ struct RunningProxy: Sendable {
     func drain(_ shared: SharedState) -> Bool {
         watcher.stop()
         shared.beginStop()
+        if !listeners.hasSuccessor { waitForOthers(shared) }
         // What would be accepted from now on would soon be turned away, and is better left to whoever comes next.
         if listeners.isHandedOn { onEachWorker(waiting: true) { $0.stopAccepting() } }
         if listeners.hasSuccessor {
@@ -117,8 +118,6 @@ struct RunningProxy: Sendable {
             // Whoever was accepted before is not turned away.
             let end = Reactor.clock() &+ RunningProxy.settleTimeout
             _ = shared.idle.wait(until: end) { !shared.hasNewcomers }
-        } else {
-            waitForOthers(shared)
         }
         shared.drain()
         shared.log(.info, "shutting down") { $0.field("requests", shared.requests) }
@@ -154,14 +153,15 @@ struct RunningProxy: Sendable {
         return isClean
     }
 
-    /// Serves as before for a while, so that whoever asks whether the proxy is ready can send requests elsewhere.
+    /// Serves as before for a while, so that whoever asks whether the proxy is ready can send requests elsewhere. Unless
+    /// another process serves in its place.
     private func waitForOthers(_ shared: SharedState) {
         let delay = shared.snapshot.configuration.shutdownDelay.nanoseconds
         guard delay > 0 else { return }
         shared.log(.info, "about to end") {
             $0.field("shutdown_delay", "\(GoDuration(clamping: shared.snapshot.configuration.shutdownDelay))")
         }
-        _ = shared.idle.wait(until: Reactor.clock() &+ delay) { false }
+        _ = shared.idle.wait(until: Reactor.clock() &+ delay) { listeners.hasSuccessor }
     }
 
     /// Sends the spans of the last requests.

@@ -30,6 +30,8 @@ final class HTTP2Group {
     private var waiters: [Waiter] = []
     /// How many requests a connection takes at once, as far as it is known.
     private var usualCapacity = 100
+    /// A reload has left the upstream out: its connections go with the requests that came before.
+    var isLeftOut = false
     /// The generation in which the upstream said that a request wants HTTP/1.1.
     private var http1Generation: UInt64?
 

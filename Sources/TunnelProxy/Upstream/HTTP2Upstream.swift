@@ -106,7 +106,12 @@ final class HTTP2Upstream {
 
     private func started(_ error: IOError?) {
         guard case .starting = life, startError == nil else { return }
-        if error == nil { life = .open }
+        if error == nil {
+            life = .open
+            idleSince = worker.reactor.now
+            // Whoever it was opened for may have no use for it.
+            arm()
+        }
         startError = error
         startWaiter?.resume()
         startWaiter = nil
@@ -123,6 +128,9 @@ final class HTTP2Upstream {
         group?.remove(self)
         if attached == 0 { endInOrder() }
     }
+
+    /// Its upstream is configured no more: it serves those who wait for it, and is not kept for others.
+    func endWhenIdle() { idleTimeout = 0 }
 
     private func endInOrder() {
         core.finishDraining()

@@ -102,7 +102,7 @@ extension UpstreamPools {
                 return .http1
             }
             worker.metrics.count(.poolHit)
-            return .client(attach(shared, snapshot))
+            return .client(attach(shared, snapshot, of: group))
         }
         if group.speaksHTTP1 {
             if !fresh, let parked = checkOutParked(upstream, generation) {
@@ -138,8 +138,11 @@ extension UpstreamPools {
                 if shared.takesRequests { return .again }
                 throw .http2(shared.connection.address, IOError(.closed, "http2", detail: "ended at once"))
             }
-            if needs.contains(.webSocket), !shared.allowsWebSocket { return .http1 }
-            return .client(attach(shared, snapshot))
+            if needs.contains(.webSocket), !shared.allowsWebSocket {
+                if group.isLeftOut { shared.retire() }
+                return .http1
+            }
+            return .client(attach(shared, snapshot, of: group))
         }
     }
 
@@ -162,9 +165,10 @@ extension UpstreamPools {
         return shared
     }
 
-    private func attach(_ shared: HTTP2Upstream, _ snapshot: ProxySnapshot) -> HTTP2Client {
+    private func attach(_ shared: HTTP2Upstream, _ snapshot: ProxySnapshot, of group: HTTP2Group) -> HTTP2Client {
         let client = takeHTTP2Client()
         client.attach(shared, snapshot, from: self)
+        if group.isLeftOut { shared.endWhenIdle() }
         return client
     }
 }

@@ -103,6 +103,8 @@ final class UpstreamPools {
     func group(of upstream: UpstreamKey) -> HTTP2Group {
         if let group = groups[upstream] { return group }
         let group = HTTP2Group()
+        // A stream that began under an older configuration.
+        if let configured { group.isLeftOut = !configured.contains(upstream) }
         groups[upstream] = group
         return group
     }
@@ -329,7 +331,9 @@ final class UpstreamPools {
             pool.closeAll()
             pools[upstream] = nil
         }
-        for (upstream, group) in groups where !upstreams.contains(upstream) {
+        for (upstream, group) in groups {
+            group.isLeftOut = !upstreams.contains(upstream)
+            guard group.isLeftOut else { continue }
             group.retireAll()
             groups[upstream] = nil
         }

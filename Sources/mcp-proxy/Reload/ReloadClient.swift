@@ -42,7 +42,8 @@ struct ReloadClient {
                 switch ReloadMessage.Reply(try socket.receive(limit: maxReply)) {
                 case .proxy(let proxy): search.found.append(Found(name: name, proxy: proxy, user: user))
                 case .stranger: search.strangers.append(user)
-                case .verdict, .listeners, .leaving, .stopping, nil: search.silent.append("it did not say who it is")
+                case .verdict, .listeners, .leaving, .stays, .stopping, nil:
+                    search.silent.append("it did not say who it is")
                 }
             } catch {
                 // One that ended meanwhile is none that could be reloaded.
@@ -93,22 +94,21 @@ struct ReloadClient {
         }
     }
 
+    /// Tells a proxy that the process that it handed its listeners to does not serve.
+    static func withdraw(_ found: Found) throws(IOError) { try tell(found, .withdraw, expecting: .stays) }
+
     /// Tells a proxy that another process serves in its place.
-    static func leave(_ found: Found) throws(IOError) {
-        let socket = try AbstractSocket.connect(found.name)
-        try socket.send(ReloadMessage.Request.leave.rawValue)
-        guard ReloadMessage.Reply(try socket.receive(limit: 64)) == .leaving else {
-            throw IOError(.endOfStream, "read")
-        }
-    }
+    static func leave(_ found: Found) throws(IOError) { try tell(found, .leave, expecting: .leaving) }
 
     /// Has a proxy drain and end.
-    static func stop(_ found: Found) throws(IOError) {
+    static func stop(_ found: Found) throws(IOError) { try tell(found, .stop, expecting: .stopping) }
+
+    private static func tell(
+        _ found: Found, _ request: ReloadMessage.Request, expecting reply: ReloadMessage.Reply
+    ) throws(IOError) {
         let socket = try AbstractSocket.connect(found.name)
-        try socket.send(ReloadMessage.Request.stop.rawValue)
-        guard ReloadMessage.Reply(try socket.receive(limit: 64)) == .stopping else {
-            throw IOError(.endOfStream, "read")
-        }
+        try socket.send(request.rawValue)
+        guard ReloadMessage.Reply(try socket.receive(limit: 64)) == reply else { throw IOError(.endOfStream, "read") }
     }
 
     /// The words of another user are not printed as a proxy's, but root's question is for all.

@@ -7,6 +7,8 @@ enum ReloadMessage {
         case reload
         /// Its listeners, with its standard error, to be served from by another process.
         case listeners
+        /// That process has not come to serve.
+        case withdraw
         /// That process serves.
         case leave
         /// As SIGTERM.
@@ -28,6 +30,7 @@ enum ReloadMessage {
         /// was called.
         case listeners([PassedSockets.Name], arguments: [String])
         case leaving
+        case stays
         case stopping
         /// It does not listen to this user.
         case stranger
@@ -41,6 +44,7 @@ enum ReloadMessage {
             case .listeners(let names, let arguments):
                 (["listeners", names.map(\.rawValue).joined(separator: ":")] + arguments).joined(separator: "\n")
             case .leaving: "leaving"
+            case .stays: "stays"
             case .stopping: "stopping"
             case .stranger: "stranger"
             }
@@ -64,6 +68,7 @@ enum ReloadMessage {
                 guard names.count == words.count else { return nil }
                 self = .listeners(names, arguments: lines)
             case "leaving": self = .leaving
+            case "stays": self = .stays
             case "stopping": self = .stopping
             case "stranger": self = .stranger
             default: return nil

@@ -52,12 +52,19 @@ enum ReloadServer {
         case .describe: try client.send(ReloadMessage.Reply.proxy(own).text)
         case .reload: try client.send(ReloadMessage.Reply.verdict(reloader.reload(by: .command)).text)
         case .listeners:
-            guard client.isPeerVisible, let successor, let offer = successor.offer() else { break }
-            try client.send(offer.message.text, with: offer.descriptors)
+            guard client.isPeerVisible, let successor else { break }
+            _ = try successor.offer { message, descriptors throws(IOError) in
+                try client.send(message.text, with: descriptors)
+            }
+        case .withdraw:
+            guard client.isPeerVisible, let successor else { break }
+            successor.withdraw()
+            try client.send(ReloadMessage.Reply.stays.text)
         case .leave:
             guard client.isPeerVisible, let successor else { break }
             successor.leave()
             try? client.send(ReloadMessage.Reply.leaving.text)
+            successor.end()
             return false
         case .stop:
             guard client.isPeerVisible else { break }

@@ -17,24 +17,34 @@ struct HandOver: Sendable {
             + (arguments.has(.debuggable) ? ["-debuggable"] : [])
     }
 
-    /// `nil` where it does not listen.
-    func offer() -> (message: ReloadMessage.Reply, descriptors: [CInt])? {
-        let listeners = server.listeners
-        guard !listeners.proxy.isEmpty else { return nil }
+    /// - Parameter send: the message, with descriptors that are open as long as it takes.
+    /// - Returns: whether it listens, and the offer was made.
+    func offer(_ send: (ReloadMessage.Reply, [CInt]) throws(IOError) -> Void) throws(IOError) -> Bool {
+        let listeners = server.offerListeners()
+        defer { withExtendedLifetime(listeners) {} }
+        guard !listeners.proxy.isEmpty else { return false }
         var names = listeners.proxy.map { _ in PassedSockets.Name.proxy }
         var descriptors = [2] + listeners.proxy.map(\.descriptor)
         if let admin = listeners.admin {
             names.append(.admin)
             descriptors.append(admin.descriptor)
         }
-        return (.listeners(names, arguments: arguments), descriptors)
+        do throws(IOError) { try send(.listeners(names, arguments: arguments), descriptors) } catch {
+            withdraw()
+            throw error
+        }
+        return true
     }
 
-    /// The other process serves: this one drains and ends, as by a signal.
-    func leave() {
-        // A second signal would cut the requests under way.
-        let isStopping = server.state == .draining
-        server.leaveToSuccessor()
-        if !isStopping { kill(getpid(), SIGTERM) }
+    /// The other process has not come to serve: this one goes on.
+    func withdraw() { server.withdrawListeners() }
+
+    /// The other process serves: this one drains.
+    func leave() { server.leaveToSuccessor() }
+
+    /// And then it ends, as by a signal.
+    func end() {
+        // For who waits for signals. Not SIGTERM: as a second one it would cut the requests under way.
+        kill(getpid(), SIGHUP)
     }
 }

@@ -53,23 +53,48 @@ enum UpgradeCommand {
                 "process \(old) with \(path) does not hand its listeners on: \(error.reason)"
                     + " (one that a service manager started is restarted by that manager)")
         }
-        let process = try SuccessorProcess.start(&offer, path: path)
-        switch process.waitUntilReady(seconds: seconds) {
+        let process: SuccessorProcess
+        do {
+            process = try SuccessorProcess.start(&offer, path: path)
+            try wait(for: process, seconds, before: old)
+        } catch {
+            // It owns the files of its sockets again. One that has ended meanwhile, or is of a version before this, is not told.
+            try? ReloadClient.withdraw(found)
+            throw error
+        }
+        var isGone = false
+        do throws(IOError) { try ReloadClient.leave(found) } catch {
+            // Somebody else has ended it meanwhile.
+            isGone = isEnded(old)
+            // Two that serve from the same sockets do no harm, and the operator can end either.
+            guard isGone else {
+                throw ReloadCommand.Complaint(
+                    "process \(process.id) serves, and process \(old) was not told to end: \(error.reason)")
+            }
+        }
+        process.takesPlace()
+        print("\(path): process \(process.id) serves, process \(old) \(isGone ? "has ended" : "drains")")
+        return .done
+    }
+
+    private static func wait(for process: SuccessorProcess, _ seconds: Int, before old: Int) throws {
+        let outcome = process.waitUntilReady(seconds: seconds)
+        let rest = "process \(old) \(isEnded(old) ? "has ended" : "goes on")"
+        switch outcome {
         case .ready: break
         case .ended(let how):
             throw ReloadCommand.Complaint(
-                "process \(old) goes on: the new one \(how) before it served; its log is where the old one's is")
+                "\(rest): the new one \(how) before it served; its log is where the old one's is")
         case .overdue:
             process.kill()
-            throw ReloadCommand.Complaint("process \(old) goes on: the new one did not serve within \(seconds) s")
+            throw ReloadCommand.Complaint("\(rest): the new one did not serve within \(seconds) s")
         }
-        do throws(IOError) { try ReloadClient.leave(found) } catch {
-            // Two that serve from the same sockets do no harm, and the operator can end either.
-            throw ReloadCommand.Complaint(
-                "process \(process.id) serves, and process \(old) was not told to end: \(error.reason)")
-        }
-        process.takesPlace()
-        print("\(path): process \(process.id) serves, process \(old) drains")
-        return .done
+    }
+
+    /// Whether there is no such process, or nobody has asked yet how it ended (proc_pid_stat(5)).
+    private static func isEnded(_ process: Int) -> Bool {
+        guard let bytes = try? FileBytes.read("/proc/\(process)/stat", limit: 4096) else { return true }
+        let fields = bytes.split(separator: UInt8(ascii: ")")).last?.split(separator: UInt8(ascii: " ")) ?? []
+        return fields.first.map { $0 == [UInt8(ascii: "Z")] || $0 == [UInt8(ascii: "X")] } ?? true
     }
 }

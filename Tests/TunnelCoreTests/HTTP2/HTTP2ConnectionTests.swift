@@ -196,6 +196,24 @@ private typealias H = HTTP2Harness
         #expect(peer.events == ["end 1"] && peer.bodies[3] == nil)
     }
 
+    /// A request whose head is not whole yet has not been taken, so it is behind the last one.
+    @Test(arguments: [UInt32(1), 3]) func aHeadInPiecesIsBehindTheLastOne(_ stream: UInt32) {
+        var peer = HTTP2Harness()
+        if stream > 1 { peer.feed(H.get(1)) }
+        let block = H.block(HTTP2Samples.get)
+        peer.feed(HTTP2FrameTests.frame(.headers, [], stream, Array(block.prefix(5))))
+        peer.forget()
+        peer.connection.beginDraining()
+        peer.connection.finishDraining()
+        peer.drain()
+        #expect(peer.sent.last == "goaway \(stream > 1 ? 1 : 0) NO_ERROR")
+        peer.forget()
+        // The table of HPACK is both sides', so the rest is read all the same.
+        peer.feed(HTTP2FrameTests.frame(.continuation, .endHeaders, stream, Array(block.dropFirst(5))))
+        peer.feed(H.data(stream, 5, end: true) + H.get(stream + 2))
+        #expect(peer.error == nil && peer.events.isEmpty && peer.sent.isEmpty)
+    }
+
     @Test func aHeadBeyondTheLimitIsAResponseToMake() {
         var limits = HTTP2Limits()
         limits.headers.maxFields = 6

@@ -27,17 +27,24 @@ final class HTTP2Peer {
 
     /// Reads the client's preface and says the server's.
     ///
-    /// - Parameter streams: how many the client may open at once.
-    init?(_ connection: UpstreamConnection, streams: UInt8? = nil) {
+    /// - Parameters:
+    ///   - streams: how many the client may open at once.
+    ///   - acknowledges: says in the same breath that it has seen the client's settings.
+    init?(_ connection: UpstreamConnection, streams: UInt8? = nil, acknowledges: Bool = false) {
         peer = connection.peer
         guard peer.receive(exactly: 24).starts(with: "PRI * HTTP/2.0".utf8) else { return nil }
         // SETTINGS_MAX_CONCURRENT_STREAMS.
-        send(HTTP2Peer.settings, 0, stream: 0, streams.map { [0, 3, 0, 0, 0, $0] } ?? [])
+        let settings = HTTP2Peer.frame(HTTP2Peer.settings, 0, stream: 0, streams.map { [0, 3, 0, 0, 0, $0] } ?? [])
+        peer.send(settings + (acknowledges ? HTTP2Peer.frame(HTTP2Peer.settings, 1, stream: 0, []) : []))
+    }
+
+    private static func frame(_ type: UInt8, _ flags: UInt8, stream: UInt32, _ payload: [UInt8]) -> [UInt8] {
+        let head = withUnsafeBytes(of: UInt32(payload.count).bigEndian) { Array($0.dropFirst()) } + [type, flags]
+        return head + withUnsafeBytes(of: stream.bigEndian) { Array($0) } + payload
     }
 
     func send(_ type: UInt8, _ flags: UInt8, stream: UInt32, _ payload: [UInt8]) {
-        let head = withUnsafeBytes(of: UInt32(payload.count).bigEndian) { Array($0.dropFirst()) } + [type, flags]
-        peer.send(head + withUnsafeBytes(of: stream.bigEndian) { Array($0) } + payload)
+        peer.send(HTTP2Peer.frame(type, flags, stream: stream, payload))
     }
 
     func sendHead(_ block: [UInt8], stream: UInt32, ends: Bool = false) {
