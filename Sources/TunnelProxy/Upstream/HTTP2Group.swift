@@ -14,11 +14,14 @@ final class HTTP2Group {
 
         func wait() async { if !isEnded { await withUnsafeContinuation { continuation = $0 } } }
 
-        func end(_ error: LeaseError? = nil) {
-            guard !isEnded else { return }
+        /// - Returns: `false` where the wait has ended already, and its task is about to find out why.
+        @discardableResult
+        func end(_ error: LeaseError? = nil) -> Bool {
+            guard !isEnded else { return false }
             (isEnded, self.error) = (true, error)
             continuation?.resume()
             continuation = nil
+            return true
         }
     }
 
@@ -119,7 +122,7 @@ final class HTTP2Group {
     }
 
     /// A place came free.
-    func wakeOne() { if !waiters.isEmpty { waiters.removeFirst().end() } }
+    func wakeOne() { while !waiters.isEmpty, !waiters.removeFirst().end() {} }
 
     func wakeAll() {
         let all = waiters
