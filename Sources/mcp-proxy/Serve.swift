@@ -36,15 +36,21 @@ enum Serve {
                 successor: isManaged ? nil : HandOver(server: server, arguments, path: file.path))
             try server.start()
             manager.ready(server)
-            if environment.takePlace() { server.takeSocketFiles() }
+            switch environment.takePlace() {
+            case .shared: break
+            case .own: server.takeSocketFiles()
+            case .unwanted: server.leaveToSuccessor()
+            }
             try ServiceWatch.start(server, for: manager)
             reloader.watchIfWanted()
         } catch {
             ProxyProgram.complain("mcp-proxy: \(error)")
             return .failed
         }
-        // By a signal, or because another process has taken its place.
-        while Signals.next() == .reload, server.state == .running { _ = reloader.reload(by: .signal) }
+        // By a signal, or because another process has its place.
+        while server.state == .running, Signals.next() == .reload, server.state == .running {
+            _ = reloader.reload(by: .signal)
+        }
         manager.stopping(server)
         Signals.onStop { server.stopNow() }
         let isClean = server.stopAndWait()

@@ -220,6 +220,24 @@ async def test_the_old_one_is_ended_in_the_midst(start, upgrades, tmp_path: Path
         assert not path.exists() and not admin.exists()
 
 
+async def test_one_that_nobody_waits_for_ends(start, upgrades) -> None:
+    """The command was ended by the operator, and so nobody would tell the old process to leave."""
+    async with Upstream(echo) as upstream:
+        proxy = start({"echo": upstream})
+        text = proxy.config_file.read_text()
+        proxy.config_file.unlink()
+        os.mkfifo(proxy.config_file)
+        command = subprocess.Popen([upgrades(proxy).binary, "upgrade", "-config", proxy.config_file])
+        with await asyncio.to_thread(proxy.config_file.open, "w") as pipe:
+            command.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(command.wait, 20) == -signal.SIGINT
+            pipe.write(text)
+        await proxy.logged('listening .*from="the process before"')
+        await proxy.logged("stopped clean=true")
+        async with proxy.far.http("echo") as http:
+            assert (await http.get()).status == 200
+
+
 async def test_one_that_does_not_come_up_in_time_for_the_end(start, upgrades, tmp_path: Path) -> None:
     async with Upstream(echo) as upstream:
         proxy = start({"echo": upstream}, listen_addr=f"unix:{tmp_path / 's'}")

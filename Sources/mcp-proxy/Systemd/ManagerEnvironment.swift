@@ -41,17 +41,24 @@ struct ManagerEnvironment {
     /// How long the process before may take to leave.
     private static let patience: CInt = 30_000
 
-    /// Tells whoever started this process in the place of another one that it serves.
-    ///
-    /// - Returns: whether the other one has left. If not, both serve, and the sockets' files are that one's.
-    func takePlace() -> Bool {
-        guard let descriptor = readyDescriptor else { return false }
+    /// What became of the process before.
+    enum Place {
+        /// There was none, or it stays: then both serve, and the sockets' files are that one's.
+        case shared
+        /// It has left.
+        case own
+        /// Whoever started this process has gone, and nobody will tell that one to leave.
+        case unwanted
+    }
+
+    /// Tells whoever started this process in the place of another one that it serves, and waits for word of that.
+    func takePlace() -> Place {
+        guard let descriptor = readyDescriptor else { return .shared }
         defer { close(descriptor) }
         var byte: UInt8 = 1
-        // Who does not wait any more has given up, and ends this process.
-        guard write(descriptor, &byte, 1) == 1 else { return false }
+        guard write(descriptor, &byte, 1) == 1 else { return .unwanted }
         var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        return Glibc.poll(&poll, 1, Self.patience) == 1 && read(descriptor, &byte, 1) == 1
+        return Glibc.poll(&poll, 1, Self.patience) == 1 && read(descriptor, &byte, 1) == 1 ? .own : .shared
     }
 
     /// What is wrong with a variable, and what to do.
