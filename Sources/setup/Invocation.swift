@@ -39,16 +39,34 @@ struct Invocation: Sendable {
 
     func serverCertificate() throws(UsageError) -> ServerCertificateOptions {
         var options = ServerCertificateOptions()
-        if let validity = try duration(.certDuration, minimum: .seconds(60)) { options.validity = validity }
-        if let text = value(.keyType) {
-            guard let type = KeyType(rawValue: text) else {
-                let known = KeyType.allCases.map(\.rawValue)
-                let hint = nearestName(to: text, among: known).map { " (did you mean \($0)?)" }
-                throw UsageError("--key-type is one of \(known.joined(separator: ", "))\(hint ?? "")")
-            }
-            options.keyType = type
-        }
+        if let validity = try certificateValidity() { options.validity = validity }
+        if let type = try keyType() { options.keyType = type }
         return options
+    }
+
+    func certificateValidity() throws(UsageError) -> Duration? { try duration(.certDuration, minimum: .seconds(60)) }
+
+    func keyType() throws(UsageError) -> KeyType? {
+        guard let text = value(.keyType) else { return nil }
+        if let type = KeyType(rawValue: text) { return type }
+        let known = KeyType.allCases.map(\.rawValue)
+        let hint = nearestName(to: text, among: known).map { " (did you mean \($0)?)" }
+        throw UsageError("--key-type is one of \(known.joined(separator: ", "))\(hint ?? "")")
+    }
+
+    func service() throws(UsageError) -> ServiceURL {
+        let address = try required(.apiURL)
+        do throws(ServiceURLError) { return try ServiceURL(address) } catch {
+            throw UsageError("--api-url \(error)")
+        }
+    }
+
+    func generation() throws(UsageError) -> APIGeneration? {
+        guard let text = value(.apiGeneration) else { return nil }
+        guard let known = Int(text).flatMap(APIGeneration.init(rawValue:)) else {
+            throw UsageError("--api-generation is 1 or 2")
+        }
+        return known
     }
 
     /// Asks before something that cannot be undone, unless `--yes` was given.
@@ -71,18 +89,7 @@ struct Invocation: Sendable {
 
     /// - Throws: ``UsageError`` for what is missing or malformed in flags and environment.
     func client() throws -> TunnelsClient {
-        let service: ServiceURL
-        let address = try required(.apiURL)
-        do throws(ServiceURLError) { service = try ServiceURL(address) } catch {
-            throw UsageError("--api-url \(error)")
-        }
-        var generation: APIGeneration?
-        if let text = value(.apiGeneration) {
-            guard let known = Int(text).flatMap(APIGeneration.init(rawValue:)) else {
-                throw UsageError("--api-generation is 1 or 2")
-            }
-            generation = known
-        }
+        let (service, generation) = (try service(), try generation())
         let credential: APICredential
         do throws(CredentialError) { credential = try environment.credential() } catch { throw UsageError("\(error)") }
         return TunnelsClient(

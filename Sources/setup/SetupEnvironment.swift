@@ -48,6 +48,16 @@ struct SetupEnvironment: Sendable {
         try APICredential(environment: revealed(["API_TOKEN", "ANTHROPIC_IDENTITY_TOKEN"]))
     }
 
+    /// All that is wrong with the variables that say who we are.
+    func credentialErrors() -> [CredentialError] {
+        APICredential.errors(in: revealed(["API_TOKEN", "ANTHROPIC_IDENTITY_TOKEN"]))
+    }
+
+    /// Where an identity's token would come from, whatever else is wrong; `nil` beside `API_TOKEN`.
+    var identityToken: IdentityTokenSource? {
+        secrets["API_TOKEN"] == nil ? WorkloadIdentity.tokenSource(in: revealed(["ANTHROPIC_IDENTITY_TOKEN"])) : nil
+    }
+
     func proxies() throws(UsageError) -> ProxySettings {
         do { return try ProxySettings(environment: revealed(["HTTPS_PROXY", "https_proxy"])) } catch {
             throw UsageError("\(error)")

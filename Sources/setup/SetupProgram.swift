@@ -64,8 +64,17 @@ enum SetupProgram {
     /// Runs the command and reports a failure, on standard output too where JSON was asked for.
     private static func run(_ command: SetupCommand, _ invocation: Invocation) async -> ExitStatus {
         let (console, isJSON) = (invocation.console, invocation.arguments.has(.json))
-        do { return try await command.action(invocation) } catch let error as UsageError {
+        do {
+            try SettingsReview.run(command, invocation)
+            return try await command.action(invocation)
+        } catch let error as UsageError {
             return refuse(error, command, isJSON: isJSON, console)
+        } catch let error as SettingsError {
+            let help = "setup \(command.name) --help lists the flags"
+            console.note("setup \(command.name): \(error.reason) (\(help)):")
+            for problem in error.problems { console.note(problem.text) }
+            if isJSON { console.show(json: FailureReport(error, remedy: help)) }
+            return error.status
         } catch {
             let failure = FailureReport(error)
             console.note("setup \(command.name): \(failure.text)")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
+import http.client
+import http.server
 import importlib.resources
 import json
 import os
 import re
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -151,6 +155,8 @@ async def test_without_a_script_the_facts_are_there(start) -> None:
         site = Admin(proxy)
         site.wait_until("/readyz", 200)
         await visit(proxy.far, ["search"])
+        # What has just been is not so long ago.
+        Browser.wait(lambda: site.json("/status")["far_side"].get("request", {"age_seconds": 0})["age_seconds"] > 0, "an age", 10)
 
         def look() -> None:
             with Browser(script=False, width=390, height=844) as browser:
@@ -293,3 +299,94 @@ async def test_it_finds_the_proxy_again(start, tmp_path: Path) -> None:
             assert browser.run("return document.getElementById('rows').rows.length") == 1
 
     await asyncio.to_thread(look)
+
+
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    """An empty page of another site."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"hi")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def elsewhere():
+    """The port of another web server on this machine."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+#: A fetch that is not for reading holds its connection as long as the response goes on; none of them tells the page what came.
+ATTACK = """
+    const [site, done] = arguments, asked = [];
+    for (let i = 0; i < 6; i++) asked.push(fetch(site + 'events', {mode: 'no-cors'}));
+    for (const path of ['logs', 'status', 'metrics', 'log-level']) asked.push(fetch(site + path, {mode: 'no-cors'}));
+    asked.push(fetch(site + 'log-level', {mode: 'no-cors', method: 'POST', body: 'error'}));
+    asked.push(new Promise(end => {
+        const source = new EventSource(site + 'events'); source.onopen = source.onerror = end; }));
+    for (const [kind, path] of [['img', 'events'], ['img', 'logs'], ['iframe', '']]) {
+        const element = document.createElement(kind);
+        asked.push(new Promise(end => { element.onload = element.onerror = end; }));
+        element.src = site + path; document.body.append(element);
+    }
+    Promise.allSettled(asked).then(() => done(asked.length));
+"""
+
+
+@pytest.mark.deadline(120)
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"], ids=["cross-site", "same-site"])
+def test_a_page_of_another_site_gets_nothing_and_holds_nothing(start, elsewhere: int, name: str) -> None:
+    """It may ask, as no browser hinders it, but each request is refused; a link to the page is followed, and works."""
+    proxy = start({"echo": "http://127.0.0.1:1"}, log_level="debug", **ADMIN)
+    site = Admin(proxy)
+    site.wait_until("/readyz", 200)
+    with Browser() as browser:
+        browser.open(f"http://{name}:{elsewhere}/")
+        mark = proxy.mark()
+        assert browser.run_async(ATTACK, page(site)) == 15
+        proxy.wait_for("admin request", since=mark, count=15)
+        assert len(proxy.found("path=/events", mark)) == 8
+        assert site.ask("/log-level")[2] == b"debug\n"
+        # Nobody follows: all places are there, and each of those who ask has got one.
+        with contextlib.ExitStack() as stack:
+            for _ in range(16):
+                connection = stack.enter_context(contextlib.closing(site.connect()))
+                connection.request("GET", "/events")
+                assert connection.getresponse().status == 200
+        browser.run("location.href = arguments[0]", page(site))
+        browser.until("return document.getElementById('link')?.textContent === 'live'")
+        assert browser.text("h1") == DOMAIN
+        browser.open(f"http://{name}:{elsewhere}/")
+        browser.run("location.href = arguments[0]", f"{page(site)}logs")
+        browser.until("return document.body?.textContent.includes('Refused: the request comes from another site')")
+
+
+@pytest.mark.deadline(120)
+def test_the_page_takes_the_place_of_who_has_not_read_it(start) -> None:
+    """Where a browser does not say where a request comes from, all places may be held by pages of other sites."""
+    site = Admin(start({"echo": "http://127.0.0.1:1"}, **ADMIN))
+    site.wait_until("/readyz", 200)
+    with contextlib.ExitStack() as stack:
+        others = []
+        for _ in range(16):
+            connection = stack.enter_context(contextlib.closing(site.connect(timeout=20)))
+            connection.request("GET", "/events")
+            others.append(connection.getresponse())
+        assert {other.status for other in others} == {200}
+        assert site.ask("/events")[0] == 503 and site.ask("/events?instance=guess-1")[0] == 503
+        with Browser() as browser:
+            browser.open(page(site))
+            browser.until("return document.getElementById('link').textContent === 'live'")
+            # The first has had to go, and no other.
+            with pytest.raises(http.client.IncompleteRead):
+                others[0].read()
+            assert all(other.readline() for other in others[1:])
+            assert site.ask("/events")[0] == 503

@@ -141,13 +141,86 @@ USAGE = [
 
 
 @pytest.mark.parametrize(("arguments", "text"), USAGE, ids=[" ".join(row[0]) or "nothing" for row in USAGE])
-def test_usage_errors_end_with_2_and_one_line(
+def test_usage_errors_end_with_2_and_a_line_each(
     alone: Setup, tmp_path: Path, arguments: list[str], text: str
 ) -> None:
     outcome = alone(*arguments, status=2, cwd=tmp_path)
-    assert text in outcome.stderr and outcome.stderr.count("\n") == 1
-    assert "--help" in outcome.stderr and outcome.stdout == ""
+    assert text in outcome.stderr and "--help" in outcome.stderr and outcome.stdout == ""
+    first, *others = outcome.stderr.splitlines()
+    assert bool(others) == (" settings are missing or wrong (" in first)
+    assert all(line.startswith(("  - ", "    remedy: ")) for line in others)
     assert list(tmp_path.iterdir()) == []
+
+
+IDENTITY = {
+    "ANTHROPIC_FEDERATION_RULE_ID": "fdrl_01Rule", "ANTHROPIC_ORGANIZATION_ID": "00000000-0000-4000-8000-000000000001"}
+SEVERAL = [
+    (["init"], {}, 2, [
+        "--api-url or API_URL is needed: base URL of the API: https://api.anthropic.com",
+        "--output is needed outside of a Kubernetes pod: dir:/path or k8s-secret:NAME",
+        "not set: ANTHROPIC_FEDERATION_RULE_ID, ANTHROPIC_ORGANIZATION_ID, ANTHROPIC_IDENTITY_TOKEN_FILE or "
+        "ANTHROPIC_IDENTITY_TOKEN (or set API_TOKEN to a Tunnels API key)",
+    ]),
+    (["init", "--output-owner=no-such-user", "--output=data", "--cert-duration=3d", "--key-type=rsa", "--api-generation=9"],
+     {"API_URL": "ftp://x", "ANTHROPIC_FEDERATION_RULE_ID": "x", "ANTHROPIC_ORGANIZATION_ID": "x",
+      "ANTHROPIC_WORKSPACE_ID": "x", "ANTHROPIC_IDENTITY_TOKEN_FILE": "no-such-token", "HTTPS_PROXY": "socks5://x"}, 2, [
+        "--api-url must start with https://",
+        "--output is dir:/path or k8s-secret:NAME, not data",
+        "--output-owner is a user's name or number, and there is no no-such-user",
+        "--cert-duration: unknown unit in duration",
+        "--key-type is one of rsa-2048",
+        "--api-generation is 1 or 2",
+        "ANTHROPIC_FEDERATION_RULE_ID must be",
+        "ANTHROPIC_ORGANIZATION_ID must be",
+        "ANTHROPIC_WORKSPACE_ID must be",
+        "HTTPS_PROXY: a SOCKS proxy is not supported",
+        'identity token: cannot authenticate: failed to read identity token file "no-such-token": no such file',
+     ]),
+    (["rotate-ca", "--output=dir:nowhere", "--api-url=https://api.example"],
+     {**IDENTITY, "ANTHROPIC_IDENTITY_TOKEN_FILE": "no-such-token"}, 1, [
+        "output: dir:nowhere: no such folder",
+        'identity token: cannot authenticate: failed to read identity token file "no-such-token": no such file',
+    ]),
+    (["renew-cert", "--output=dir:damaged", "--renew-before=1d"], {}, 2, [
+        "output: dir:damaged: damaged/tls.key is a folder",
+        "--renew-before: unknown unit",
+    ]),
+    (["verify", "--ca=a", "--cert=damaged", "--key=c"], {}, 1, [
+        "certificate: open a: no such file", "certificate: read damaged: is a directory", "certificate: open c: no such file",
+    ]),
+    (["verify", "--cert=c", "--output=dir:damaged", "--api"], {"API_TOKEN": "with a blank"}, 2, [
+        "--output and --cert are two ways", "--ca, --cert and --key go together", "certificate: open c",
+        "--api-url or API_URL is needed", "API_TOKEN must be",
+    ]),
+    (["generate-certs", "--tunnel-domain=*.t.example"], {}, 2, ["--tunnel-domain is the tunnel's", "--output is needed"]),
+    (["certs", "add", "no-such-file", "--api-url=https://api.example"], {**IDENTITY, "ANTHROPIC_IDENTITY_TOKEN": "x"}, 2, [
+        "--tunnel-id, TUNNEL_ID or an --output that holds a tunnel is needed", "certificate: open no-such-file",
+        "identity token: cannot authenticate: identity token value is not a JWT",
+    ]),
+    (["token", "reveal", "--api-url=https://api.example", "--output=dir:nowhere", "--tunnel-id=tnl_1"], {}, 2, [
+        "output: dir:nowhere: no such folder", "not set: ANTHROPIC_FEDERATION_RULE_ID",
+    ]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "variables", "status", "problems"), SEVERAL, ids=[" ".join(row[0]) for row in SEVERAL])
+def test_all_that_is_wrong_is_reported_in_one_run(
+    alone: Setup, tmp_path: Path, arguments: list[str], variables: dict[str, str], status: int, problems: list[str]
+) -> None:
+    """In the order of the documentation; nothing is asked and nothing changed. As JSON too."""
+    (tmp_path / "damaged/tls.key").mkdir(parents=True, mode=0o755)
+    outcome = alone(*arguments, status=status, cwd=tmp_path, environment=variables)
+    first, *others = outcome.stderr.splitlines()
+    assert first.startswith(f"setup {' '.join(arguments[:2] if arguments[0] in ('certs', 'token') else arguments[:1])}: ")
+    assert f"{len(problems)} settings are missing or wrong (" in first
+    found = [line.removeprefix("  - ") for line in others if line.startswith("  - ")]
+    assert [line[:len(wanted)] for line, wanted in zip(found, problems, strict=True)] == problems
+    error = alone(*arguments, "--json", status=status, cwd=tmp_path, environment=variables).json["error"]
+    told = [f"{'' if one['hop'] == 'usage' else one['hop'] + ': '}{one['reason']}" for one in error["problems"]]
+    assert told == found
+    for one in error["problems"]:
+        assert one["hop"] == "usage" or f"    remedy: {one['remedy']}" in others
+    assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
 
 
 def test_failures_are_json_too(setup: Setup, api: TunnelsAPI, output: Output) -> None:

@@ -114,13 +114,7 @@ extension TokenExchange {
     func accessToken(for operation: String, _ delivery: Delivery) async throws(APIError) -> AccessToken {
         var assertion = Secret("")
         let outcome = try await delivery.send(.always) { (timeout) throws(APIError) in
-            do throws(IdentityToken.Failure) {
-                assertion = try IdentityToken.read(identity.identityToken)
-                let name = IdentityToken.name(of: identity.identityToken)
-                try IdentityClaims(assertion, named: name).check(now: delivery.now(), named: name)
-            } catch {
-                throw APIError(.identityToken, operation, .identityToken, error.reason, remedy: Remedy.assertion)
-            }
+            assertion = try identity.identityToken.assertion(for: operation, now: delivery.now())
             return request(assertion, timeout: timeout)
         }
         switch outcome.last {
@@ -129,6 +123,26 @@ extension TokenExchange {
             return try accessToken(
                 response, assertion: assertion, for: operation, busyFor: outcome.busyFor, now: delivery.now())
         }
+    }
+}
+
+extension IdentityTokenSource {
+    /// The identity provider's token, read where it comes from and looked at.
+    fileprivate func assertion(for operation: String, now: UnixTime) throws(APIError) -> Secret {
+        do throws(IdentityToken.Failure) {
+            let assertion = try IdentityToken.read(self)
+            let name = IdentityToken.name(of: self)
+            try IdentityClaims(assertion, named: name).check(now: now, named: name)
+            return assertion
+        } catch {
+            throw APIError(.identityToken, operation, .identityToken, error.reason, remedy: Remedy.assertion)
+        }
+    }
+
+    /// Why an exchange would not be tried: the token cannot be read, is none, or has ended.
+    package func error(for operation: String, now: UnixTime) -> APIError? {
+        do throws(APIError) { _ = try assertion(for: operation, now: now) } catch { return error }
+        return nil
     }
 }
 

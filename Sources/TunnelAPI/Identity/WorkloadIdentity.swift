@@ -25,17 +25,7 @@ public struct WorkloadIdentity: Sendable {
         federationRuleID: String, organizationID: String, workspaceID: String? = nil,
         identityToken: IdentityTokenSource
     ) throws(CredentialError) {
-        guard Self.isTagged(federationRuleID, "fdrl_") else {
-            throw .malformed(Variable.federationRule, "a federation rule's id, fdrl_ and letters and digits")
-        }
-        guard Self.isUUID(organizationID) else {
-            throw .malformed(
-                Variable.organization, "the organization's UUID, like 00000000-0000-0000-0000-000000000000")
-        }
-        if let workspaceID, workspaceID != "default", !Self.isTagged(workspaceID, "wrkspc_") {
-            throw .malformed(
-                Variable.workspace, "a workspace's id, wrkspc_ and letters and digits, or the word default")
-        }
+        if let error = Self.malformed(federationRuleID, organizationID, workspaceID).first { throw error }
         (self.federationRuleID, self.organizationID) = (federationRuleID, organizationID)
         (self.workspaceID, self.identityToken) = (workspaceID, identityToken)
     }
@@ -44,28 +34,57 @@ public struct WorkloadIdentity: Sendable {
     /// exactly one of `ANTHROPIC_IDENTITY_TOKEN_FILE` and `ANTHROPIC_IDENTITY_TOKEN`. An empty value counts as not set,
     /// because Compose and Helm set variables that nobody gave.
     public init(environment: [String: String]) throws(CredentialError) {
+        if let error = Self.errors(in: environment).first { throw error }
+        let value = { (name: String) in environment[name] ?? "" }
+        let (file, workspace) = (value(Variable.tokenFile), value(Variable.workspace))
+        try self.init(
+            federationRuleID: value(Variable.federationRule), organizationID: value(Variable.organization),
+            workspaceID: workspace.isEmpty ? nil : workspace,
+            identityToken: file.isEmpty ? .value(Secret(value(Variable.token))) : .file(file))
+    }
+
+    /// All that is wrong with the variables, the first being what ``init(environment:)`` throws.
+    package static func errors(in environment: [String: String]) -> [CredentialError] {
         let value = { (name: String) in environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         let (file, token) = (value(Variable.tokenFile), value(Variable.token))
-        let rule = value(Variable.federationRule), organization = value(Variable.organization)
-        var missing: [String] = []
-        if rule == nil { missing.append(Variable.federationRule) }
-        if organization == nil { missing.append(Variable.organization) }
-        let source: IdentityTokenSource
-        switch (file, token) {
-        case (_?, _?):
-            throw CredentialError(
-                .conflict, [Variable.tokenFile, Variable.token],
-                "\(Variable.tokenFile) and \(Variable.token) are both set; unset one of them")
-        case (let file?, nil): source = .file(file)
-        case (nil, let token?): source = .value(Secret(token))
-        case (nil, nil):
-            missing.append(Variable.tokenFile)
-            source = .file("")
+        var errors: [CredentialError] = []
+        if file != nil, token != nil {
+            errors.append(
+                CredentialError(
+                    .conflict, [Variable.tokenFile, Variable.token],
+                    "\(Variable.tokenFile) and \(Variable.token) are both set; unset one of them"))
         }
-        guard let rule, let organization, missing.isEmpty else { throw .missing(missing) }
-        try self.init(
-            federationRuleID: rule, organizationID: organization, workspaceID: value(Variable.workspace),
-            identityToken: source)
+        var missing = [Variable.federationRule, Variable.organization].filter { value($0) == nil }
+        if file == nil, token == nil { missing.append(Variable.tokenFile) }
+        if !missing.isEmpty { errors.append(.missing(missing)) }
+        return errors
+            + malformed(value(Variable.federationRule), value(Variable.organization), value(Variable.workspace))
+    }
+
+    /// Where the token would come from, whatever else is wrong; `nil` where nothing says so, or two variables do.
+    package static func tokenSource(in environment: [String: String]) -> IdentityTokenSource? {
+        let (file, token) = (environment[Variable.tokenFile] ?? "", environment[Variable.token] ?? "")
+        guard file.isEmpty != token.isEmpty else { return nil }
+        return file.isEmpty ? .value(Secret(token)) : .file(file)
+    }
+
+    /// What has not the form that it should have, of that which is there.
+    private static func malformed(_ rule: String?, _ organization: String?, _ workspace: String?) -> [CredentialError] {
+        var errors: [CredentialError] = []
+        if let rule, !isTagged(rule, "fdrl_") {
+            errors.append(.malformed(Variable.federationRule, "a federation rule's id, fdrl_ and letters and digits"))
+        }
+        if let organization, !isUUID(organization) {
+            errors.append(
+                .malformed(
+                    Variable.organization, "the organization's UUID, like 00000000-0000-0000-0000-000000000000"))
+        }
+        if let workspace, workspace != "default", !isTagged(workspace, "wrkspc_") {
+            errors.append(
+                .malformed(
+                    Variable.workspace, "a workspace's id, wrkspc_ and letters and digits, or the word default"))
+        }
+        return errors
     }
 
     /// The names of §5.3 of the reference of Workload Identity Federation.

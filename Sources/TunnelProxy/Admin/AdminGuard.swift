@@ -4,7 +4,9 @@ internal import TunnelCore
 /// browser beside it happens to show.
 ///
 /// Such a page reaches it under a name of its own (DNS rebinding), so a name that is not one of ours is refused; an address
-/// cannot be rebound. A request of another page says so in Origin, and in Sec-Fetch-Site.
+/// cannot be rebound. A request of another page says so in Origin, and in Sec-Fetch-Site where there is no Origin, as with an
+/// image or a `fetch` that does not ask for the response: it would still change something, or hold a reader's place. Programs
+/// send neither.
 struct AdminGuard {
     /// Names in `admin_hosts`, in lower case.
     private let names: Set<String>
@@ -17,16 +19,16 @@ struct AdminGuard {
     }
 
     /// Why a request is refused; `nil` where it may be served.
-    func refusal(of request: AdminRequest) -> AdminResponse? {
+    ///
+    /// - Parameter takesLinks: what is asked for may be opened from a link on another site.
+    func refusal(of request: AdminRequest, takesLinks: Bool) -> AdminResponse? {
         let host = request.fields["host"] ?? ""
         if !takesAnyHost, !isOurs(host) {
             return .text(
                 "Not a name of this listener: ask by its address, or list the name in admin_hosts", status: 421)
         }
-        if let origin = request.fields["origin"], !isSame(origin, host) {
-            return .text("Refused: the request comes from another site", status: 403)
-        }
-        if request.method != "GET", let site = request.fields["sec-fetch-site"], site != "same-origin", site != "none" {
+        let isForeign = request.fields["origin"].map { !isSame($0, host) } ?? false
+        if isForeign || isOfAnotherSite(request), !(takesLinks && request.isLink) {
             return .text("Refused: the request comes from another site", status: 403)
         }
         return nil
@@ -35,6 +37,12 @@ struct AdminGuard {
     private func isOurs(_ host: String) -> Bool {
         let name = Self.withoutPort(host)
         return name == "localhost" || names.contains(name) || IPAddress(name) != nil
+    }
+
+    /// A browser says so of every request to an address of this machine (Fetch Metadata, section 2.4).
+    private func isOfAnotherSite(_ request: AdminRequest) -> Bool {
+        guard let site = request.fields["sec-fetch-site"] else { return false }
+        return site != "same-origin" && site != "none"
     }
 
     private func isSame(_ origin: String, _ host: String) -> Bool {
@@ -48,5 +56,13 @@ struct AdminGuard {
         let host = host.lowercased()
         if host.hasPrefix("[") { return String(host.dropFirst().prefix { $0 != "]" }) }
         return String(host.prefix { $0 != ":" })
+    }
+}
+
+extension AdminRequest {
+    /// Somebody follows a link: a browser opens what is asked for in a window of its own, and shows it to nobody else.
+    fileprivate var isLink: Bool {
+        (method == "GET" || method == "HEAD") && fields["origin"] == nil
+            && fields["sec-fetch-mode"] == "navigate" && fields["sec-fetch-dest"] == "document"
     }
 }

@@ -30,8 +30,11 @@ final class AdminHandler: RequestHandler {
             line.field("method", request.method)
             line.field("path", request.path)
         }
-        if let refusal = site.rules.refusal(of: request) { return await send(refusal, request, stream) }
-        guard let endpoint = site.endpoints[request.path] else {
+        let endpoint = site.endpoints[request.path]
+        if let refusal = site.rules.refusal(of: request, takesLinks: endpoint?.takesLinks ?? false) {
+            return await send(refusal, request, stream)
+        }
+        guard let endpoint else {
             return await send(.text("There is nothing at this path", status: 404), request, stream)
         }
         switch request.method {

@@ -83,10 +83,13 @@ struct AdminResponse {
 protocol AdminEndpoint: AnyObject {
     /// Besides GET and HEAD.
     var takesPut: Bool { get }
+    /// May be opened from a link on another site: it costs little, and is over at once.
+    var takesLinks: Bool { get }
     /// - Parameter request: a GET, as which a HEAD is asked too, or a PUT where that is taken.
     func reply(to request: AdminRequest) async -> AdminReply
 }
 
 extension AdminEndpoint {
     var takesPut: Bool { false }
+    var takesLinks: Bool { true }
 }

@@ -32,6 +32,7 @@ final class PageEndpoint: AdminEndpoint {
 /// `/logs?limit=&level=`: the last lines of the log as they were written, and with `download=1` as a file.
 final class LogsEndpoint: AdminEndpoint {
     private let ring: LogRing?
+    let takesLinks = false
 
     init(_ ring: LogRing?) { self.ring = ring }
 
@@ -69,7 +70,14 @@ final class EventsEndpoint: AdminEndpoint {
     private let feed: PageFeed
     private let ring: LogRing?
     private let instance: String
-    private var readers = 0
+    private var readers: [Reader] = []
+    let takesLinks = false
+
+    private struct Reader {
+        let body: AdminBody
+        /// It has read the page, so no page of another site has sent it.
+        let isPage: Bool
+    }
 
     /// At one time; each costs a connection and some work every second.
     static let maxReaders = 16
@@ -85,20 +93,29 @@ final class EventsEndpoint: AdminEndpoint {
     }
 
     func reply(to request: AdminRequest) async -> AdminReply {
-        guard readers < Self.maxReaders else {
+        // Those of another process, or of other routes, have another document.
+        let isOurs = request.parameter("instance").map { $0 == "\(instance)-\(feed.edition)" }
+        guard makeRoom(for: isOurs == true) else {
             var refusal = AdminResponse.text("\(Self.maxReaders) pages are open already", status: 503)
             refusal.fields = [("Retry-After", "15")]
             return .whole(refusal)
         }
-        // Those of another process, or of other routes, have another document.
-        let isOurs = request.parameter("instance").map { $0 == "\(instance)-\(feed.edition)" } ?? true
         let version = request.parameter("since").flatMap(UInt64.init) ?? 0
         let line = request.parameter("log").flatMap(UInt64.init) ?? ring?.last ?? 0
         return .stream(type: "text/event-stream") { [self] body in
-            readers += 1
-            defer { readers -= 1 }
-            if isOurs { await serve(body, version, line) } else { _ = await body.send(Self.anew) }
+            readers.append(Reader(body: body, isPage: isOurs == true))
+            defer { readers.removeAll { $0.body === body } }
+            if isOurs ?? true { await serve(body, version, line) } else { _ = await body.send(Self.anew) }
         }
+    }
+
+    /// Whether there is a place. A browser says where a request comes from only to an address that it trusts, so a page of
+    /// another site may fill the places elsewhere; the page itself then takes the place of whoever has not read it.
+    private func makeRoom(for isPage: Bool) -> Bool {
+        guard readers.count >= Self.maxReaders else { return true }
+        guard isPage, let other = readers.first(where: { !$0.isPage && !$0.body.isOver }) else { return false }
+        other.body.endNow()
+        return true
     }
 
     private static let anew = PageFeed.event("anew", [String]())

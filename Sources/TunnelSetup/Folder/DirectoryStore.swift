@@ -77,6 +77,21 @@ public final class DirectoryStore: CredentialStore, Sendable {
         return DirectoryStore(path, writer, owner, operations)
     }
 
+    /// Why a folder could not be opened and read, looked for without a lock and without a change. What another run does in
+    /// this moment is no reason.
+    package static func obstacle(
+        path: String, for purpose: Purpose, ownedBy owner: FolderOwner?
+    ) -> StoreError? {
+        let operations = FileOperations()
+        let store = DirectoryStore(path, nil, owner, operations)
+        do throws(StoreError) {
+            guard let folder = try store.existingFolder() else { return nil }
+            if purpose == .writing { _ = try FolderAccess(folder: folder, owner: owner).check() }
+            _ = try store.snapshot(of: folder)
+            return nil
+        } catch { return error.code == .busy ? nil : error }
+    }
+
     public func load() async throws(StoreError) -> StoreContents { try contents() }
 
     /// The same where nothing can be awaited.

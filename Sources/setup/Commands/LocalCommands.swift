@@ -6,8 +6,16 @@ import TunnelSetup
 
 /// `setup generate-certs`.
 enum GenerateCertsCommand {
-    private static let domain = CommandFlag(
+    static let domain = CommandFlag(
         "tunnel-domain", takes: "DOMAIN", "the tunnel's domain, as the Console shows it")
+
+    static func domain(_ invocation: Invocation) throws(UsageError) -> String {
+        let name = try invocation.required(domain)
+        if Tunnel.isDomain(name) { return name }
+        let shown = Diagnostic.excerpt(name)
+        throw UsageError(
+            "--tunnel-domain is the tunnel's domain as the Console shows it, and \(shown) is not a DNS name")
+    }
 
     static let command = SetupCommand(
         path: ["generate-certs"], summary: "make CA and server certificate by hand, without the API",
@@ -16,12 +24,7 @@ enum GenerateCertsCommand {
         example: "setup generate-certs --tunnel-domain=abcd1234.tunnel.anthropic.com --output=dir:/data"
     ) { invocation in
         let options = try invocation.serverCertificate()
-        let name = try invocation.required(domain)
-        guard Tunnel.isDomain(name) else {
-            throw UsageError(
-                "--tunnel-domain is the tunnel's domain as the Console shows it, and \(Diagnostic.excerpt(name)) is not a DNS name"
-            )
-        }
+        let name = try domain(invocation)
         let store = try await OutputPlace.required(invocation).open(for: .making, invocation)
         let result = try await ManualCertificates(
             store: store, domain: name, options: options, context: invocation.context

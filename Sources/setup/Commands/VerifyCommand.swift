@@ -30,7 +30,7 @@ enum VerifyCommand {
         let (files, stored, place, note) = try await files(invocation)
         var problems: [String]?
         if let client {
-            guard let stored else { throw UsageError("--api compares what is stored: it goes with --output") }
+            guard let stored else { throw apiWithoutOutput }
             problems = try await RegistrationCheck(client: client).check(stored, at: place).problems
         }
         let check = CredentialCheck(now: SystemClock.now().seconds, expiresWithin: within)
@@ -46,17 +46,38 @@ enum VerifyCommand {
         return isGood ? .done : .failed
     }
 
+    static func asksAPI(_ invocation: Invocation) -> Bool { invocation.arguments.has(api) }
+    static func namesFiles(_ invocation: Invocation) -> Bool { !named(invocation).isEmpty }
+    private static func named(_ invocation: Invocation) -> [CommandFlag] {
+        [ca, cert, key].filter { invocation.value($0) != nil }
+    }
+
+    /// What does not go together.
+    static func misuses(_ invocation: Invocation) -> [UsageError] {
+        let named = named(invocation)
+        guard let first = named.first else {
+            do throws(UsageError) { _ = try OutputPlace.required(invocation) } catch { return [error] }
+            return []
+        }
+        var misuses: [UsageError] = []
+        if invocation.value(.output) != nil {
+            misuses.append(UsageError("--output and --\(first.name) are two ways to say what to check: give one"))
+        } else if invocation.value(.outputOwner) != nil {
+            misuses.append(OutputPlace.ownerWithoutFolder)
+        }
+        if named.count < 3 { misuses.append(UsageError("--ca, --cert and --key go together")) }
+        if asksAPI(invocation), invocation.value(.output) == nil { misuses.append(apiWithoutOutput) }
+        return misuses
+    }
+
+    private static let apiWithoutOutput = UsageError("--api compares what is stored: it goes with --output")
+
     private static func files(
         _ invocation: Invocation
     ) async throws -> (CredentialCheck.Files, stored: StoreContents?, place: String, note: String?) {
-        let named = [ca, cert, key].filter { invocation.value($0) != nil }
+        if let misuse = misuses(invocation).first { throw misuse }
         let tunnelDomain = invocation.value(domain)
-        guard named.isEmpty else {
-            guard invocation.value(.output) == nil else {
-                throw UsageError("--output and --\(named[0].name) are two ways to say what to check: give one")
-            }
-            guard invocation.value(.outputOwner) == nil else { throw OutputPlace.ownerWithoutFolder }
-            guard named.count == 3 else { throw UsageError("--ca, --cert and --key go together") }
+        guard !namesFiles(invocation) else {
             let files = CredentialCheck.Files(
                 caCertificate: try InputFile.read(try invocation.required(ca)),
                 serverCertificate: try InputFile.read(try invocation.required(cert)),

@@ -13,6 +13,18 @@ struct FailureReport: Encodable {
         let requestID: String?
         let isTemporary: Bool
         let findings: [FindingReport]?
+        var problems: [Problem]?
+    }
+    /// One of several settings that are missing or wrong.
+    struct Problem: Encodable {
+        let hop: String
+        let reason: String
+        let remedy: String?
+
+        init(_ problem: SettingsError.Problem) {
+            (hop, reason) = (problem.hop, problem.reason)
+            remedy = problem.remedy.isEmpty ? nil : problem.remedy
+        }
     }
     let error: Failure
     let text: String
@@ -31,6 +43,14 @@ struct FailureReport: Encodable {
             hop: failure.hop.rawValue, reason: failure.reason, remedy: failure.remedy, requestID: failure.requestID,
             isTemporary: failure.isTemporary,
             findings: failure.findings.isEmpty ? nil : failure.findings.map { FindingReport($0) })
+    }
+
+    /// Several settings are wrong.
+    init(_ error: SettingsError, remedy: String) {
+        text = error.reason
+        self.error = Failure(
+            hop: error.status == .usage ? "usage" : error.problems[0].hop, reason: error.reason, remedy: remedy,
+            requestID: nil, isTemporary: false, findings: nil, problems: error.problems.map { Problem($0) })
     }
 
     /// The command line or the environment is wrong.

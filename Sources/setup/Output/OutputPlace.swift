@@ -34,12 +34,16 @@ enum OutputPlace: Equatable {
             } else {
                 InClusterConfiguration.isPresent(environment: environment.cluster) ? podDefault : nil
             }
-        guard let name = arguments[.outputOwner] else { return place }
+        guard arguments[.outputOwner] != nil else { return place }
         guard case .directory(let path, _) = place else { throw ownerWithoutFolder }
-        guard let owner = FolderOwner(name) else {
-            throw UsageError("--output-owner is a user's name or number, and there is no \(Diagnostic.excerpt(name))")
-        }
-        return .directory(path, owner: owner)
+        return .directory(path, owner: try owner(arguments))
+    }
+
+    /// The user that `--output-owner` names.
+    static func owner(_ arguments: Arguments) throws(UsageError) -> FolderOwner? {
+        guard let name = arguments[.outputOwner] else { return nil }
+        if let owner = FolderOwner(name) { return owner }
+        throw UsageError("--output-owner is a user's name or number, and there is no \(Diagnostic.excerpt(name))")
     }
 
     static let ownerWithoutFolder = UsageError("--output-owner goes with --output=dir:/path, and with nothing else")
@@ -59,6 +63,13 @@ enum OutputPlace: Equatable {
         /// A folder is made if it is not there, or would be. For the others that is an error, most likely of the spelling.
         case making
         case planning
+
+        fileprivate var purpose: DirectoryStore.Purpose {
+            switch self {
+            case .reading, .planning: .reading
+            case .changing, .making: .writing
+            }
+        }
     }
 
     /// How long to wait for another run that holds the folder.
@@ -77,12 +88,8 @@ enum OutputPlace: Equatable {
     private func openDirectory(
         _ path: String, _ owner: FolderOwner?, _ access: Access, _ invocation: Invocation
     ) async throws(SetupError) -> any CredentialStore {
-        if access == .reading || access == .changing, Glibc.access(path, F_OK) != 0, errno == ENOENT {
-            throw SetupError(
-                .output, "dir:\(path): no such folder",
-                remedy: "name the one that setup init or generate-certs has written")
-        }
-        let purpose = access == .reading || access == .planning ? DirectoryStore.Purpose.reading : .writing
+        if let missing = Self.missing(path, for: access) { throw missing }
+        let purpose = access.purpose
         var waited = Duration.zero
         while true {
             do throws(StoreError) { return try DirectoryStore.open(path: path, for: purpose, ownedBy: owner) } catch {
@@ -91,6 +98,29 @@ enum OutputPlace: Equatable {
                 await invocation.loop.pause(Self.lookAgain)
                 waited += Self.lookAgain
             }
+        }
+    }
+
+    private static func missing(_ path: String, for access: Access) -> SetupError? {
+        guard access == .reading || access == .changing, Glibc.access(path, F_OK) != 0, errno == ENOENT else {
+            return nil
+        }
+        return SetupError(
+            .output, "dir:\(path): no such folder",
+            remedy: "name the one that setup init or generate-certs has written")
+    }
+
+    /// Why it could not be opened and read, as far as that can be told without the network and without a change.
+    func obstacle(to access: Access, _ invocation: Invocation) -> SetupError? {
+        switch self {
+        case .directory(let path, let owner):
+            return Self.missing(path, for: access)
+                ?? DirectoryStore.obstacle(path: path, for: access.purpose, ownedBy: owner).map {
+                    SetupError($0, at: "dir:\(path)")
+                }
+        case .kubernetesSecret(let name):
+            do throws(SetupError) { _ = try openSecret(name, invocation) } catch { return error }
+            return nil
         }
     }
 

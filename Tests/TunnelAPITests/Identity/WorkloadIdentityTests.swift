@@ -65,6 +65,27 @@ import TunnelCore
                 + "ANTHROPIC_IDENTITY_TOKEN_FILE or ANTHROPIC_IDENTITY_TOKEN")
     }
 
+    /// Whoever sets it up hears of everything at once; what alone is thrown comes first.
+    @Test func allThatIsWrongIsFound() throws {
+        let environment = [
+            "ANTHROPIC_FEDERATION_RULE_ID": "rule", "ANTHROPIC_WORKSPACE_ID": "Default",
+            "ANTHROPIC_IDENTITY_TOKEN": "t", "ANTHROPIC_IDENTITY_TOKEN_FILE": "/f",
+        ]
+        let errors = WorkloadIdentity.errors(in: environment)
+        #expect(errors.map(\.code) == [.conflict, .missing, .malformed, .malformed])
+        #expect(
+            errors.flatMap(\.variables) == [
+                "ANTHROPIC_IDENTITY_TOKEN_FILE", "ANTHROPIC_IDENTITY_TOKEN", "ANTHROPIC_ORGANIZATION_ID",
+                "ANTHROPIC_FEDERATION_RULE_ID", "ANTHROPIC_WORKSPACE_ID",
+            ])
+        #expect(throws: errors[0]) { try WorkloadIdentity(environment: environment) }
+        #expect(WorkloadIdentity.errors(in: Self.changed([:])).isEmpty)
+        // A key beside an identity that lacks something: the key counts, if it is one.
+        let key = APICredential.errors(in: environment.merging(["API_TOKEN": "no key"]) { $1 })
+        #expect(key.map(\.variables) == [["API_TOKEN"]])
+        #expect(APICredential.errors(in: Self.changed(["API_TOKEN": "no key"])).map(\.code) == [.conflict, .malformed])
+    }
+
     @Test func bothTokensAreTooMany() {
         let error = #expect(throws: CredentialError.self) {
             try WorkloadIdentity(environment: Self.changed(["ANTHROPIC_IDENTITY_TOKEN": Sample.assertion]))

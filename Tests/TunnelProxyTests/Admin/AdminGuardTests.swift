@@ -6,7 +6,9 @@ import TunnelCore
 /// Whom the admin listener serves: a page of another site is none of them.
 @Suite struct AdminGuardTests {
     /// The status of a refusal; `nil` where the request is served.
-    private func refusal(_ method: String, _ fields: [String], at admin: String = "127.0.0.1:9090") throws -> UInt16? {
+    private func refusal(
+        _ method: String, _ fields: [String], at admin: String = "127.0.0.1:9090", takesLinks: Bool = false
+    ) throws -> UInt16? {
         let text = """
             listen_addr: ":8080"
             admin_addr: "\(admin)"
@@ -18,7 +20,8 @@ import TunnelCore
         let bytes = Array("\(method) / HTTP/1.1\r\n\(fields.map { "\($0)\r\n" }.joined())\r\n".utf8)
         var head = RequestHead()
         try #require(try head.parse(bytes.span) != nil)
-        return AdminGuard(configuration).refusal(of: AdminRequest(head, bytes.span))?.status
+        return AdminGuard(configuration).refusal(of: AdminRequest(head, bytes.span), takesLinks: takesLinks)?
+            .status
     }
 
     /// An address cannot be rebound, and a name that is listed is the operator's business.
@@ -49,12 +52,36 @@ import TunnelCore
         }
     }
 
-    /// A browser that sends no Origin says where a request comes from all the same. A link may lead here.
-    @Test(arguments: [("cross-site", true), ("same-site", true), ("same-origin", false), ("none", false)])
-    func otherSitesChangeNothing(_ site: String, _ isRefused: Bool) throws {
+    /// A browser that sends no Origin says where a request comes from all the same: of an image, or a `fetch` whose response
+    /// the page does not ask for. Whoever types the address is of no site, and a program says nothing.
+    @Test(
+        arguments: [
+            ("cross-site", 403), ("same-site", 403), ("same-origin", nil), ("none", nil), ("SAME-ORIGIN", 403),
+            ("none, none", 403),
+        ] as [(String, UInt16?)])
+    func requestsOfOtherSitesAreRefused(_ site: String, _ status: UInt16?) throws {
         let fields = ["Host: localhost:9090", "Sec-Fetch-Site: \(site)"]
-        #expect(try refusal("PUT", fields) == (isRefused ? 403 : nil))
-        #expect(try refusal("GET", fields) == nil)
+        for (method, takesLinks) in [("GET", false), ("GET", true), ("HEAD", true), ("PUT", false), ("PUT", true)] {
+            #expect(try refusal(method, fields, takesLinks: takesLinks) == status)
+        }
+        #expect(try refusal("GET", ["Host: localhost:9090"]) == nil)
+    }
+
+    /// A link leads to the page, but not to a stream; nor is a frame a link, or a form.
+    @Test(
+        arguments: [
+            ("GET", "navigate", "document", nil), ("HEAD", "navigate", "document", nil),
+            ("GET", "navigate", "iframe", 403), ("GET", "no-cors", "document", 403), ("GET", "no-cors", "empty", 403),
+            ("POST", "navigate", "document", 403), ("PUT", "navigate", "document", 403),
+        ] as [(String, String, String, UInt16?)])
+    func aLinkLeadsToThePage(_ method: String, _ mode: String, _ destination: String, _ status: UInt16?) throws {
+        let fields = [
+            "Host: localhost:9090", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: \(mode)",
+            "Sec-Fetch-Dest: \(destination)",
+        ]
+        #expect(try refusal(method, fields, takesLinks: true) == status)
+        #expect(try refusal(method, fields, takesLinks: false) == 403)
+        #expect(try refusal(method, fields + ["Origin: http://attacker.example"], takesLinks: true) == 403)
     }
 
     @Test func noBrowserReachesASocket() throws {
