@@ -78,7 +78,7 @@ final class HTTP1Server: RequestServer {
                 let end = await handler.serve(self)
                 finish()
                 if end == .cut { return .cut }
-                guard await isTaken() else { return .cut }
+                if !reader.stream.hasSentAll, await !isTaken() { return .cut }
                 guard isPersistent && body.isComplete && reader.stream.ended == nil else { return .close }
                 // Whoever pipelines goes behind everybody else on this loop.
                 if !reader.input.isEmpty { await Task.yield() }

@@ -235,7 +235,11 @@ final class HTTP1Client: ClientStream {
     var isBodyComplete: Bool { body.isComplete }
     var trailers: [UInt8] { body.trailers }
 
-    func readable() async { await connection?.readable() }
+    func resumeWhenReadable(_ waiter: UnsafeContinuation<Void, Never>) {
+        guard let connection else { return waiter.resume() }
+        connection.resumeWhenReadable(waiter)
+    }
+
     func wake() { connection?.wake() }
 
     /// Reads what the upstream has sent into `input`, which holds memory only while it holds bytes.
