@@ -175,7 +175,8 @@ extension HTTP1Server: ServerStream {
     // MARK: The request's body
 
     var isBodyComplete: Bool { body.isComplete }
-    var trailers: [UInt8] { body.trailers }
+    // Only this framing has any, and to ask the decoder copies it.
+    var trailers: [UInt8] { request.framing == .chunked ? body.trailers : [] }
 
     func receiveBody(limit: Int, _ take: (UnsafeRawBufferPointer) -> Void) throws(HTTPError) -> BodyProgress {
         if body.isComplete { return .end }
