@@ -41,6 +41,7 @@ package struct BufferPool: ~Copyable {
 
     /// Takes the memory of `buffer` and leaves it empty. Memory of another size goes back to the allocator.
     package mutating func give(_ buffer: inout ByteBuffer) {
+        if buffer.capacity == 0 { return }
         if buffer.capacity == BufferPool.smallSize, spareSmall.count < BufferPool.maxSpareSmall,
             let memory = buffer.surrender()
         {

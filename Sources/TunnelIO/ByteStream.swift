@@ -40,8 +40,8 @@ package protocol ByteStream: AnyObject {
     /// - Throws: when the stream ended otherwise than in order.
     func receive(into buffer: inout ByteBuffer, limit: Int) throws(IOError) -> Received
 
-    /// Waits until ``receive(into:limit:)`` has something to say, or for ``wake()``.
-    func readable() async
+    /// Resumes `waiter` when ``receive(into:limit:)`` has something to say, or by ``wake()``; now where it has already.
+    func resumeWhenReadable(_ waiter: UnsafeContinuation<Void, Never>)
 
     /// Ends the wait of ``readable()`` although nothing came, because a deadline of its caller has passed.
     func wake()
@@ -55,6 +55,9 @@ package protocol ByteStream: AnyObject {
     /// - Parameter stall: nanoseconds without progress after which the wait fails with `.timedOut`; 0 for no limit.
     func flush(stall: UInt64) async throws(IOError)
 
+    /// The kernel has taken everything, and nothing has failed: a flush would not wait.
+    var hasSentAll: Bool { get }
+
     /// How the stream ended; `nil` while it has not.
     var ended: StreamEnd? { get }
     /// Called once when the stream ends, whoever reads it or not.
@@ -65,6 +68,12 @@ package protocol ByteStream: AnyObject {
 }
 
 extension ByteStream {
+    /// Waits until ``receive(into:limit:)`` has something to say, or for ``wake()``.
+    // Not a requirement: a call of one that is async makes the task look for its executor on both sides of it, and what it
+    // waits in takes memory of the task.
+    @inlinable @inline(__always)
+    package func readable() async { await withUnsafeContinuation { resumeWhenReadable($0) } }
+
     /// Sends the bytes of `buffer` and empties it.
     package func send(_ buffer: inout ByteBuffer) -> Room {
         let room = buffer.withMutableBytes { send(UnsafeRawBufferPointer($0)) }

@@ -123,10 +123,9 @@ package final class ClientConnection: SocketReader, ByteStream {
         }
     }
 
-    /// Waits until ``receive(into:limit:)`` has something to say.
-    package func readable() async {
-        if hasPendingPlaintext || sawCloseNotify { return }
-        await socket.readable()
+    package func resumeWhenReadable(_ waiter: UnsafeContinuation<Void, Never>) {
+        if hasPendingPlaintext || sawCloseNotify { return waiter.resume() }
+        socket.resumeWhenReadable(waiter)
     }
 
     package func wake() { socket.wake() }
@@ -151,6 +150,8 @@ package final class ClientConnection: SocketReader, ByteStream {
     }
 
     package func flush(stall: UInt64 = 0) async throws(IOError) { try await socket.flush(stall: stall) }
+
+    package var hasSentAll: Bool { socket.hasSentAll }
 
     /// Says that no more will be sent: close_notify in TLS, then the end of the stream. What the peer says is still read.
     package func shutdownWrite() {

@@ -139,10 +139,10 @@ package final class Socket: ReadinessHandler, ByteStream {
         return count > 0 ? .bytes(count) : isEnd ? .end : .nothing
     }
 
-    /// Waits until a read has something to say. One task may wait at a time.
-    package func readable() async {
-        if state.isReadable || state.failure != nil { return }
-        await withUnsafeContinuation { state.readWaiter = $0 }
+    /// See ``ByteStream/resumeWhenReadable(_:)``. One task may wait at a time.
+    package func resumeWhenReadable(_ waiter: UnsafeContinuation<Void, Never>) {
+        if state.isReadable || state.failure != nil { return waiter.resume() }
+        state.readWaiter = waiter
     }
 
     package func wake() {

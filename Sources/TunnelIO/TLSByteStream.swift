@@ -112,9 +112,9 @@ package final class TLSByteStream: ByteStream {
         return failure
     }
 
-    package func readable() async {
-        if hasPendingPlaintext || engine.isClosed || failure != nil { return }
-        await carrier.readable()
+    package func resumeWhenReadable(_ waiter: UnsafeContinuation<Void, Never>) {
+        if hasPendingPlaintext || engine.isClosed || failure != nil { return waiter.resume() }
+        carrier.resumeWhenReadable(waiter)
     }
 
     package func wake() { carrier.wake() }
@@ -136,6 +136,8 @@ package final class TLSByteStream: ByteStream {
             throw error
         }
     }
+
+    package var hasSentAll: Bool { failure == nil && carrier.hasSentAll }
 
     /// Says that no more will be sent (close_notify). The stream underneath is still open.
     package func close() {

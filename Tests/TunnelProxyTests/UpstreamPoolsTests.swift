@@ -347,7 +347,7 @@ import TunnelTestSupport
         }
 
         func giveBack(_ connection: ClientConnection, by snapshot: ProxySnapshot? = nil, of owner: UInt64 = 1) {
-            upstreams.park(connection, upstream, snapshot ?? first, owner: owner)
+            upstreams.park(connection, 0, snapshot ?? first, owner: owner)
         }
     }
 }

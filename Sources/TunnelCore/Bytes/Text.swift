@@ -25,7 +25,10 @@ package enum EscapedText {
                 index += 8
             }
             guard index < bytes.count else { return true }
-            // The rest, in front of bytes that are plain.
+            // The rest: with bytes before it that were looked at already, or in front of some that are plain.
+            if index > 0 {
+                return !holdsMarked(bytes.loadUnaligned(fromByteOffset: bytes.count - 8, as: UInt64.self))
+            }
             var word: UInt64 = 0x6161_6161_6161_6161
             for offset in index..<bytes.count { word = word << 8 | UInt64(bytes[offset]) }
             return !holdsMarked(word)
@@ -74,6 +77,13 @@ package enum EscapedText {
                 !holdsEscaped(bytes.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
             {
                 index += 8
+                continue
+            }
+            // The last eight, some of which may have been looked at already.
+            if bytes.count - index < 8, bytes.count >= 8,
+                !holdsEscaped(bytes.bytes.unsafeLoadUnaligned(fromByteOffset: bytes.count - 8, as: UInt64.self))
+            {
+                index = bytes.count
                 continue
             }
             let byte = bytes[index]

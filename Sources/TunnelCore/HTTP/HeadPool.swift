@@ -13,15 +13,11 @@ package struct HeadPool: ~Copyable {
     package init() { spare.reserveCapacity(HeadPool.maxSpare) }
 
     package mutating func takeRequest() -> RequestHead {
-        var head = RequestHead()
-        if let fields = spare.popLast() { head.section = FieldSection(storage: fields) }
-        return head
+        spare.popLast().map { RequestHead(storage: $0) } ?? RequestHead()
     }
 
     package mutating func takeResponse() -> ResponseHead {
-        var head = ResponseHead()
-        if let fields = spare.popLast() { head.section = FieldSection(storage: fields) }
-        return head
+        spare.popLast().map { ResponseHead(storage: $0) } ?? ResponseHead()
     }
 
     /// Takes the memory of `head` and leaves it empty.

@@ -55,6 +55,9 @@ public struct RequestHead: Sendable {
 
     public init() {}
 
+    /// An empty one in the memory of another's fields.
+    init(storage: consuming [Field]) { section = FieldSection(storage: storage) }
+
     /// Forgets the head and keeps the storage. To give that back as well, assign a new head.
     public mutating func reset() {
         section.reset()

@@ -20,6 +20,8 @@ public struct RouteTable: Sendable {
     private var slots: [UInt32]
     /// The tunnel domain in normal form; empty when there is none.
     private let domain: [UInt8]
+    /// Whether a key is a full name below the domain, which wins over a label.
+    private var hasFullNames = false
 
     /// - Parameter routes: hosts and what to find under them. A host is a full name, a label (or several) below the
     ///   tunnel domain, an IPv4 address or an IPv6 literal in brackets; no port, no wildcard. Case and a trailing dot do
@@ -39,6 +41,11 @@ public struct RouteTable: Sendable {
         slots = [UInt32](repeating: 0, count: size)
         for route in routes {
             let name = try Self.parse(route.host)
+            if !domain.isEmpty, name.count > domain.count, name[name.count - domain.count - 1] == UInt8(ascii: "."),
+                name.suffix(domain.count) == domain[...]
+            {
+                hasFullNames = true
+            }
             let slot = name.withUnsafeBytes { findSlot($0) }
             guard slots[slot] == 0 else {
                 throw RouteError(
@@ -62,11 +69,12 @@ public struct RouteTable: Sendable {
         withUnsafeTemporaryAllocation(byteCount: Authority.maxHostBytes, alignment: 8) { room in
             guard let count = Authority.writeHost(of: host, to: room) else { return nil }
             let name = UnsafeRawBufferPointer(rebasing: room[..<count])
-            if let value = value(of: name) { return value }
             let rest = count - domain.count - 1
-            guard !domain.isEmpty, rest > 0, name[rest] == UInt8(ascii: ".") else { return nil }
-            guard domain.withUnsafeBytes({ isEqual($0, name, at: rest + 1) }) else { return nil }
-            return value(of: UnsafeRawBufferPointer(rebasing: name[..<rest]))
+            let isBelow =
+                !domain.isEmpty && rest > 0 && name[rest] == UInt8(ascii: ".")
+                && domain.withUnsafeBytes({ isEqual($0, name, at: rest + 1) })
+            if hasFullNames || !isBelow, let value = value(of: name) { return value }
+            return isBelow ? value(of: UnsafeRawBufferPointer(rebasing: name[..<rest])) : nil
         }
     }
 

@@ -78,7 +78,7 @@ final class HTTP1Server: RequestServer {
                 let end = await handler.serve(self)
                 finish()
                 if end == .cut { return .cut }
-                guard await isTaken() else { return .cut }
+                if !reader.stream.hasSentAll, await !isTaken() { return .cut }
                 guard isPersistent && body.isComplete && reader.stream.ended == nil else { return .close }
                 // Whoever pipelines goes behind everybody else on this loop.
                 if !reader.input.isEmpty { await Task.yield() }
@@ -179,7 +179,8 @@ extension HTTP1Server: ServerStream {
     // MARK: The request's body
 
     var isBodyComplete: Bool { body.isComplete }
-    var trailers: [UInt8] { body.trailers }
+    // Only this framing has any, and to ask the decoder copies it.
+    var trailers: [UInt8] { request.framing == .chunked ? body.trailers : [] }
 
     func receiveBody(limit: Int, _ take: (UnsafeRawBufferPointer) -> Void) throws(HTTPError) -> BodyProgress {
         if body.isComplete { return .end }

@@ -23,6 +23,10 @@ struct TunnelTables: Sendable {
     private final class Table: Sendable {
         let routes: RouteTable
         init(_ routes: RouteTable) { self.routes = routes }
+
+        /// Not inlined, or the references of the arrays would be counted after all.
+        @inline(never)
+        func lookup(_ authority: Span<UInt8>) -> Int? { routes.lookup(authority) }
     }
 
     /// `nil` for tunnels that were there before and are no more.
@@ -49,7 +53,7 @@ struct TunnelTables: Sendable {
     /// What the tunnel's table has for a Host value.
     func lookup(_ authority: Span<UInt8>, of tunnel: Int) -> Int? {
         guard tables.indices.contains(tunnel) else { return nil }
-        return tables[tunnel]?.routes.lookup(authority)
+        return tables[tunnel]?.lookup(authority)
     }
 
     /// Whether a Host value that has no route in this tunnel's table is another tunnel's business, or this one has gone.

@@ -69,10 +69,7 @@ final class TunnelStream: SocketReader, ByteStream {
         _ socket: Socket, on reactor: Reactor, engine: consuming TLSEngine, deflate: consuming PerMessageDeflate?,
         settings: Settings, metrics: WorkerMetrics
     ) {
-        self.socket = socket
-        self.reactor = reactor
-        self.settings = settings
-        self.metrics = metrics
+        (self.socket, self.reactor, self.settings, self.metrics) = (socket, reactor, settings, metrics)
         transport = TunnelTransport(
             role: .server, engine: engine, deflate: deflate, maxFramePayload: settings.maxFramePayload)
         heartbeat = Heartbeat(
@@ -142,9 +139,9 @@ final class TunnelStream: SocketReader, ByteStream {
         return .bytes(count)
     }
 
-    func readable() async {
-        if !plaintext.isEmpty || transport.end != nil { return }
-        await withUnsafeContinuation { waiter = $0 }
+    func resumeWhenReadable(_ waiter: UnsafeContinuation<Void, Never>) {
+        if !plaintext.isEmpty || transport.end != nil { return waiter.resume() }
+        self.waiter = waiter
     }
 
     /// Waits until the handshake is over, either way, or for ``wake()``.
@@ -173,6 +170,8 @@ final class TunnelStream: SocketReader, ByteStream {
             throw error
         }
     }
+
+    var hasSentAll: Bool { socket.hasSentAll }
 
     // MARK: Ending
 

@@ -21,13 +21,15 @@ struct BoundConnections {
 
     init(on reactor: Reactor) { self.reactor = reactor }
 
+    /// Whether there never was one, or the client connections of all are over.
+    var isEmpty: Bool { entries.isEmpty }
+
     /// Connections that are parked.
     var count: Int { entries.values.reduce(0) { $0 + $1.reduce(0) { $0 + $1.pool.count } } }
 
     /// What is parked for `owner`; `nil` where nothing ever was.
     func pool(of upstream: UpstreamKey, for owner: UInt64) -> ConnectionPool? {
-        guard !entries.isEmpty else { return nil }
-        return entries[owner]?.first { $0.upstream == upstream }?.pool
+        entries[owner]?.first { $0.upstream == upstream }?.pool
     }
 
     /// The same, for parking.

@@ -115,8 +115,8 @@ protocol ClientStream: AnyObject {
     /// All of the body has been received.
     var isBodyComplete: Bool { get }
     var trailers: [UInt8] { get }
-    /// Waits until there is something to read, or for ``wake()``.
-    func readable() async
+    /// Resumes `waiter` when there is something to read, or by ``wake()``; now where there is already.
+    func resumeWhenReadable(_ waiter: UnsafeContinuation<Void, Never>)
     func wake()
 
     // MARK: The end
@@ -131,4 +131,11 @@ protocol ClientStream: AnyObject {
     ///
     /// - Parameter keeps: for another request, if it can take one; otherwise it is closed.
     func finish(keeps: Bool)
+}
+
+extension ClientStream {
+    /// Waits until there is something to read, or for ``wake()``.
+    // Not a requirement, as in `ByteStream`.
+    @inline(__always)
+    func readable() async { await withUnsafeContinuation { resumeWhenReadable($0) } }
 }

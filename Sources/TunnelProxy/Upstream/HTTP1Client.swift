@@ -9,7 +9,8 @@ final class HTTP1Client: ClientStream {
     /// Where the connection comes from and goes back to.
     private struct Origin {
         let pools: UpstreamPools
-        let upstream: UpstreamKey
+        /// Its index in the snapshot.
+        let route: Int
         let snapshot: ProxySnapshot
         let owner: UInt64
     }
@@ -50,11 +51,11 @@ final class HTTP1Client: ClientStream {
     ///
     /// - Parameter owner: the number of the client's connection.
     func attach(
-        _ connection: ClientConnection, of upstream: UpstreamKey, _ snapshot: ProxySnapshot, owner: UInt64,
+        _ connection: ClientConnection, to route: Int, _ snapshot: ProxySnapshot, owner: UInt64,
         from pools: UpstreamPools
     ) {
         self.connection = connection
-        origin = Origin(pools: pools, upstream: upstream, snapshot: snapshot, owner: owner)
+        origin = Origin(pools: pools, route: route, snapshot: snapshot, owner: owner)
         isReused = connection.exchanges > 0
         connection.exchanges += 1
         (hasBegun, hasHead, isPersistent, headSize, keepAliveTimeout) = (false, false, false, 0, nil)
@@ -71,7 +72,7 @@ final class HTTP1Client: ClientStream {
         // Something unasked for behind the response could be taken for the next one.
         guard keeps, isPersistent, isDrained else { return connection.close() }
         origin.pools.park(
-            connection, origin.upstream, origin.snapshot, owner: origin.owner, keepAliveTimeout: keepAliveTimeout)
+            connection, origin.route, origin.snapshot, owner: origin.owner, keepAliveTimeout: keepAliveTimeout)
     }
 
     var address: SocketAddress { connection?.address ?? .unix(path: "") }
@@ -235,7 +236,11 @@ final class HTTP1Client: ClientStream {
     var isBodyComplete: Bool { body.isComplete }
     var trailers: [UInt8] { body.trailers }
 
-    func readable() async { await connection?.readable() }
+    func resumeWhenReadable(_ waiter: UnsafeContinuation<Void, Never>) {
+        guard let connection else { return waiter.resume() }
+        connection.resumeWhenReadable(waiter)
+    }
+
     func wake() { connection?.wake() }
 
     /// Reads what the upstream has sent into `input`, which holds memory only while it holds bytes.

@@ -334,9 +334,9 @@ final class HTTP2Client: ClientStream {
 
     var isBodyComplete: Bool { isEnded && body.isEmpty }
 
-    func readable() async {
-        if hasHead || !body.isEmpty || isEnded || failure != nil { return }
-        await withUnsafeContinuation { reader = $0 }
+    func resumeWhenReadable(_ waiter: UnsafeContinuation<Void, Never>) {
+        if hasHead || !body.isEmpty || isEnded || failure != nil { return waiter.resume() }
+        reader = waiter
     }
 
     func wake() {

@@ -26,6 +26,7 @@ extension UpstreamPools {
     /// An upstream's side for one request.
     ///
     /// - Returns: `nil` where the request is to go by HTTP/1.1, on a connection that offers nothing else.
+    @inline(never)
     func sharedClient(
         for route: Int, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool, _ needs: UpstreamNeeds,
         cancellation: Cancellation
@@ -75,11 +76,7 @@ extension UpstreamPools {
 
     @inline(never)
     private func boundClient(for route: Int, _ snapshot: ProxySnapshot, owner: UInt64) -> HTTP1Client? {
-        let upstream = snapshot.routes[route].key
-        let generation = snapshot.generation(of: upstream.address.scheme)
-        return checkOutBound(upstream, owner: owner, generation).map {
-            attach($0, of: upstream, snapshot, owner: owner)
-        }
+        checkOutBound(route, snapshot, owner: owner).map { attach($0, to: route, snapshot, owner: owner) }
     }
 
     @inline(never)
@@ -93,8 +90,7 @@ extension UpstreamPools {
         in group: HTTP2Group, for route: Int, _ snapshot: ProxySnapshot, owner: UInt64, fresh: Bool,
         _ needs: UpstreamNeeds
     ) -> Found {
-        let upstream = snapshot.routes[route].key
-        let generation = snapshot.generation(of: upstream.address.scheme)
+        let generation = snapshot.generation(of: snapshot.routes[route].key.address.scheme)
         if group.requiresHTTP1(in: generation) { return .http1 }
         if let shared = group.take(generation: generation, fresh: fresh, now: worker.reactor.now) {
             if needs.contains(.webSocket), !shared.allowsWebSocket {
@@ -105,8 +101,8 @@ extension UpstreamPools {
             return .client(attach(shared, snapshot, of: group))
         }
         if group.speaksHTTP1 {
-            if !fresh, let parked = checkOutParked(upstream, generation) {
-                return .client(attach(parked, of: upstream, snapshot, owner: owner))
+            if !fresh, let parked = checkOutParked(route, snapshot) {
+                return .client(attach(parked, to: route, snapshot, owner: owner))
             }
         } else if !group.wantsAnother {
             return .wait
@@ -130,7 +126,7 @@ extension UpstreamPools {
         case .own(let connection):
             group.speaksHTTP1 = true
             group.dialEnded(nil)
-            return .client(attach(connection, for: route, snapshot, owner: owner))
+            return .client(attach(connection, to: route, snapshot, owner: owner))
         case .shared(let shared):
             if shared.takesRequests { group.add(shared) }
             group.dialEnded(nil)

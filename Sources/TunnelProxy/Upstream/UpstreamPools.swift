@@ -7,7 +7,8 @@ final class UpstreamPools {
     private let reactor: Reactor
     private var pools: [UpstreamKey: ConnectionPool] = [:]
     private var bound: BoundConnections
-    private var last: (upstream: UpstreamKey, pool: ConnectionPool)?
+    /// Where the request before went: the route, and the generation of its snapshot.
+    private var last: (route: Int, generation: UInt64, pool: ConnectionPool)?
     /// The upstreams that a reload has left; `nil` before the first.
     private var configured: Set<UpstreamKey>?
     /// Shells without a connection.
@@ -46,10 +47,10 @@ final class UpstreamPools {
             return client
         }
         if !fresh, let parked = checkOut(route, snapshot, owner: owner) {
-            return attach(parked, for: route, snapshot, owner: owner)
+            return attach(parked, to: route, snapshot, owner: owner)
         }
         let dialing = await dial(beginDial(route, snapshot, cancellation, group: nil))
-        return attach(try dialing.connection(), for: route, snapshot, owner: owner)
+        return try attach(dialing, to: route, snapshot, owner: owner)
     }
 
     // None of these is inlined: what they need would stay in the frame of a task that waits for a connection, and its memory
@@ -58,16 +59,7 @@ final class UpstreamPools {
     /// A connection that waits for a request.
     @inline(never)
     func checkOut(_ route: Int, _ snapshot: ProxySnapshot, owner: UInt64) -> ClientConnection? {
-        let upstream = snapshot.routes[route].key
-        let generation = snapshot.generation(of: upstream.address.scheme)
-        return checkOutBound(upstream, owner: owner, generation) ?? checkOutParked(upstream, generation)
-    }
-
-    @inline(never)
-    func attach(
-        _ connection: ClientConnection, for route: Int, _ snapshot: ProxySnapshot, owner: UInt64
-    ) -> HTTP1Client {
-        attach(connection, of: snapshot.routes[route].key, snapshot, owner: owner)
+        checkOutBound(route, snapshot, owner: owner) ?? checkOutParked(route, snapshot)
     }
 
     /// - Parameter group: of those that HTTP/2 is offered to; `nil` for HTTP/1.1 alone.
@@ -79,11 +71,19 @@ final class UpstreamPools {
             self, snapshot.routes[route].key, snapshot, snapshot.routes[route].connectTimeout, cancellation, group)
     }
 
+    @inline(never)
+    private func attach(
+        _ dialing: Dialing, to route: Int, _ snapshot: ProxySnapshot, owner: UInt64
+    ) throws(LeaseError) -> HTTP1Client {
+        attach(try dialing.connection(), to: route, snapshot, owner: owner)
+    }
+
+    @inline(never)
     func attach(
-        _ connection: ClientConnection, of upstream: UpstreamKey, _ snapshot: ProxySnapshot, owner: UInt64
+        _ connection: ClientConnection, to route: Int, _ snapshot: ProxySnapshot, owner: UInt64
     ) -> HTTP1Client {
         let client = spareClients.popLast() ?? HTTP1Client(on: worker)
-        client.attach(connection, of: upstream, snapshot, owner: owner, from: self)
+        client.attach(connection, to: route, snapshot, owner: owner, from: self)
         worker.metrics.count(.activeConnection)
         return client
     }
@@ -109,12 +109,13 @@ final class UpstreamPools {
         return group
     }
 
-    /// The pool of an upstream. Most requests of a worker go where the one before went.
-    private func pool(of upstream: UpstreamKey) -> ConnectionPool {
-        if let last, last.upstream == upstream { return last.pool }
+    /// The pool of a route's upstream. Most requests of a worker go where the one before went.
+    private func pool(of route: Int, _ snapshot: ProxySnapshot) -> ConnectionPool {
+        if let last, last.route == route, last.generation == snapshot.generation { return last.pool }
+        let upstream = snapshot.routes[route].key
         let pool = pools[upstream] ?? ConnectionPool(on: reactor)
         pools[upstream] = pool
-        last = (upstream, pool)
+        last = (route, snapshot.generation, pool)
         return pool
     }
 
@@ -122,15 +123,23 @@ final class UpstreamPools {
 
     /// One that carries the login of a client's connection.
     @inline(__always)
-    func checkOutBound(_ upstream: UpstreamKey, owner: UInt64, _ generation: UInt64) -> ClientConnection? {
+    func checkOutBound(_ route: Int, _ snapshot: ProxySnapshot, owner: UInt64) -> ClientConnection? {
+        bound.isEmpty ? nil : checkOutOwn(route, snapshot, owner: owner)
+    }
+
+    @inline(never)
+    private func checkOutOwn(_ route: Int, _ snapshot: ProxySnapshot, owner: UInt64) -> ClientConnection? {
+        let upstream = snapshot.routes[route].key
+        let generation = snapshot.generation(of: upstream.address.scheme)
         guard let parked = bound.pool(of: upstream, for: owner)?.checkOut(generation: generation) else { return nil }
         worker.metrics.count(.poolHit)
         return parked
     }
 
     @inline(__always)
-    func checkOutParked(_ upstream: UpstreamKey, _ generation: UInt64) -> ClientConnection? {
-        guard let parked = pool(of: upstream).checkOut(generation: generation) else { return nil }
+    func checkOutParked(_ route: Int, _ snapshot: ProxySnapshot) -> ClientConnection? {
+        let generation = snapshot.generation(of: snapshot.routes[route].key.address.scheme)
+        guard let parked = pool(of: route, snapshot).checkOut(generation: generation) else { return nil }
         worker.metrics.count(.poolHit)
         return parked
     }
@@ -288,20 +297,22 @@ final class UpstreamPools {
     /// Keeps a connection whose last response is whole.
     ///
     /// - Parameters:
-    ///   - snapshot: by which it was checked out.
+    ///   - route: for which it was checked out, by its index in `snapshot`.
     ///   - owner: as it was checked out for. One that carries a login is kept for the same owner only.
     ///   - keepAliveTimeout: seconds after which the upstream says that it will end it.
     func park(
-        _ connection: ClientConnection, _ upstream: UpstreamKey, _ snapshot: ProxySnapshot, owner: UInt64,
+        _ connection: ClientConnection, _ route: Int, _ snapshot: ProxySnapshot, owner: UInt64,
         keepAliveTimeout: Int? = nil
     ) {
         // A stream that began under an older configuration may come back to an upstream that is gone from it.
-        if let configured, !configured.contains(upstream) { return connection.close() }
+        if let configured, !configured.contains(snapshot.routes[route].key) { return connection.close() }
         if connection.isBound, owner == 0 { return connection.close() }
         // Its address was allowed by the policy of this generation when it was dialled, and a pool keeps no other generation.
-        let pool = connection.isBound ? bound.makePool(of: upstream, for: owner) : pool(of: upstream)
+        let pool =
+            connection.isBound
+            ? bound.makePool(of: snapshot.routes[route].key, for: owner) : pool(of: route, snapshot)
         pool.park(
-            connection, generation: snapshot.generation(of: upstream.address.scheme),
+            connection, generation: snapshot.generation(of: snapshot.routes[route].key.address.scheme),
             limits: ConnectionPool.Limits(
                 maxParked: snapshot.configuration.upstream.maxIdlePerRoute, idleTimeout: snapshot.poolIdleTimeout),
             keepAliveTimeout: keepAliveTimeout.map { Duration.seconds($0).nanoseconds })

@@ -73,6 +73,24 @@ import Testing
         #expect(isBare == row.isBare)
     }
 
+    /// Bytes are looked at eight at a time and the last eight together, so one that counts is put at each place.
+    @Test(arguments: 1...26) func findsOneByteAnywhere(_ count: Int) {
+        let plain = [UInt8](repeating: UInt8(ascii: "a"), count: count)
+        #expect(EscapedText.isBare(plain.span))
+        #expect(escape(plain, .message) == String(repeating: "a", count: count))
+        for place in 0..<count {
+            var bytes = plain
+            for byte in [0x20, 0x22, 0x3D, 0x7F, 0xC2] as [UInt8] {
+                bytes[place] = byte
+                #expect(!EscapedText.isBare(bytes.span))
+            }
+            bytes[place] = UInt8(ascii: "\n")
+            let (before, after) = (plain[..<place], plain[(place + 1)...])
+            let expected = String(decoding: before + Array("\\n".utf8) + after, as: UTF8.self)
+            for style in [EscapedText.Style.quoted, .message, .json] { #expect(escape(bytes, style) == expected) }
+        }
+    }
+
     private func escape(_ bytes: [UInt8], _ style: EscapedText.Style, limit: Int = 1_000) -> String {
         var buffer = ByteBuffer()
         EscapedText.append(bytes.span, style, limit: limit, to: &buffer)
