@@ -197,11 +197,11 @@ private final class GivenStream: ByteStream {
         return .nothing
     }
 
-    func readable() async {
+    func resumeWhenReadable(_ waiter: UnsafeContinuation<Void, Never>) {
+        self.waiter = waiter
         let onWait = onWait
         self.onWait = nil
         onWait?()
-        await withUnsafeContinuation { waiter = $0 }
     }
     func wake() {
         waiter?.resume()
@@ -209,4 +209,5 @@ private final class GivenStream: ByteStream {
     }
     func send(_ bytes: UnsafeRawBufferPointer) -> Room { .room }
     func flush(stall: UInt64) async throws(IOError) {}
+    var hasSentAll: Bool { true }
 }

@@ -241,7 +241,7 @@ import TunnelTestSupport
             let bench = try Bench(loop.reactor, upstream.port)
             let client = HTTP1Client(on: bench.worker)
             client.attach(
-                try await bench.lease(), of: bench.upstream, bench.first, owner: 1, from: bench.upstreams)
+                try await bench.lease(), to: 0, bench.first, owner: 1, from: bench.upstreams)
             var head = RequestHead()
             var lines = AddedLines()
             let bytes = Array("GET /first HTTP/1.1\r\nHost: a.t.example\r\n\r\n".utf8)
