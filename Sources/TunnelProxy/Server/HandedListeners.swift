@@ -25,7 +25,7 @@ package final class HandedListeners: Sendable {
     }
 
     /// Whoever passed them keeps them.
-    private let isKept: Bool
+    let isKept: Bool
     private let state: Mutex<State>
 
     /// - Parameter source: who passed them; `nil` where they were bound here.

@@ -110,8 +110,10 @@ struct RunningProxy: Sendable {
     func drain(_ shared: SharedState) -> Bool {
         watcher.stop()
         shared.beginStop()
+        // What would be accepted from now on would soon be turned away, and is better left to whoever comes next: of those who
+        // are to come, a service manager's is certain.
+        if listeners.isKept { onEachWorker(waiting: true) { $0.stopAccepting() } }
         if !listeners.hasSuccessor { waitForOthers(shared) }
-        // What would be accepted from now on would soon be turned away, and is better left to whoever comes next.
         if listeners.isHandedOn { onEachWorker(waiting: true) { $0.stopAccepting() } }
         if listeners.hasSuccessor {
             admin?.stopAccepting()
