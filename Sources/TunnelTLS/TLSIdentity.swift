@@ -51,8 +51,11 @@ public final class TLSIdentity: Sendable {
         let key = try Self.key(privateKey)
         let leaf = chain[0]
         guard leaf.matches(key) else {
+            let place = chain.firstIndex { $0.matches(key) }.map { $0 + 1 }
             throw TLSIdentityError(
-                .mismatch, "the key is \(key.algorithm), the certificate's \(leaf.keyAlgorithm), and they are no pair")
+                .mismatch,
+                place.map { "the key is that of certificate \($0) in the file, and the server's has to stand first" }
+                    ?? "the key is \(key.algorithm), the certificate's \(leaf.keyAlgorithm), and they are no pair")
         }
         self.chain = chain
         self.key = key

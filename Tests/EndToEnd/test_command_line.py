@@ -126,6 +126,15 @@ def test_occupied_port_ends_with_1(binary: Path, configuration: dict, tmp_path: 
     assert taken in result.stderr and "address already in use" in result.stderr
 
 
+def test_an_address_of_another_machine_is_told_to_be_one(binary: Path, configuration: dict, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    write_configuration(file, configuration, {"echo": "http://10.0.0.1:1"}, listen_addr="203.0.113.1:8080")
+    result = run(binary, "-config", str(file))
+    assert result.returncode == 1
+    assert "listen tcp 203.0.113.1:8080: bind: cannot assign requested address (" in result.stderr
+    assert "`ip address` shows" in result.stderr
+
+
 def test_clean_end_with_0_on_both_signals(start) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         proxy: Proxy = start({"echo": "http://10.0.0.1:1"})

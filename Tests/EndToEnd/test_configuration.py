@@ -194,6 +194,35 @@ def test_yaml_that_is_refused_by_place(refuse, text: str, line: int) -> None:
     assert re.search(rf"FILE:({line}|{line + 1}|{line + 2}):\d+", message), message
 
 
+def test_all_files_that_cannot_be_read_are_named_at_once(refuse, tmp_path: Path) -> None:
+    """In the order of the configuration, each with its place; a file of ticket keys may come later."""
+    text = """\
+listen_addr: "127.0.0.1:0"
+upstream:
+  tls: {ca_file: ABSENT/ca.pem}
+tunnel_domain: t.example
+routes: {echo: "https://10.0.0.1:9000"}
+tls:
+  key_file: ABSENT/tls.key
+  cert_file: ABSENT/tls.crt
+  ticket_keys_file: ABSENT/ticket-keys
+route_options:
+  echo:
+    set_headers: {X-Token: {file: ABSENT/token}}
+    tls: {client_cert_file: ABSENT, client_key_file: ABSENT/client.key}
+"""
+    (tmp_path / "absent").mkdir()
+    lines = refuse(text.replace("ABSENT", str(tmp_path / "absent"))).splitlines()
+    found = [line.removeprefix("mcp-proxy: ").split(f"{tmp_path}/absent")[0] for line in lines if "FILE:" in line]
+    assert [place.split(": ", 1)[0].split(":")[1] for place in found] == ["3", "7", "8", "12", "13", "13"]
+    assert [place.split(": ", 1)[1] for place in found] == [
+        "upstream.tls.ca_file: open ", "tls.key_file: open ", "tls.cert_file: open ",
+        "route_options.echo.set_headers.X-Token.file: open ", "route_options.echo.tls.client_cert_file: read ",
+        "route_options.echo.tls.client_key_file: open ",
+    ]
+    assert all("65532 in the image" in line for line in lines if "FILE:" in line)
+
+
 def test_missing_and_broken_files_are_named(refuse, tmp_path: Path, certificates) -> None:
     absent = tmp_path / "absent.pem"
     message = refuse(GOOD.replace("CERT", str(absent)))

@@ -306,7 +306,9 @@ def test_a_reload_that_needs_a_closed_port_is_refused(start, binary: Path, confi
     assert refused.returncode == 1
     assert f"the sandbox lets the proxy connect to ports 53, {route} and not to port {server}" in (
         refused.stderr.replace(f"ports {route}, 53", f"ports 53, {route}"))
-    assert "sandbox_ports: any" in refused.stderr
+    # File, place, field and remedy.
+    assert f"{proxy.config_file}:" in refused.stderr and ": routes.a: the sandbox lets" in refused.stderr
+    assert "(restart the proxy, or mcp-proxy upgrade; with sandbox_ports: any at its start" in refused.stderr
     moved = proxy.config_file.parent.parent / f"elsewhere-{os.getpid()}"
     moved.mkdir()
     try:

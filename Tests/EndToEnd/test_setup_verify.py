@@ -244,7 +244,8 @@ def test_broken_rule_is_found(manual: Setup, tmp_path: Path, document: str, act:
     # People read the same.
     text = manual("verify", f"--ca={tmp_path / 'ca'}", f"--cert={tmp_path / 'cert'}", f"--key={tmp_path / 'key'}",
                   f"--tunnel-domain={DOMAIN}", status=1).stdout
-    assert f"error: {document}: " in text and f"[{rule}]" in text and "Remedy: " in text
+    file = tmp_path / {"CA certificate": "ca", "server certificate": "cert", "private key": "key"}[document]
+    assert f"error: {document} {file}" in text and f"[{rule}]" in text and "Remedy: " in text
 
 
 @pytest.mark.parametrize(("act", "rules"), [row[1:] for row in WARNINGS], ids=[row[0] for row in WARNINGS])

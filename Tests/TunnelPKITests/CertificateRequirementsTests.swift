@@ -78,7 +78,7 @@ import Testing
             findings.first { $0.rule == .caBasicConstraints }?.description
                 == "error: CA certificate: BasicConstraints is absent. Required: BasicConstraints is present, critical "
                 + "and says CA:TRUE. Remedy: with `basicConstraints=critical,CA:TRUE`, make a new CA, register it, and "
-                + "issue the server certificate anew from it. [ca-basic-constraints]")
+                + "issue the server certificate anew from it (setup rotate-ca). [ca-basic-constraints]")
     }
 
     @Test func saysThatTheCAIsUnreadable() throws {

@@ -27,7 +27,7 @@ import Testing
         let mint = try Mint()
         let expired = try #require(mint.findings(try mint.server(), now: Self.end + 60).first)
         #expect(expired.found == "it expired at 2027-04-15 08:00:00 UTC; it is now 2027-04-15 08:01:00 UTC")
-        #expect(expired.remedy == "issue a new server certificate from the registered CA")
+        #expect(expired.remedy == "issue a new server certificate from the registered CA (setup renew-cert)")
         let early = try #require(mint.findings(try mint.server(), now: 0).first)
         #expect(early.found == "it is not valid before 2027-01-15 07:55:00 UTC; it is now 1970-01-01 00:00:00 UTC")
     }

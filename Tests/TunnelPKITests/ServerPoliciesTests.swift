@@ -50,7 +50,7 @@ import Testing
         let d = Self.d
         #expect(
             finding.remedy == "with `subjectAltName=DNS:\(d),DNS:*.\(d),DNS:a.b.\(d)`, "
-                + "issue a new server certificate from the registered CA")
+                + "issue a new server certificate from the registered CA (setup renew-cert)")
     }
 
     @Test func namesOtherKindsOfNames() throws {

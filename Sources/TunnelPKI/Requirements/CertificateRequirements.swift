@@ -77,19 +77,29 @@ public struct CertificateRequirements: Sendable {
         let context = context(.key)
         do {
             let key = try PrivateKey(pem: file)
-            guard let certificate = CertificateFile(certificateFile).read(in: context).certificates.first else {
+            let certificates = CertificateFile(certificateFile).read(in: context).certificates
+            guard let certificate = certificates.first else {
                 return context.error(
                     .keyMatches, "the certificate to compare the key with cannot be read",
                     remedy: "put the server's certificate in place")
             }
             guard !certificate.matches(key) else { return [] }
+            if let index = certificates.firstIndex(where: { $0.matches(key) }) {
+                return context.error(
+                    .keyMatches,
+                    "the key is that of certificate \(index + 1) in the file; the first is \(certificate.subject)",
+                    remedy: "put the server's own certificate first, and behind it the one that signed it")
+            }
             return context.error(
                 .keyMatches,
                 "the key (\(key.algorithm)) is not that of the certificate \(certificate.subject)"
                     + " (\(certificate.keyAlgorithm))",
-                remedy: "put the key and the certificate that were made together in place, or issue a new pair")
+                remedy: "put the key and the certificate that were made together in place, or issue a new pair "
+                    + "(setup renew-cert)")
         } catch {
-            return context.error(.readableKey, error.reason, remedy: "give one unencrypted PEM key, PKCS#8 if in doubt")
+            return context.error(
+                .readableKey, error.reason,
+                remedy: "give one unencrypted PEM key, PKCS#8 if in doubt, or issue a new pair (setup renew-cert)")
         }
     }
 
@@ -136,7 +146,7 @@ struct PolicyContext: Sendable {
     /// How to get a better certificate of the kind that is being checked.
     var reissue: String {
         document == .ca
-            ? "make a new CA, register it, and issue the server certificate anew from it"
-            : "issue a new server certificate from the registered CA"
+            ? "make a new CA, register it, and issue the server certificate anew from it (setup rotate-ca)"
+            : "issue a new server certificate from the registered CA (setup renew-cert)"
     }
 }

@@ -13,6 +13,7 @@ public struct Finding: Hashable, Sendable, CustomStringConvertible {
         case ca = "CA certificate"
         case server = "server certificate"
         case key = "private key"
+        case caKey = "CA's private key"
     }
 
     public let rule: Rule
@@ -22,6 +23,11 @@ public struct Finding: Hashable, Sendable, CustomStringConvertible {
     public let found: String
     /// What to do about it.
     public let remedy: String
+
+    /// The same about another file.
+    package func about(_ document: Document) -> Finding {
+        Finding(rule: rule, severity: severity, document: document, found: found, remedy: remedy)
+    }
 
     public var description: String {
         "\(severity): \(document.rawValue): \(found). Required: \(rule.requirement). Remedy: \(remedy). [\(rule.id)]"

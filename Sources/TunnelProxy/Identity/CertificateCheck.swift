@@ -9,6 +9,8 @@ package struct CertificateCheck: Sendable {
     private let domain: String?
     /// Hosts of the routes; empty where they are not known.
     private let hosts: [String]
+    /// The field and the file that a certificate is from; `nil` where that is not known.
+    private let place: String?
 
     /// For all routes of a configuration.
     package init(_ configuration: ProxyConfiguration) {
@@ -16,10 +18,11 @@ package struct CertificateCheck: Sendable {
         // Without a tunnel domain all keys are full names, and the domain is what stands behind the first label.
         domain = configuration.tunnelDomain ?? hosts.first.map(Self.parent)
         self.hosts = hosts
+        place = "\(configuration.field("tls.cert_file")) \(configuration.tls.certFile)"
     }
 
     /// For the domain alone; without one, for any.
-    package init(tunnelDomain: String?) { (domain, hosts) = (tunnelDomain, []) }
+    package init(tunnelDomain: String?) { (domain, hosts, place) = (tunnelDomain, [], nil) }
 
     /// The same check without the routes: whether the certificate is good for the tunnel at all.
     package var ofDomain: CertificateCheck { CertificateCheck(tunnelDomain: domain) }
@@ -31,7 +34,7 @@ package struct CertificateCheck: Sendable {
     ///
     /// - Parameter now: seconds since 1970.
     func findings(_ certificate: Certificate, now: Int64) -> [StartupFinding] {
-        judge(certificate, now: now).map { Self.finding($0, certificate, now: now) }
+        judge(certificate, now: now).map { finding($0, certificate, now: now) }
     }
 
     /// Why no client would take a certificate for the tunnel: it has expired, is not valid yet, or has other names.
@@ -44,7 +47,7 @@ package struct CertificateCheck: Sendable {
     func failures(_ certificate: Certificate, now: Int64) -> [StartupFinding] {
         judge(certificate, now: now)
             .filter { $0.severity == .error && ($0.rule == .currentlyValid || $0.rule == .names) }
-            .map { Self.finding($0, certificate, now: now) }
+            .map { finding($0, certificate, now: now) }
     }
 
     /// All that is wrong with the files, by the rules of `setup verify`.
@@ -66,7 +69,7 @@ package struct CertificateCheck: Sendable {
             .checkServed(certificate, tunnelDomain: domain, hosts: hosts)
     }
 
-    private static func finding(_ finding: Finding, _ certificate: Certificate, now: Int64) -> StartupFinding {
+    private func finding(_ finding: Finding, _ certificate: Certificate, now: Int64) -> StartupFinding {
         let text =
             switch finding.rule {
             case .expiresSoon: "certificate expires soon"
@@ -76,7 +79,8 @@ package struct CertificateCheck: Sendable {
             default: "certificate may be refused"
             }
         return StartupFinding(
-            StartupFinding.ID(rawValue: finding.rule.id), text, detail: finding.found, remedy: finding.remedy)
+            StartupFinding.ID(rawValue: finding.rule.id), text,
+            detail: place.map { "\($0): \(finding.found)" } ?? finding.found, remedy: finding.remedy)
     }
 
     private static func parent(_ host: String) -> String {

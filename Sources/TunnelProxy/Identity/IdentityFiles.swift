@@ -58,8 +58,24 @@ struct IdentityFiles: Sendable {
         do throws(TLSIdentityError) {
             return try TLSIdentity(certificates: contents.certificate, privateKey: contents.key)
         } catch {
-            throw ProxyError(
-                "\(certificateFile.field) \(certificateFile.path), \(keyFile.field) \(keyFile.path): \(error)")
+            throw ProxyError("\(places): \(error) (\(Self.remedy(error.code)))")
+        }
+    }
+
+    /// Both, as an operator finds them.
+    var places: String { "\(place(of: .server)), \(place(of: .key))" }
+
+    func place(of document: Finding.Document) -> String {
+        let file = document == .key ? keyFile : certificateFile
+        return "\(file.field) \(file.path)"
+    }
+
+    private static func remedy(_ code: TLSIdentityError.Code) -> String {
+        switch code {
+        case .mismatch: "put the right one in its place, or let setup renew-cert make a new pair"
+        case .noPrivateKey, .malformedPrivateKey: "name the file with the key, or let setup renew-cert make a new pair"
+        case .encryptedPrivateKey: "or let setup renew-cert make a new pair"
+        default: "name the file with the certificate, or let setup renew-cert make a new pair"
         }
     }
 }

@@ -88,6 +88,15 @@ package struct ConfigurationReview: Sendable {
         /// Why the files cannot be used, or not read.
         package var failure: (fault: Fault, reason: String)?
         package var leaf: Certificate?
+        fileprivate let files: IdentityFiles
+
+        fileprivate init(_ files: IdentityFiles) { self.files = files }
+
+        /// The fields and files that a finding is about; of the CA there is none.
+        package func place(of finding: Finding) -> String? {
+            guard finding.document == .server || finding.document == .key else { return nil }
+            return finding.rule == .keyMatches ? files.places : files.place(of: finding.document)
+        }
     }
 
     /// Reads certificate and key as the proxy would, and judges them by the rules of `setup verify`.
@@ -97,7 +106,7 @@ package struct ConfigurationReview: Sendable {
     ///   - now: seconds since 1970.
     package static func identity(of configuration: ProxyConfiguration, ca: [UInt8]?, now: Int64) -> Identity {
         let files = IdentityFiles(of: configuration)
-        var review = Identity()
+        var review = Identity(files)
         var contents: IdentityFiles.Contents
         do throws(IdentityFiles.FileFailure) { contents = try files.read() } catch {
             review.failure = (.certificateUnreadable, "\(configuration.field(error.field)): \(error)")

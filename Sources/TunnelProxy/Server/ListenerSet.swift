@@ -75,11 +75,17 @@ package struct ListenerSet {
     }
 
     private static func refusal(_ what: String, _ address: SocketAddress, _ error: IOError) -> ProxyError {
-        guard error.code == .system(EADDRINUSE), case .ip(_, let port) = address else {
-            return ProxyError("\(what): \(error)")
-        }
-        return ProxyError(
-            "\(what): \(error) (`ss -ltnp 'sport = :\(port)'` names who listens there: stop it, or write another port)")
+        guard case .ip(_, let port) = address else { return ProxyError("\(what): \(error)") }
+        let remedy: String? =
+            switch error.code {
+            case .system(EADDRINUSE):
+                "`ss -ltnp 'sport = :\(port)'` names who listens there: stop it, or write another port"
+            case .system(EADDRNOTAVAIL):
+                "this machine or container has not that address; `ip address` shows those that it has"
+            case .system(EACCES): "ports below 1024 take CAP_NET_BIND_SERVICE: write a higher one"
+            default: nil
+            }
+        return ProxyError("\(what): \(error)\(remedy.map { " (\($0))" } ?? "")")
     }
 
     private static func check(_ passed: Listener, against wanted: ListenAddress?, of field: String) throws {

@@ -71,7 +71,8 @@ extension ProxyConfiguration {
                 Diagnostic(
                     file: places.file, mark: places.marks[mark], field: field,
                     problem: "the sandbox lets the proxy connect to \(sandbox.connect.words) and not to port \(port)",
-                    remedy: "restart the proxy; with sandbox_ports: any at its start a reload may bring new ports"))
+                    remedy: "restart the proxy, or mcp-proxy upgrade; "
+                        + "with sandbox_ports: any at its start a reload may bring new ports"))
         }
         for (field, path) in neededFiles {
             // What cannot be found is told of when it is read.
@@ -101,7 +102,7 @@ extension ProxyConfiguration {
         return list
     }
 
-    private var neededFiles: [(field: String, path: String)] {
+    var neededFiles: [(field: String, path: String)] {
         let tunnels = perTunnel
         var files = tunnels.flatMap { tunnel -> [(field: String, path: String)] in
             let tls = tunnel.tls

@@ -55,8 +55,10 @@ public final class ProxyServer: Sendable {
         configuration: ProxyConfiguration, log: Log, passed: PassedListeners, sandbox: SandboxState? = nil
     ) throws {
         parts = Mutex(Parts(passed: passed))
-        let snapshot = try ProxySnapshot(configuration, listeners: configuration.policyListeners)
-        let read = try Self.readCredentials(of: snapshot.tunnels)
+        let (snapshot, read) = try configuration.tellingAllUnreadable {
+            let snapshot = try ProxySnapshot(configuration, listeners: configuration.policyListeners)
+            return (snapshot, try Self.readCredentials(of: snapshot.tunnels))
+        }
         filesAtStart = read.mapValues(\.files)
         shared = SharedState(
             snapshot, identities: try TunnelCredentials(snapshot.tunnels, read.mapValues(\.credentials)), log: log,
@@ -222,9 +224,12 @@ public final class ProxyServer: Sendable {
         if let sandbox = shared.sandbox { try configuration.checkRoom(in: sandbox) }
         let (kept, before, files, _) = try shared.replaceSnapshot { current in
             let (configuration, kept) = current.configuration.reloading(configuration)
-            let next = try ProxySnapshot(configuration, after: current)
-            // A tunnel that is new has to have a certificate; of the others the watch reads them.
-            let fresh = try Self.readCredentials(of: next.tunnels.filter { shared.identities[$0.number] == nil })
+            let (next, fresh) = try configuration.tellingAllUnreadable {
+                let next = try ProxySnapshot(configuration, after: current)
+                // A tunnel that is new has to have a certificate; of the others the watch reads them.
+                let new = next.tunnels.filter { shared.identities[$0.number] == nil }
+                return (next, try Self.readCredentials(of: new))
+            }
             let adoption = try shared.identities.prepare(next.tunnels, fresh.mapValues(\.credentials))
             return (next, (kept, current.findings, fresh.mapValues(\.files), adoption))
         } then: { _, _, _, adoption in

@@ -62,7 +62,9 @@ public struct CredentialCheck: Sendable {
         var missing: [String] = []
         if let ca = files.caCertificate {
             findings += requirements.checkCA(file: ca)
-            if let key = files.caKey { findings += requirements.checkKey(file: key, certificateFile: ca) }
+            if let key = files.caKey {
+                findings += requirements.checkKey(file: key, certificateFile: ca).map { $0.about(.caKey) }
+            }
         } else {
             missing.append("the CA certificate (\(StoreKey.caCertificate))")
         }

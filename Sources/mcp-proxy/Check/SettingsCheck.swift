@@ -56,7 +56,7 @@ enum SettingsCheck {
             results.append(
                 .found(
                     fault, in: id, level: finding.severity == .error ? .fail : .warn,
-                    evidence: ["\(finding.document.rawValue): \(finding.found)"],
+                    evidence: ["\(review.place(of: finding) ?? "CA certificate \(ca ?? "")"): \(finding.found)"],
                     next: [finding.remedy]))
         }
         if let failure = review.failure { results.append(.found(failure.fault, in: id, evidence: [failure.reason])) }

@@ -39,7 +39,9 @@ enum VerifyCommand {
         if invocation.arguments.has(.json) {
             invocation.console.show(json: VerifyReport(report, isGood, problems, place, note))
         } else {
-            let lines = lines(report) + (problems ?? []).map { "API: \($0)" } + (note.map { ["note: \($0)"] } ?? [])
+            let lines =
+                lines(report, names(invocation)) + (problems ?? []).map { "API: \($0)" }
+                + (note.map { ["note: \($0)"] } ?? [])
             for line in lines { invocation.console.show(line) }
             invocation.console.show("\(place): \(isGood ? "good" : "not good")")
         }
@@ -112,7 +114,22 @@ enum VerifyCommand {
         }
     }
 
-    private static func lines(_ report: CredentialCheck.Report) -> [String] {
+    /// What the files are called, of the output or on the command line.
+    private static func names(_ invocation: Invocation) -> [Finding.Document: String] {
+        let isNamed = namesFiles(invocation)
+        let all: [(Finding.Document, CommandFlag, StoreKey)] = [
+            (.ca, ca, .caCertificate), (.server, cert, .serverCertificate), (.key, key, .serverKey),
+        ]
+        var names: [Finding.Document: String] = [.caKey: StoreKey.caKey.rawValue]
+        for (document, flag, stored) in all {
+            names[document] = (isNamed ? invocation.value(flag) : nil) ?? stored.rawValue
+        }
+        return names
+    }
+
+    private static func lines(
+        _ report: CredentialCheck.Report, _ names: [Finding.Document: String]
+    ) -> [String] {
         var lines: [String] = []
         for (name, certificate) in [("CA", report.ca), ("server certificate", report.serverCertificate)] {
             guard let certificate else { continue }
@@ -128,7 +145,13 @@ enum VerifyCommand {
         if !report.missing.isEmpty {
             lines.append("  remedy: run setup init, or setup generate-certs, which makes it by hand")
         }
-        lines += report.findings.map(\.description)
+        lines += report.findings.map { finding in
+            let partner = finding.document == .caKey ? Finding.Document.ca : .server
+            let documents = finding.rule == .keyMatches ? [finding.document, partner] : [finding.document]
+            let files = documents.map { "\($0.rawValue) \(names[$0] ?? "")" }.joined(separator: ", ")
+            return "\(finding.severity): \(files): \(finding.found). Required: \(finding.rule.requirement). "
+                + "Remedy: \(finding.remedy). [\(finding.rule.id)]"
+        }
         return lines
     }
 }
