@@ -69,20 +69,19 @@ import Testing
         ("\"", false), ("a\n", false), ("é", false), ("\u{7F}", false),
     ]
     @Test(arguments: bare) func knowsWhatNeedsQuotes(_ row: (text: String, isBare: Bool)) {
-        let isBare = EscapedText.isBare(Array(row.text.utf8).span)
-        #expect(isBare == row.isBare)
+        #expect(isBare(Array(row.text.utf8)) == row.isBare)
     }
 
     /// Bytes are looked at eight at a time and the last eight together, so one that counts is put at each place.
     @Test(arguments: 1...26) func findsOneByteAnywhere(_ count: Int) {
         let plain = [UInt8](repeating: UInt8(ascii: "a"), count: count)
-        #expect(EscapedText.isBare(plain.span))
+        #expect(isBare(plain))
         #expect(escape(plain, .message) == String(repeating: "a", count: count))
         for place in 0..<count {
             var bytes = plain
             for byte in [0x20, 0x22, 0x3D, 0x7F, 0xC2] as [UInt8] {
                 bytes[place] = byte
-                #expect(!EscapedText.isBare(bytes.span))
+                #expect(!isBare(bytes))
             }
             bytes[place] = UInt8(ascii: "\n")
             let (before, after) = (plain[..<place], plain[(place + 1)...])
@@ -90,6 +89,8 @@ import Testing
             for style in [EscapedText.Style.quoted, .message, .json] { #expect(escape(bytes, style) == expected) }
         }
     }
+
+    private func isBare(_ bytes: [UInt8]) -> Bool { EscapedText.isBare(bytes.span) }
 
     private func escape(_ bytes: [UInt8], _ style: EscapedText.Style, limit: Int = 1_000) -> String {
         var buffer = ByteBuffer()
