@@ -343,7 +343,9 @@ import TunnelTestSupport
         ) async throws -> ClientConnection {
             let snapshot = snapshot ?? first
             if !fresh, let parked = upstreams.checkOut(0, snapshot, owner: owner) { return parked }
-            return try await upstreams.dial(upstreams.beginDial(0, snapshot, Cancellation(), group: nil)).connection()
+            let dialing = upstreams.beginDial(0, snapshot, Cancellation(), group: nil)
+            await dialing.ended()
+            return try dialing.connection()
         }
 
         func giveBack(_ connection: ClientConnection, by snapshot: ProxySnapshot? = nil, of owner: UInt64 = 1) {

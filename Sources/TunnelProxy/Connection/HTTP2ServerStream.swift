@@ -22,7 +22,7 @@ final class HTTP2ServerStream {
     }
 
     unowned let server: HTTP2Server
-    private let exchange: any RequestHandler
+    private let exchange: Exchange
     private var runner = Runner.none
     private let worker: Worker
 
@@ -60,7 +60,7 @@ final class HTTP2ServerStream {
     /// Pieces up to here leave together with those of other streams.
     private static let maxCopied = 12 * 1024
 
-    init(_ server: HTTP2Server, _ exchange: any RequestHandler) {
+    init(_ server: HTTP2Server, _ exchange: Exchange) {
         (self.server, self.exchange) = (server, exchange)
         worker = server.worker
     }

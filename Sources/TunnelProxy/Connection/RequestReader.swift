@@ -9,7 +9,8 @@ final class RequestReader {
     enum Outcome {
         /// A whole head, of that many bytes, is at the front of ``input``.
         case head(Int)
-        case malformed(HTTPError)
+        // Indirect, as whoever waits for a head has room for one in its frame.
+        indirect case malformed(HTTPError)
         /// It had begun and was not whole within its time.
         case overdue
         /// Nothing began within the time that a connection may be idle.

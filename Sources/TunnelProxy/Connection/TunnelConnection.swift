@@ -270,6 +270,24 @@ final class TunnelConnection {
         deadline.set(after: worker.snapshot.handshakeTimeout)
         while !stream.isHandshakeComplete && stream.end == nil && !isOverdue && !isEnding { await stream.handshake() }
         deadline.cancel()
+        switch noteHandshake(stream, isOverdue: isOverdue) {
+        case .complete: return true
+        case .overdue: await stream.close(.policyViolation)
+        case .failed: break
+        }
+        return false
+    }
+
+    private enum Handshake {
+        case complete
+        case failed
+        /// Its time has passed, and nobody has ended the connection.
+        case overdue
+    }
+
+    /// Counts and logs what came of it. Not inlined, or the task would keep the memory for this.
+    @inline(never)
+    private func noteHandshake(_ stream: TunnelStream, isOverdue: Bool) -> Handshake {
         if stream.isHandshakeComplete {
             let kind = HandshakeKind(
                 version: stream.tlsVersion, cipher: stream.cipher, alpn: stream.applicationProtocol,
@@ -282,13 +300,13 @@ final class TunnelConnection {
                 $0.field("resumed", stream.isResumed)
                 $0.field("alpn", stream.applicationProtocol ?? "")
             }
-            return true
+            return .complete
         }
-        if isEnding { return false }
+        if isEnding { return .failed }
         if isCrowdedOut {
             worker.metrics.count(.handshakeFailure(.dropped))
             worker.log(.debug, "connection dropped for another one") { $0.field("id", number) }
-            return false
+            return .failed
         }
         if stream.end == .closed, !stream.isHandshakeBegun {
             // A health check: whoever agreed on a WebSocket and closed it in order has no failure to report.
@@ -296,12 +314,11 @@ final class TunnelConnection {
                 $0.field("id", number)
                 $0.field("peer", peerName)
             }
-            return false
+            return .failed
         }
         worker.metrics.count(.handshakeFailure(failure(of: stream, isOverdue: isOverdue)))
         logFailure(stream, isOverdue: isOverdue)
-        if isOverdue { await stream.close(.policyViolation) }
-        return false
+        return isOverdue ? .overdue : .failed
     }
 
     private func failure(of stream: TunnelStream, isOverdue: Bool) -> HandshakeFailure {

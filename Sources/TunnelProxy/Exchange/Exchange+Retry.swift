@@ -3,14 +3,10 @@ internal import TunnelIO
 
 /// Which connection a request may go out on, and whether it may go out once more.
 extension Exchange {
-    /// What the request asks of a connection to `upstream`.
-    @inline(__always)
-    func needs(_ server: any ServerStream, of upstream: UpstreamAddress) -> UpstreamNeeds {
-        upstream.scheme == .http ? [] : needs(server)
-    }
-
+    /// What the request asks of a connection to an upstream that may speak HTTP/2.
     @inline(never)
-    private func needs(_ server: any ServerStream) -> UpstreamNeeds {
+    func needs(_ server: any ServerStream, of route: Int) -> UpstreamNeeds {
+        if snapshot.routes[route].upstream.scheme == .http { return [] }
         var needs: UpstreamNeeds = server.request.wantsWebSocket ? .webSocket : []
         server.withHead { head, _ in if head.bindsConnection { needs.insert(.ownConnection) } }
         return needs

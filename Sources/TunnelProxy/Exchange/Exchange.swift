@@ -211,13 +211,18 @@ final class Exchange: RequestHandler {
         // By HTTP/2 one connection carries requests of many at once, and so none of their logins.
         let owner = server.streamID == nil ? server.connectionNumber : 0
         do throws(LeaseError) {
-            let client = try await upstreams.client(
-                for: route, snapshot, owner: owner, fresh: fresh,
-                needs: needs(server, of: snapshot.routes[route].upstream), cancellation: dial)
-            self.client = client
-            record.upstream = client.address
+            use(
+                try await upstreams.client(
+                    for: route, snapshot, owner: owner, fresh: fresh, needs: needs(server, of: route),
+                    cancellation: dial))
             return nil
         } catch { return error }
+    }
+
+    @inline(never)
+    private func use(_ client: any ClientStream) {
+        self.client = client
+        record.upstream = client.address
     }
 
     /// What of the body came with the head goes to the upstream with it.
@@ -278,21 +283,35 @@ final class Exchange: RequestHandler {
         if upload != .running { armHeadDeadline() }
         var interim = 0
         while true {
-            switch try client.receiveHead(server.request.method, snapshot.headLimits) {
-            case .final:
-                record.firstByte = worker.reactor.now
-                return
-            case .interim:
-                interim += 1
-                guard interim <= Exchange.maxInterim else {
-                    throw .malformed(HTTPError(status: 502, reason: "too many 1xx responses"))
-                }
-                client.withHead { head, bytes in server.sendInterim(head, bytes) }
-                client.releaseHead()
-                if server.push() == .full { await waitForClient(server) }
+            var room = Room.room
+            switch try readHead(server, client, &interim, &room) {
+            case .final: return
+            case .interim: if room == .full { await waitForClient(server) }
             case .nothing: await client.readable()
             }
         }
+    }
+
+    /// Reads towards the next head, and passes on one that is not final.
+    // Not inlined, as all that a wait does not need: it would stay in the frame of the task.
+    @inline(never)
+    private func readHead(
+        _ server: any ServerStream, _ client: any ClientStream, _ interim: inout Int, _ room: inout Room
+    ) throws(ClientStreamError) -> ResponseProgress {
+        let progress = try client.receiveHead(server.request.method, snapshot.headLimits)
+        switch progress {
+        case .final: record.firstByte = worker.reactor.now
+        case .interim:
+            interim += 1
+            guard interim <= Exchange.maxInterim else {
+                throw .malformed(HTTPError(status: 502, reason: "too many 1xx responses"))
+            }
+            client.withHead { head, bytes in server.sendInterim(head, bytes) }
+            client.releaseHead()
+            room = server.push()
+        case .nothing: break
+        }
+        return progress
     }
 
     /// The request is with the upstream: from now on its response may be overdue.
@@ -357,38 +376,6 @@ final class Exchange: RequestHandler {
                 generation: snapshot.generation, route: route, status: record.status, cause: record.finalCause)
             (entry.duration, entry.bytesIn, entry.bytesOut) = (now &- record.started, record.bytesIn, record.bytesOut)
             labels.write(to: &entry)
-        }
-    }
-
-    // MARK: Log
-
-    func warn(_ message: @autoclosure () -> String, _ fields: (inout LogLine) -> Void) {
-        worker.log(.warn, message()) { line in
-            labels.writeID(to: &line)
-            fields(&line)
-        }
-    }
-
-    private func logStart() {
-        worker.log(.info, "request started") { line in
-            labels.writeID(to: &line)
-            if let routeName { line.field("route", routeName) }
-            labels.write(to: &line)
-        }
-    }
-
-    private func logFinish() {
-        worker.log(.info, "request finished") { line in
-            labels.writeID(to: &line)
-            if let routeName { line.field("route", routeName) }
-            labels.write(to: &line)
-            labels.writeRest(to: &line)
-            if let ids = trace.ids { line.field("trace_id", ids.traceID.text) }
-            if let stream = server?.streamID {
-                line.field("protocol", ApplicationProtocol.http2.rawValue)
-                line.field("stream", UInt64(stream))
-            }
-            record.write(to: &line, now: Reactor.clock())
         }
     }
 }

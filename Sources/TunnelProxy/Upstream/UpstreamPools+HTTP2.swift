@@ -56,7 +56,8 @@ extension UpstreamPools {
                 found = look(in: group, for: route, snapshot, owner: owner, fresh: fresh, needs)
             case .dial:
                 group.dialBegins()
-                let dialing = await dial(beginDial(route, snapshot, cancellation, group: group))
+                let dialing = beginDial(route, snapshot, cancellation, group: group)
+                await dialing.ended()
                 found = try ended(dialing, group, for: route, snapshot, owner: owner, needs, cancellation)
             case .again: found = look(in: group, for: route, snapshot, owner: owner, fresh: fresh, needs)
             }

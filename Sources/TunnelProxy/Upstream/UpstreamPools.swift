@@ -49,7 +49,8 @@ final class UpstreamPools {
         if !fresh, let parked = checkOut(route, snapshot, owner: owner) {
             return attach(parked, to: route, snapshot, owner: owner)
         }
-        let dialing = await dial(beginDial(route, snapshot, cancellation, group: nil))
+        let dialing = beginDial(route, snapshot, cancellation, group: nil)
+        await dialing.ended()
         return try attach(dialing, to: route, snapshot, owner: owner)
     }
 
@@ -62,13 +63,18 @@ final class UpstreamPools {
         checkOutBound(route, snapshot, owner: owner) ?? checkOutParked(route, snapshot)
     }
 
+    /// Opens a connection, in a task of its own: what that task keeps for the depth of its calls goes with it. In the one that
+    /// waits it would stay, for as long as the request takes, and that may be hours.
+    ///
     /// - Parameter group: of those that HTTP/2 is offered to; `nil` for HTTP/1.1 alone.
     @inline(never)
     func beginDial(
         _ route: Int, _ snapshot: ProxySnapshot, _ cancellation: Cancellation, group: HTTP2Group?
     ) -> Dialing {
-        Dialing(
+        let dialing = Dialing(
             self, snapshot.routes[route].key, snapshot, snapshot.routes[route].connectTimeout, cancellation, group)
+        reactor.spawn(with: dialing) { await $0.run() }
+        return dialing
     }
 
     @inline(never)
@@ -150,17 +156,6 @@ final class UpstreamPools {
         case shared(HTTP2Upstream)
     }
 
-    /// Opens a connection, in a task of its own: what that task keeps for the depth of its calls goes with it. In the one that
-    /// waits it would stay, for as long as the request takes, and that may be hours.
-    ///
-    /// - Returns: the same, when it has a result.
-    @inline(never)
-    func dial(_ dialing: Dialing) async -> Dialing {
-        reactor.spawn(with: dialing) { await $0.run() }
-        await withUnsafeContinuation { dialing.waiter = $0 }
-        return dialing
-    }
-
     /// A connection that is being opened, for the task that does it and the one that waits.
     final class Dialing {
         private let pools: UpstreamPools
@@ -170,7 +165,7 @@ final class UpstreamPools {
         private let cancellation: Cancellation
         private let group: HTTP2Group?
         private var result: Result<Opened, LeaseError>?
-        fileprivate var waiter: UnsafeContinuation<Void, Never>?
+        private var waiter: UnsafeContinuation<Void, Never>?
 
         private static var nothing: LeaseError { .dial(DialError(address: nil, error: IOError(.closed, "dial"))) }
 
@@ -181,6 +176,13 @@ final class UpstreamPools {
         ) {
             (self.pools, self.upstream, self.snapshot) = (pools, upstream, snapshot)
             (self.timeout, self.cancellation, self.group) = (timeout, cancellation, group)
+        }
+
+        /// Waits for the result.
+        // Inlined: a frame more is memory that the task keeps.
+        @inline(__always)
+        func ended() async {
+            await withUnsafeContinuation { if result == nil { waiter = $0 } else { $0.resume() } }
         }
 
         /// What was opened.
