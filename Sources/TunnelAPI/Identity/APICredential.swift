@@ -48,7 +48,8 @@ public enum APICredential: Sendable {
         if !isBearerToken(token) {
             errors.append(
                 .malformed(
-                    Self.variable, "a token of printable ASCII without spaces, of at most \(maxBearerTokenBytes) bytes")
+                    Self.variable, "a token of printable ASCII without spaces, of at most \(maxBearerTokenBytes) bytes",
+                    token)
             )
         }
         return errors

@@ -72,17 +72,20 @@ public struct WorkloadIdentity: Sendable {
     private static func malformed(_ rule: String?, _ organization: String?, _ workspace: String?) -> [CredentialError] {
         var errors: [CredentialError] = []
         if let rule, !isTagged(rule, "fdrl_") {
-            errors.append(.malformed(Variable.federationRule, "a federation rule's id, fdrl_ and letters and digits"))
+            errors.append(
+                .malformed(Variable.federationRule, "a federation rule's id, fdrl_ and letters and digits", rule))
         }
         if let organization, !isUUID(organization) {
             errors.append(
                 .malformed(
-                    Variable.organization, "the organization's UUID, like 00000000-0000-0000-0000-000000000000"))
+                    Variable.organization, "the organization's UUID, like 00000000-0000-0000-0000-000000000000",
+                    organization))
         }
         if let workspace, workspace != "default", !isTagged(workspace, "wrkspc_") {
             errors.append(
                 .malformed(
-                    Variable.workspace, "a workspace's id, wrkspc_ and letters and digits, or the word default"))
+                    Variable.workspace, "a workspace's id, wrkspc_ and letters and digits, or the word default",
+                    workspace))
         }
         return errors
     }
@@ -146,8 +149,11 @@ public struct CredentialError: Error, Sendable, Equatable, CustomStringConvertib
     /// Equal when code and variables are.
     public static func == (a: Self, b: Self) -> Bool { a.code == b.code && a.variables == b.variables }
 
-    static func malformed(_ variable: String, _ expected: String) -> Self {
-        Self(.malformed, [variable], "\(variable) must be \(expected)")
+    /// - Parameter value: looked at for white space around it, which nobody sees.
+    static func malformed(_ variable: String, _ expected: String, _ value: String) -> Self {
+        let isPadded = value.first?.isWhitespace == true || value.last?.isWhitespace == true
+        let hint = isPadded ? ", and has white space around it, perhaps a line end: remove that" : ""
+        return Self(.malformed, [variable], "\(variable) must be \(expected)\(hint)")
     }
 
     static func missing(_ variables: [String]) -> Self {

@@ -110,6 +110,7 @@ import TunnelCore
         }
         #expect(error?.code == .malformed && error?.variables == [row.name])
         #expect(error?.description.hasPrefix("\(row.name) must be ") == true)
+        #expect(error?.description.contains("white space around it") == row.value.hasSuffix("\n"))
         #expect(
             error?.description.contains(row.value) == false || row.value == "workspace" || row.value == "fdrl_"
                 || row.value == "wrkspc_")
