@@ -100,8 +100,8 @@ extension Fault {
             .keyStrength, "the key is too weak", cause: "RSA below 2048 bits, or a curve other than P-256 and stronger"),
         rule(.signatureDigest, "the signature uses an old digest", cause: "SHA-1 or MD5"),
         rule(
-            .pem, "the certificate's file is no PEM", sign: "the proxy does not start",
-            cause: "it is DER, empty or damaged"),
+            .pem, "the certificate's file is no PEM", sign: "the proxy does not start, but where it is DER",
+            cause: "it is DER, which other programs do not take, empty or damaged"),
         rule(
             .noPrivateKey, "the certificate's file holds a private key", sign: "whoever gets the file has the key",
             cause: "both were written into one file", remedy: "keep the key in a file of its own, and replace it"),
