@@ -229,8 +229,9 @@ async def test_one_that_nobody_waits_for_ends(start, upgrades) -> None:
         os.mkfifo(proxy.config_file)
         command = subprocess.Popen([upgrades(proxy).binary, "upgrade", "-config", proxy.config_file])
         with await asyncio.to_thread(proxy.config_file.open, "w") as pipe:
-            command.send_signal(signal.SIGINT)
-            assert await asyncio.to_thread(command.wait, 20) == -signal.SIGINT
+            # Not SIGINT, which a shell makes its jobs in the background ignore.
+            command.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(command.wait, 20) == -signal.SIGTERM
             pipe.write(text)
         await proxy.logged('listening .*from="the process before"')
         await proxy.logged("stopped clean=true")
