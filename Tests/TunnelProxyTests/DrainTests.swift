@@ -83,12 +83,7 @@ import TunnelTestSupport
             _ = connection.readHead()
         }
         let state = try SharedState.forTests(TestProxy.Settings(["a": upstream.port]).configuration())
-        let events = try onLoop { loop in
-            let listener = try Listener(.loopback(0), isShared: false)
-            let worker = ProxyWorker(loop.reactor, state, loops: 1)
-            loop.reactor.context = worker
-            try worker.accept(from: listener, isShared: false)
-            let port = listener.address.port
+        let events = try onWorker(of: state) { loop, worker, port in
             let talk = OnThread { () -> [String] in
                 do {
                     let far = try FarSide(port: port)
@@ -102,7 +97,6 @@ import TunnelTestSupport
             #expect(state.requests == 1 && state.requestsCut == 0)
             worker.endConnections()
             _ = await turns(on: loop.reactor) { state.connections == 0 }
-            worker.finish()
             return talk.value() ?? []
         }
         // No response, so nothing that says that there was a whole one.
@@ -115,12 +109,7 @@ import TunnelTestSupport
         let state = try SharedState.forTests()
         let (connected, asked) = (Flag(), Flag())
         let (asks, goes) = (ThreadSignal(), ThreadSignal())
-        let isServed = try onLoop { loop in
-            let listener = try Listener(.loopback(0), isShared: false)
-            let worker = ProxyWorker(loop.reactor, state, loops: 1)
-            loop.reactor.context = worker
-            try worker.accept(from: listener, isShared: false)
-            let port = listener.address.port
+        let isServed = try onWorker(of: state) { loop, worker, port in
             let talk = OnThread { () -> Bool in
                 guard let far = try? FarSide(port: port) else { return false }
                 connected.set()
@@ -146,7 +135,6 @@ import TunnelTestSupport
             _ = await turns(on: loop.reactor) { state.connections == 0 }
             #expect(!state.hasNewcomers)
             worker.endConnections()
-            worker.finish()
             return talk.value()
         }
         #expect(isServed == true)
@@ -157,12 +145,7 @@ import TunnelTestSupport
         let state = try SharedState.forTests()
         let (upgraded, ended) = (Flag(), Flag())
         let goesOn = ThreadSignal()
-        let events = try onLoop { loop in
-            let listener = try Listener(.loopback(0), isShared: false)
-            let worker = ProxyWorker(loop.reactor, state, loops: 1)
-            loop.reactor.context = worker
-            try worker.accept(from: listener, isShared: false)
-            let port = listener.address.port
+        let events = try onWorker(of: state) { loop, worker, port in
             let talk = OnThread { () -> [String] in
                 defer { ended.set() }
                 do {
@@ -182,7 +165,6 @@ import TunnelTestSupport
             worker.takeNoMoreRequests()
             goesOn.post()
             _ = await turns(on: loop.reactor) { ended.isSet && state.connections == 0 }
-            worker.finish()
             return talk.value() ?? []
         }
         #expect(events == ["close_notify", "close 1001", "fin"])

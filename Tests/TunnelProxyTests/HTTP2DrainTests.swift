@@ -13,12 +13,7 @@ import TunnelTestSupport
         let state = try SharedState.forTests()
         let (isOpen, hasAsked) = (Flag(), Flag())
         let goesOn = ThreadSignal()
-        let frames = try onLoop { loop in
-            let listener = try Listener(.loopback(0), isShared: false)
-            let worker = ProxyWorker(loop.reactor, state, loops: 1)
-            loop.reactor.context = worker
-            try worker.accept(from: listener, isShared: false)
-            let port = listener.address.port
+        let frames = try onWorker(of: state) { loop, worker, port in
             let talk = OnThread { () -> [String] in
                 do {
                     let client = try HTTP2FarSide(port: port)
@@ -40,7 +35,6 @@ import TunnelTestSupport
             _ = await turns(on: loop.reactor) { hasAsked.isSet }
             worker.endConnections()
             _ = await turns(on: loop.reactor) { state.connections == 0 }
-            worker.finish()
             return talk.value() ?? []
         }
         #expect(frames == ["goaway 2147483647", "goaway 0"])
@@ -79,12 +73,7 @@ import TunnelTestSupport
         let log = LogRecorder()
         let state = try SharedState.forTests(TestProxy.Settings(["a": upstream.port]).configuration(), log: log.log())
         let goesOn = ThreadSignal()
-        let frames = try onLoop { loop in
-            let listener = try Listener(.loopback(0), isShared: false)
-            let worker = ProxyWorker(loop.reactor, state, loops: 1)
-            loop.reactor.context = worker
-            try worker.accept(from: listener, isShared: false)
-            let port = listener.address.port
+        let frames = try onWorker(of: state) { loop, worker, port in
             let talk = OnThread { () -> [String] in
                 do {
                     let client = try HTTP2FarSide(port: port, window: 4)
@@ -103,7 +92,6 @@ import TunnelTestSupport
             _ = await turns(on: loop.reactor) { state.requests == 0 }
             worker.endConnections()
             _ = await turns(on: loop.reactor) { state.connections == 0 }
-            worker.finish()
             return talk.value() ?? []
         }
         #expect(frames.last == "0123456789")
@@ -118,12 +106,7 @@ import TunnelTestSupport
         let log = LogRecorder()
         let state = try SharedState.forTests(TestProxy.Settings(["a": upstream.port]).configuration(), log: log.log())
         let goes = ThreadSignal()
-        try onLoop { loop in
-            let listener = try Listener(.loopback(0), isShared: false)
-            let worker = ProxyWorker(loop.reactor, state, loops: 1)
-            loop.reactor.context = worker
-            try worker.accept(from: listener, isShared: false)
-            let port = listener.address.port
+        try onWorker(of: state) { loop, worker, port in
             let talk = OnThread { () -> Bool in
                 guard let client = try? HTTP2FarSide(port: port, window: 4) else { return false }
                 guard (try? client.get(1, host: "a.t.example")) != nil else { return false }
@@ -137,7 +120,6 @@ import TunnelTestSupport
             #expect(state.requests == 0)
             goes.post()
             #expect(talk.value() == true)
-            worker.finish()
         }
     }
 

@@ -28,7 +28,7 @@ final class TunnelConnection {
     private var isNewcomer = true
     /// Others came while it let us wait.
     private var isCrowdedOut = false
-    /// Whoever completes a handshake after this is given no request: nobody would wait for it.
+    /// Not once the last requests were taken: who completes a handshake then could begin one that nobody waits for.
     private var takesRequests = true
     /// The proxy ends, and this connection with it.
     private var isEnding = false
@@ -183,7 +183,7 @@ final class TunnelConnection {
 
     // MARK: Ending
 
-    /// The request that is under way is the last one.
+    /// The requests that are under way are the last ones, and nobody would wait for another.
     func takeNoMoreRequests() {
         takesRequests = false
         if case .serving(_, let server) = phase { server.refuseRequests() }
