@@ -72,6 +72,7 @@ package enum EscapedText {
 
     private static func appendAll(_ bytes: Span<UInt8>, _ style: Style, to buffer: inout ByteBuffer) {
         var start = 0, index = 0
+        // Both unsafe loads are in bounds: eight bytes are there, from `index` on or in all.
         while index < bytes.count {
             if bytes.count - index >= 8,
                 !holdsEscaped(bytes.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
